@@ -1,0 +1,1 @@
+"""What is measured: maps against the truth."""

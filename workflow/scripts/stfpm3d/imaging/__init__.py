@@ -1,0 +1,1 @@
+"""Scans become arrays on one grid: template, demo phantom, registration, stripping, standardization."""

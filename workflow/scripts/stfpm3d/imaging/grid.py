@@ -1,0 +1,64 @@
+"""The network's grid: a cube of MNI space, cropped and scaled once, so that training reads arrays and transforms
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stfpm3d.imaging.volumes import Volume, resample_like
+
+
+class NetworkGrid(NamedTuple):
+    """A cube of `size`³ voxels whose `affine` (4, 4) maps voxel indices to MNI RAS+ mm."""
+
+    size: int
+    affine: NDArray[np.float64]
+
+    @property
+    def reference(self) -> Volume:
+        """An empty volume on this grid."""
+        return Volume(np.zeros((self.size,) * 3, dtype=np.float32), self.affine)
+
+
+def network_grid(brain_mask: Volume, crop_mm: float | Literal["brain"], size: int) -> NetworkGrid:
+    """Place the cube in MNI space (paper, 4.1: crop to 156³ mm, scale to 224³).
+
+    A cube of `crop_mm` lies around the centre of the template's box; `brain` takes the smallest cube around the
+    brain's bounding box.
+    """
+    if crop_mm == "brain":
+        corners = np.argwhere(brain_mask.data)
+        low, high = corners.min(axis=0) - 0.5, corners.max(axis=0) + 0.5
+        edge_mm = float(((high - low) * brain_mask.spacing_mm).max())
+    else:
+        low, high = np.full(3, -0.5), np.asarray(brain_mask.shape) - 0.5
+        edge_mm = crop_mm
+    centre = brain_mask.affine @ np.append((low + high) / 2, 1)
+    spacing_mm = edge_mm / size
+    affine = np.diag([spacing_mm] * 3 + [1.0])
+    affine[:3, 3] = centre[:3] - spacing_mm * (size - 1) / 2
+    return NetworkGrid(size, affine)
+
+
+def brain_cut_share(brain_mask: Volume, grid: NetworkGrid) -> float:
+    """The share of the template's brain voxels whose centres lie outside the cube."""
+    voxels = np.argwhere(brain_mask.data)
+    world = voxels @ brain_mask.affine[:3, :3].T + brain_mask.affine[:3, 3]
+    index = (world - grid.affine[:3, 3]) / np.diag(grid.affine)[:3]
+    inside = ((index >= -0.5) & (index <= grid.size - 0.5)).all(axis=1)
+    return float(1 - inside.mean())
+
+
+def to_network_grid(image: Volume, grid: NetworkGrid) -> NDArray[np.float16]:
+    """A standardized scan on the network's grid, (S, S, S) float16; beyond the MNI grid stands the background."""
+    background = float(image.data[0, 0, 0])  # a corner of the MNI grid is never brain
+    return np.ascontiguousarray(resample_like(image, grid.reference, fill=background).data, dtype=np.float16)
+
+
+def mask_on_network_grid(brain_mask: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:
+    """The template's brain mask on the network's grid, (S, S, S)."""
+    return np.ascontiguousarray(resample_like(brain_mask, grid.reference, nearest=True).data)

@@ -1,0 +1,75 @@
+"""Intensity standardization: Nyúl's piecewise-linear histogram matching, then z-normalization over brain voxels.
+
+L.G. Nyúl, J.K. Udupa, X. Zhang, New variants of a method of MRI scale standardization, IEEE TMI 19, 2000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stfpm3d.study.errors import InputError
+
+PERCENTILES = (1, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 99)
+"""The percentiles that landmarks stand for; those of torchio and of the authors' code."""
+KNOTS = [index for index, percentile in enumerate(PERCENTILES) if percentile not in (25, 75)]
+"""The landmarks between which torchio interpolates: the deciles and the two ends."""
+
+
+def fit_landmarks(images: Sequence[Path | str], masks: Sequence[Path | str]) -> NDArray[np.float64]:
+    """Fit the standard scale on training scans: the mean position of each percentile inside the brain, from 0 to 100.
+
+    Parameters
+    ----------
+    images, masks
+        Skull-stripped scans and their brain masks, in the same order.
+
+    Returns
+    -------
+    One landmark for each of `PERCENTILES`, increasing.
+    """
+    from torchio.transforms import HistogramStandardization  # torch is loaded in this one job only
+
+    landmarks = HistogramStandardization.train(list(images), mask_path=list(masks), progress=False)
+    if not np.all(np.diff(landmarks) > 0):
+        raise InputError(
+            f"Nyúl landmarks do not increase ({np.round(landmarks, 2)}); do the scans have few grey values?"
+        )
+    return np.asarray(landmarks, dtype=np.float64)
+
+
+def apply_landmarks(
+    data: NDArray[np.float32], mask: NDArray[np.bool_], landmarks: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Map intensities so that the percentiles inside `mask` fall on the landmarks; the end segments are extended
+    linearly.
+    """
+    percentiles, targets = np.percentile(data[mask], PERCENTILES)[KNOTS], landmarks[KNOTS]
+    width = np.diff(percentiles)
+    slopes = np.divide(
+        np.diff(targets), width, out=np.zeros_like(width), where=width >= 1e-5
+    )  # a quantised scan's percentiles may coincide
+    segment = np.searchsorted(percentiles[1:-1], data, side="right")
+    return (targets[segment] + slopes[segment] * (data - percentiles[segment])).astype(np.float32)
+
+
+def standardize(
+    data: NDArray[np.float32], mask: NDArray[np.bool_], landmarks: NDArray[np.float64], subject: str = ""
+) -> NDArray[np.float32]:
+    """Nyúl-standardize and z-normalize a stripped scan over its brain voxels.
+
+    The brain has mean 0 and SD 1. Outside the brain stands the z value of the standard scale's 0, one constant.
+
+    Raises
+    ------
+    InputError
+        When the brain has no contrast.
+    """
+    standard = apply_landmarks(data, mask, landmarks)
+    mean, sd = float(standard[mask].mean(dtype=np.float64)), float(standard[mask].std(dtype=np.float64))
+    if not sd > 0:
+        raise InputError(f"{subject}: all brain voxels have one intensity; check the scan.")
+    return ((np.where(mask, standard, 0) - mean) / sd).astype(np.float32)

@@ -1,0 +1,289 @@
+"""The config: the only reader of the YAML, and the one place where defaults stand.
+
+Every section is a model that refuses unknown keys. Rules receive plain values of the narrowest section they need,
+never these models.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from stfpm3d.study.errors import InputError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Section(BaseModel):
+    """A part of the config; unknown keys are errors, values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cohort(Section):
+    participants: str = Field(
+        default="demo", description="Path of participants.tsv, or `demo` for the synthetic cohort."
+    )
+    modality: Literal["T1w", "T2w", "FLAIR"] = Field(default="T2w", description="Contrast of every scan of the cohort.")
+
+
+class Counts(Section):
+    train: PositiveInt = Field(description="Scans in the training part.")
+    val: PositiveInt = Field(description="Scans in the validation part.")
+    test: PositiveInt = Field(description="Scans in the test part.")
+
+
+class Demo(Section):
+    seed: Seed = Field(default=0, description="Seed of the rendered cohort.")
+    healthy: Counts = Field(default=Counts(train=16, val=6, test=6), description="Number of healthy subjects.")
+    patient: Counts = Field(default=Counts(train=6, val=6, test=8), description="Number of patients.")
+
+
+class Fractions(Section):
+    train: Fraction = Field(default=0.70, description="Share of the group's scans to train on.")
+    val: Fraction = Field(default=0.15, description="Share of the group's scans to validate on.")
+    test: Fraction = Field(default=0.15, description="Share of the group's scans to test on.")
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Fractions:
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, val and test sum to {total:g}, expected 1")
+        return self
+
+
+class Split(Section):
+    seed: Seed = Field(default=0, description="Seed of the hash that orders the subjects.")
+    healthy: Fractions = Field(default=Fractions(), description="How healthy subjects are divided.")
+    patient: Fractions = Field(default=Fractions(), description="How patients are divided.")
+
+
+class Template(Section):
+    resolution_mm: Annotated[float, Field(ge=0.5, le=8)] = Field(
+        default=2.0, description="Voxel edge of the MNI grid, mm."
+    )
+    head: str | None = Field(
+        default=None, description="Path of a whole-head template; the packaged MNI152NLin2009cAsym T1 without it."
+    )
+    brain_mask: str | None = Field(
+        default=None, description="Path of that template's brain mask; the packaged ICBM mask without it."
+    )
+    space: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
+        default="MNI152NLin2009cAsym", description="Name of the template's space, as it stands in the maps' file names."
+    )
+
+    @model_validator(mode="after")
+    def _head_and_mask_together(self) -> Template:
+        if (self.head is None) != (self.brain_mask is None):
+            raise ValueError("head and brain_mask belong together; give both or neither")
+        return self
+
+
+class Registration(Section):
+    seed: Seed = Field(default=0, description="Random seed of ANTs.")
+
+
+class Standardization(Section):
+    landmarks_from: Literal["healthy", "all"] = Field(
+        default="healthy", description="Training scans that the Nyúl landmarks are fitted on."
+    )
+
+
+class Grid(Section):
+    crop_mm: Annotated[float, Field(ge=16, le=300)] | Literal["brain"] = Field(
+        default=156.0,
+        description="Edge of the network's cube, mm; `brain`: the smallest that holds the brain.",
+    )
+    size: Annotated[int, Field(ge=16, multiple_of=8)] = Field(
+        default=80, description="Edge of that cube in network voxels."
+    )
+
+
+class Compute(Section):
+    accelerator: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="Lightning's accelerator.")
+    devices: PositiveInt = Field(default=1, description="Number of devices that one training uses.")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
+        default="32-true", description="Lightning's precision of training."
+    )
+    threads: PositiveInt = Field(default=2, description="CPU threads of a training; tracked, since sums depend on it.")
+
+
+class Teacher(Section):
+    name: Name = Field(description="Name of the row, and of its folder.")
+    architecture: Literal["resnet18", "resnet34", "resnet50"] = Field(
+        default="resnet18", description="torchvision's network to convert."
+    )
+    weights: str = Field(
+        default="random", description="`random`, or the path of a torchvision checkpoint to start from."
+    )
+    seed: Seed = Field(default=0, description="Seed of weights and triplets.")
+    balance: Literal["equal", "all"] = Field(
+        default="equal",
+        description="`equal`: the smaller group whole and as many of the larger; `all`: every training scan.",
+    )
+    epochs: Annotated[int, Field(ge=0)] = Field(
+        default=20, description="Epochs of patch learning; 0 keeps the initial weights."
+    )
+    batch_size: PositiveInt = Field(default=2, description="Scans in a step.")
+    triplets_per_scan: PositiveInt = Field(default=8, description="Triplets drawn from each scan of a step.")
+    patch_size: Annotated[int, Field(ge=8)] = Field(default=32, description="Edge of a patch in network voxels.")
+    min_brain_fraction: Fraction = Field(default=0.5, description="Least share of brain in a patch.")
+    margin: PositiveFloat = Field(default=1.0, description="Margin of the triplet loss.")
+    squared: bool = Field(default=True, description="Squared distances (paper, eq. 3-4) or plain ones (authors' code).")
+    learning_rate: PositiveFloat = Field(default=0.1, description="SGD learning rate.")
+    momentum: Fraction = Field(default=0.0, description="SGD momentum.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="SGD weight decay.")
+    lr_step_epochs: PositiveInt = Field(default=10, description="Epochs between two decays of the learning rate.")
+    lr_decay: Fraction = Field(default=0.8, description="Factor of such a decay.")
+
+
+class Student(Section):
+    name: Name = Field(description="Name of the row, and of its folder.")
+    teacher: Name = Field(description="Name of the teacher row to learn from.")
+    seed: Seed = Field(default=1, description="Seed of the initial weights and the order of scans.")
+    epochs: PositiveInt = Field(default=20, description="Most epochs of training.")
+    batch_size: PositiveInt = Field(default=2, description="Scans in a step.")
+    squared: bool = Field(default=True, description="Squared distances (paper, eq. 5) or plain ones (authors' code).")
+    learning_rate: PositiveFloat = Field(default=0.4, description="SGD learning rate.")
+    momentum: Fraction = Field(default=0.0, description="SGD momentum.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="SGD weight decay.")
+    selection: Literal["auroc", "loss"] = Field(
+        default="auroc",
+        description="What chooses the epoch on validation scans: AUROC (ties to the lower healthy loss) or that loss.",
+    )
+    patience: PositiveInt = Field(default=5, description="Epochs without improvement before training stops.")
+
+
+class StfpmExperiment(Section):
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["stfpm"]
+    student: Name = Field(description="Name of the student row.")
+    weights: Literal["trained", "initial"] = Field(
+        default="trained", description="The student's trained or its initial weights."
+    )
+    combine: Literal["product", "sum"] = Field(default="product", description="How the three blocks' maps become one.")
+
+
+class IntensityExperiment(Section):
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["intensity"]
+
+
+class ZscoreExperiment(Section):
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["zscore"]
+    smoothing_mm: Annotated[float, Field(ge=0)] = Field(
+        default=4.0, description="FWHM of the Gaussian that smooths the map, mm."
+    )
+
+
+Experiment = Annotated[StfpmExperiment | IntensityExperiment | ZscoreExperiment, Field(discriminator="method")]
+
+
+class Evaluation(Section):
+    healthy_quantile: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.99, description="The segmentation threshold is this quantile of healthy validation brain voxels."
+    )
+
+
+class Config(Section):
+    """The whole config."""
+
+    cohort: Cohort = Cohort()
+    demo: Demo = Demo()
+    split: Split = Split()
+    template: Template = Template()
+    registration: Registration = Registration()
+    standardization: Standardization = Standardization()
+    grid: Grid = Grid()
+    compute: Compute = Compute()
+    teachers: list[Teacher] = Field(min_length=1)
+    students: list[Student] = Field(min_length=1)
+    experiments: list[Experiment] = Field(min_length=1)
+    evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Config:
+        for kind, rows in (("teachers", self.teachers), ("students", self.students), ("experiments", self.experiments)):
+            names = [row.name for row in rows]
+            if repeated := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"{kind} has two rows named {min(repeated)!r}; names must differ")
+        teachers, students = [t.name for t in self.teachers], [s.name for s in self.students]
+        for student in self.students:
+            _require(student.teacher, teachers, f"student {student.name!r} names the teacher")
+        for experiment in self.experiments:
+            if isinstance(experiment, StfpmExperiment):
+                _require(experiment.student, students, f"experiment {experiment.name!r} names the student")
+        for teacher in self.teachers:
+            if teacher.patch_size * 2 > self.grid.size:
+                raise ValueError(
+                    f"teacher {teacher.name!r}: patch_size {teacher.patch_size} leaves no room for a neighbour "
+                    f"in grid.size {self.grid.size}; choose at most {self.grid.size // 2}"
+                )
+        return self
+
+
+def _require(name: str, known: list[str], subject: str) -> None:
+    if name not in known:
+        raise ValueError(f"{subject} {name!r}, which is not defined{_suggestion(name, known)}")
+
+
+def _suggestion(name: str, valid: list[str]) -> str:
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(valid)}"
+
+
+def read_config(mapping: Mapping[str, Any]) -> Config:
+    """Check a config mapping and fill in the defaults.
+
+    Raises
+    ------
+    InputError
+        One sentence for each problem; an unknown key is named with the nearest valid one.
+    """
+    try:
+        return Config.model_validate(mapping)
+    except ValidationError as error:
+        raise InputError("\n".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def _sentence(problem: Any) -> str:
+    """One sentence for one of pydantic's problems."""
+    place = [part for part in problem["loc"] if not (isinstance(part, str) and part in _METHODS)]
+    key = ".".join(str(part) for part in place) or "config"
+    if problem["type"] == "extra_forbidden":
+        valid = sorted(_keys_beside(problem["loc"]))
+        return f"config: unknown key {key}{_suggestion(str(place[-1]), valid)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return (
+        f"config: {key}: {message[0].lower()}{message[1:]} (got {problem['input']!r})"
+        if place
+        else f"config: {message}"
+    )
+
+
+def _sections(annotation: Any) -> Iterator[type[Section]]:
+    """The section models inside a type annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _sections(inner)
+
+
+_METHODS = {get_args(model.model_fields["method"].annotation)[0]: model for model in _sections(Experiment)}
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    """The valid keys of the section that holds the unknown key at `location`."""
+    section: type[Section] = Config
+    for part in location[:-1]:
+        if isinstance(part, str) and part in _METHODS:
+            section = _METHODS[part]
+        elif isinstance(part, str):
+            section = next(_sections(section.model_fields[part].annotation))
+    return list(section.model_fields)

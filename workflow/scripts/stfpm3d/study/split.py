@@ -1,0 +1,93 @@
+"""The split into training, validation and test subjects: a pure function of table, fractions and seed.
+
+It is made before anything is fitted, so that landmarks, weights and thresholds never see a test scan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from stfpm3d.study.errors import InputError
+
+PARTS = ("train", "val", "test")
+MIN_STRATUM = 20
+"""Subjects of a site within a group from which on the site is divided by itself; smaller sites are pooled."""
+
+
+def hash_order(ids: Sequence[str], seed: int) -> list[str]:
+    """Order ids by a hash of seed and id, so that adding one leaves the order of the others as it was."""
+    return sorted(ids, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+
+
+def part_sizes(count: int, fractions: Mapping[str, float]) -> dict[str, int]:
+    """Divide `count` subjects by largest remainder, at least one in every part whose fraction is above zero."""
+    quotas = {part: count * fractions[part] for part in PARTS}
+    sizes = {part: int(quotas[part]) for part in PARTS}
+    by_remainder = sorted(PARTS, key=lambda part: sizes[part] - quotas[part])
+    for part in by_remainder[: count - sum(sizes.values())]:
+        sizes[part] += 1
+    for part in PARTS:
+        if sizes[part] == 0 and fractions[part] > 0:
+            sizes[max(PARTS, key=lambda other: sizes[other])] -= 1
+            sizes[part] = 1
+    return sizes
+
+
+def assign_split(participants: pd.DataFrame, fractions: Mapping[str, Mapping[str, float]], seed: int) -> pd.Series:
+    """Name the part of every participant.
+
+    Parameters
+    ----------
+    participants
+        Checked table with `participant_id`, `group`, `site` and, optionally, a complete `split` column, which is then
+        obeyed.
+    fractions
+        For `healthy` and `patient`, the fractions of train, val and test.
+    seed
+        Of the hash that orders the subjects.
+
+    Returns
+    -------
+    Series of train, val or test, indexed by participant_id.
+
+    Raises
+    ------
+    InputError
+        When a group has too few subjects for its parts.
+    """
+    if "split" in participants:
+        return participants.set_index("participant_id")["split"]
+    parts: dict[str, str] = {}
+    for group, members in participants.groupby("group"):
+        wanted = fractions[str(group)]
+        needed = sum(wanted[part] > 0 for part in PARTS)
+        if len(members) < needed:
+            raise InputError(
+                f"cohort: {len(members)} {group} subject(s) cannot fill {needed} parts;"
+                f" add subjects, or set parts of split.{group} to 0."
+            )
+        sites = members["site"].where(members.groupby("site")["site"].transform("size") >= MIN_STRATUM, "")
+        for _, stratum in members.groupby(sites):
+            ordered = hash_order(list(stratum["participant_id"]), seed)
+            sizes = part_sizes(len(ordered), wanted)
+            labels = [part for part in PARTS for _ in range(sizes[part])]
+            parts.update(zip(ordered, labels, strict=True))
+    return participants["participant_id"].map(parts).set_axis(participants["participant_id"]).rename("split")
+
+
+def teacher_scans(participants: pd.DataFrame, part: str, balance: str, seed: int) -> list[str]:
+    """The scans of one part that a teacher sees (paper, 4.2: equally many healthy and diseased ones).
+
+    `equal` takes the smaller group whole and as many of the larger, first in hash order; `all` takes every scan.
+    Without patients, or without healthy scans, there is nothing to balance and every scan is taken.
+    """
+    members = participants[participants["split"] == part]
+    groups = {str(name): list(rows["participant_id"]) for name, rows in members.groupby("group")}
+    if balance == "equal" and len(groups) > 1:
+        count = min(map(len, groups.values()))
+        groups = {name: hash_order(ids, seed)[:count] for name, ids in groups.items()}
+    chosen = {name for ids in groups.values() for name in ids}
+    return [name for name in members["participant_id"] if name in chosen]
