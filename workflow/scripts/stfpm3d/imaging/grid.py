@@ -4,12 +4,15 @@ nothing.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stfpm3d.imaging.volumes import Volume, resample_like
+from stfpm3d.study.files import replacing
 
 
 class NetworkGrid(NamedTuple):
@@ -49,7 +52,8 @@ def brain_cut_share(brain_mask: Volume, grid: NetworkGrid) -> float:
     voxels = np.argwhere(brain_mask.data)
     world = voxels @ brain_mask.affine[:3, :3].T + brain_mask.affine[:3, 3]
     index = (world - grid.affine[:3, 3]) / np.diag(grid.affine)[:3]
-    inside = ((index >= -0.5) & (index <= grid.size - 0.5)).all(axis=1)
+    edge = 0.5 + 1e-6  # a centre on the cube's face is inside, whatever the rounding
+    inside = ((index >= -edge) & (index <= grid.size - 1 + edge)).all(axis=1)
     return float(1 - inside.mean())
 
 
@@ -62,3 +66,16 @@ def to_network_grid(image: Volume, grid: NetworkGrid) -> NDArray[np.float16]:
 def mask_on_network_grid(brain_mask: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:
     """The template's brain mask on the network's grid, (S, S, S)."""
     return np.ascontiguousarray(resample_like(brain_mask, grid.reference, nearest=True).data)
+
+
+def write_grid(path: Path | str, grid: NetworkGrid, cut_share: float) -> None:
+    """Write the cube's geometry and the share of brain that it cuts off as JSON."""
+    content = {"size": grid.size, "affine": grid.affine.tolist(), "brain_cut_share": round(cut_share, 6)}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def read_grid(path: Path | str) -> NetworkGrid:
+    """Read the geometry that `write_grid` wrote."""
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    return NetworkGrid(content["size"], np.array(content["affine"]))

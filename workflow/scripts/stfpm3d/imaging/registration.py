@@ -37,13 +37,13 @@ def estimate_transform(moving: Volume, fixed: Volume, output: Path | str, *, see
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # ITK reads it once, when ants is imported
     import ants
 
+    ants.config.set_ants_deterministic(seed_value=seed + 1)  # 0 would mean the clock
     with tempfile.TemporaryDirectory() as folder:
         try:
             found = ants.registration(
                 fixed=_to_ants(fixed),
                 moving=_to_ants(moving),
                 type_of_transform="AffineFast",
-                random_seed=seed or 1,  # ANTs takes 0 as "from the clock"
                 outprefix=f"{folder}/",
             )
         except (RuntimeError, ValueError) as error:

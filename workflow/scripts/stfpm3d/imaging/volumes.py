@@ -86,6 +86,16 @@ def load_mask(path: Path | str, subject: str = "") -> Volume:
     return Volume(volume.data > 0, volume.affine)
 
 
+def check_same_grid(mask: Volume, image: Volume, subject: str, mask_path: Path | str) -> None:
+    """Raise `InputError` unless mask and image have one shape and one affine (to a tenth of a voxel)."""
+    if mask.shape != image.shape:
+        raise InputError(
+            f"{subject}: {mask_path} has shape {mask.shape}, its image {image.shape}; resample the mask to the image."
+        )
+    if np.abs(mask.affine - image.affine).max() > 0.1 * image.spacing_mm.min():
+        raise InputError(f"{subject}: {mask_path} and its image have different affines; resample the mask to the image.")
+
+
 def save_volume(path: Path | str, volume: Volume, dtype: DTypeLike = np.float32) -> None:
     """Write a volume as NIfTI, whole or not at all; masks are best written with `dtype=np.uint8`."""
     image = nib.Nifti1Image(np.asarray(volume.data, dtype=dtype), volume.affine)

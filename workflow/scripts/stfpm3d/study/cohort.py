@@ -125,15 +125,3 @@ def _cells(table: pd.DataFrame, column: str) -> list[tuple[int, Any]]:
     """Line number in the file (the header is line 1) and value of a column's cells; none if the column is absent."""
     return list(zip((table.index + 2).tolist(), table[column], strict=True)) if column in table else []
 
-
-def demo_table(rows: Iterable[dict[str, Any]], images: str, masks: str) -> pd.DataFrame:
-    """The demo's rows as a checked participants table; `images` and `masks` are path patterns with
-    `{participant_id}`.
-    """
-    table = pd.DataFrame(list(rows))
-    patients = table["group"] == "patient"
-    paths = {
-        kind: [pattern.format(participant_id=name) for name in table["participant_id"]]
-        for kind, pattern in (("image", images), ("lesion_mask", masks))
-    }
-    return table.assign(image=paths["image"], lesion_mask=pd.Series(paths["lesion_mask"]).where(patients, None))

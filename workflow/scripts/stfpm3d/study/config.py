@@ -31,6 +31,12 @@ class Cohort(Section):
     )
     modality: Literal["T1w", "T2w", "FLAIR"] = Field(default="T2w", description="Contrast of every scan of the cohort.")
 
+    @model_validator(mode="after")
+    def _demo_is_t2w(self) -> Cohort:
+        if self.participants == "demo" and self.modality != "T2w":
+            raise ValueError(f"the demo cohort is T2w, not {self.modality}; name a participants table or set modality to T2w")
+        return self
+
 
 class Counts(Section):
     train: PositiveInt = Field(description="Scans in the training part.")

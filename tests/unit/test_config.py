@@ -1,0 +1,47 @@
+"""The config says what is wrong in one sentence, and what would be right."""
+
+import pytest
+
+from stfpm3d.study.config import read_config
+from stfpm3d.study.errors import InputError
+
+ROWS = {
+    "teachers": [{"name": "t"}],
+    "students": [{"name": "s", "teacher": "t"}],
+    "experiments": [{"name": "e", "method": "stfpm", "student": "s"}],
+}
+
+
+def test_rows_alone_are_a_config():
+    config = read_config(ROWS)
+    assert config.grid.crop_mm == 156
+    assert config.split.patient.train == 0.70
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"grd": {}}, "config: unknown key grd; did you mean 'grid'?"),
+        ({"grid": {"crop": 156}}, "config: unknown key grid.crop; did you mean 'crop_mm'?"),
+        (
+            {"students": [{"name": "s", "teacher": "t", "learningrate": 1}]},
+            "config: unknown key students.0.learningrate; did you mean 'learning_rate'?",
+        ),
+        (
+            {"experiments": [{"name": "e", "method": "zscore", "smoothing": 1}]},
+            "config: unknown key experiments.0.smoothing; did you mean 'smoothing_mm'?",
+        ),
+        ({"grid": {"size": 81}}, "config: grid.size: input should be a multiple of 8 (got 81)"),
+        ({"students": [{"name": "s", "teacher": "x"}]}, "student 's' names the teacher 'x', which is not defined"),
+        ({"teachers": [{"name": "t"}, {"name": "t"}]}, "teachers has two rows named 't'"),
+        ({"teachers": [{"name": "../t"}]}, "config: teachers.0.name"),
+        ({"split": {"healthy": {"train": 0.9}}}, "train, val and test sum to 1.2, expected 1"),
+        ({"cohort": {"modality": "T1w"}}, "the demo cohort is T2w"),
+        ({"grid": {"size": 48}}, "patch_size 32 leaves no room for a neighbour"),
+    ],
+)
+def test_a_mistake_is_one_sentence(change, sentence):
+    with pytest.raises(InputError) as caught:
+        read_config(ROWS | change)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)

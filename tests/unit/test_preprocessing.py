@@ -1,0 +1,138 @@
+"""Preprocessing agrees with independent implementations and with values worked out by hand."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from torchio import ScalarImage, Subject
+from torchio.transforms import HistogramStandardization
+
+from stfpm3d.imaging.grid import (
+    brain_cut_share,
+    mask_on_network_grid,
+    network_grid,
+    read_grid,
+    to_network_grid,
+    write_grid,
+)
+from stfpm3d.imaging.registration import apply_transform, estimate_transform
+from stfpm3d.imaging.skullstrip import brain_support
+from stfpm3d.imaging.standardize import apply_landmarks, fit_landmarks, standardize
+from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.study.errors import InputError
+
+
+def box_mask(shape, low, high, spacing_mm=2.0):
+    data = np.zeros(shape, dtype=bool)
+    data[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = True
+    return Volume(data, np.diag([spacing_mm] * 3 + [1.0]))
+
+
+@pytest.fixture
+def training(tmp_path):
+    rng = np.random.default_rng(1)
+    mask = box_mask((12, 12, 12), (2, 2, 2), (10, 11, 10))
+    images, masks = [], []
+    for number in range(4):
+        data = rng.gamma(2 + number, 50 * (number + 1), mask.shape).astype(np.float32)
+        for kind, paths, array in (("image", images, data), ("mask", masks, mask.data)):
+            paths.append(tmp_path / f"{kind}{number}.nii.gz")
+            save_volume(paths[-1], Volume(array, mask.affine), array.dtype if kind == "image" else np.uint8)
+    return images, masks, mask
+
+
+def test_landmarks_are_applied_as_torchio_applies_them(training):
+    images, masks, mask = training
+    landmarks = fit_landmarks(images, masks)
+    data = np.round(np.random.default_rng(2).gamma(3, 20, mask.shape)).astype(np.float32)  # quantised: percentiles tie
+    transform = HistogramStandardization(
+        {"scan": landmarks}, masking_method=lambda _: torch.from_numpy(mask.data)[None]
+    )
+    expected = transform(Subject(scan=ScalarImage(tensor=torch.from_numpy(data)[None])))["scan"].data[0].numpy()
+    np.testing.assert_allclose(apply_landmarks(data, mask.data, landmarks), expected, atol=1e-4)
+
+
+def test_the_standard_scale_runs_from_0_to_100_inside_the_brain_only(training):
+    images, masks, mask = training
+    landmarks = fit_landmarks(images, masks)
+    np.testing.assert_allclose(landmarks[[0, -1]], [0, 100], atol=1e-9)
+    for path in images:  # whatever lies outside the brain has no say
+        scan = nib.load(path)
+        data = np.where(mask.data, scan.get_fdata(), 1e6).astype(np.float32)
+        save_volume(path, Volume(data, mask.affine))
+    np.testing.assert_allclose(fit_landmarks(images, masks), landmarks)
+
+
+def test_a_standardized_brain_has_mean_0_and_sd_1_and_one_background(training):
+    images, masks, mask = training
+    data = np.random.default_rng(3).gamma(3, 20, mask.shape).astype(np.float32)
+    z = standardize(data, mask.data, fit_landmarks(images, masks))
+    assert abs(z[mask.data].mean()) < 1e-5
+    assert abs(z[mask.data].std() - 1) < 1e-5
+    assert len(np.unique(z[~mask.data])) == 1
+
+
+def test_the_support_is_the_templates_brain_within_the_scans_own():
+    brain = box_mask((20, 20, 20), (4, 4, 4), (16, 16, 16))
+    scan = np.zeros(brain.shape, np.float32)
+    scan[3:17, 3:17, 3:12] = 5  # the field of view ends below the brain's top
+    scan[8, 8, 8] = 0  # a dark voxel inside is no hole
+    support = brain_support(Volume(scan, brain.affine), brain)
+    expected = brain.data.copy()
+    expected[:, :, 12:] = False
+    np.testing.assert_array_equal(support.data, expected)
+    with pytest.raises(InputError, match="covers 0% of the template's brain"):
+        brain_support(Volume(np.zeros_like(scan), brain.affine), brain, "sub-7")
+
+
+def test_the_cube_lies_where_the_config_says(tmp_path):
+    mask = box_mask((97, 115, 97), (10, 10, 10), (80, 96, 85))
+    grid = network_grid(mask, 156, 80)
+    corner = grid.affine @ [-0.5, -0.5, -0.5, 1]
+    np.testing.assert_allclose(corner[:3], np.array([96, 114, 96]) - 78)  # box centre minus half of 156 mm
+    assert grid.affine[0, 0] == pytest.approx(156 / 80)
+    kept = 1.0  # by hand: the cube spans 18-174, 36-192 and 18-174 mm, the brain's voxels lie every 2 mm
+    for low, high, start, stop in ((18, 174, 10, 80), (36, 192, 10, 96), (18, 174, 10, 85)):
+        centres_mm = np.arange(start, stop) * 2
+        kept *= ((centres_mm >= low) & (centres_mm <= high)).mean()
+    assert brain_cut_share(mask, grid) == pytest.approx(1 - kept)
+    whole = network_grid(mask, "brain", 80)
+    assert brain_cut_share(mask, whole) == 0
+    assert whole.affine[0, 0] == pytest.approx(86 * 2 / 80)
+    write_grid(tmp_path / "grid.json", grid, 0.1)
+    np.testing.assert_array_equal(read_grid(tmp_path / "grid.json").affine, grid.affine)
+
+
+def test_the_network_sees_the_scan_at_the_right_place():
+    mask = box_mask((40, 44, 40), (10, 10, 10), (30, 34, 30))
+    x, y, _ = np.meshgrid(*(np.arange(n, dtype=np.float32) * 2 for n in mask.shape), indexing="ij")
+    grid = network_grid(mask, 48, 16)
+    array = to_network_grid(Volume(x + 100 * y, mask.affine), grid)
+    position = grid.affine @ [3, 5, 7, 1]
+    assert array.dtype == np.float16
+    assert float(array[3, 5, 7]) == pytest.approx(position[0] + 100 * position[1], rel=1e-3)
+    # 3 mm voxels whose centres, -3 mm to 6 mm beyond the brain's 20-58 mm box, lie inside it
+    centres_mm = [grid.affine[axis, 3] + 3 * np.arange(16) for axis in range(3)]
+    counts = [
+        ((c >= low - 1) & (c < high - 1)).sum()
+        for c, low, high in zip(centres_mm, (20, 20, 20), (60, 68, 60), strict=True)
+    ]
+    assert mask_on_network_grid(mask, grid).sum() == np.prod(counts)
+
+
+def test_registration_undoes_a_known_affine_and_repeats_itself_to_the_bit(tmp_path):
+    rng = np.random.default_rng(4)
+    places = np.stack(np.meshgrid(*(np.linspace(-1, 1, 48),) * 3, indexing="ij"), axis=-1)
+    centres = rng.uniform(-0.5, 0.5, (8, 3))
+    blobs = np.exp(-np.square(places[..., None, :] - centres).sum(axis=-1) / 0.05).sum(axis=-1)
+    fixed = Volume(blobs.astype(np.float32), np.diag([4, 4, 4, 1.0]))
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(0.1), -np.sin(0.1)], [np.sin(0.1), np.cos(0.1)]]
+    turn[:3, 3] = [6, -8, 4]
+    moving = Volume(fixed.data, turn @ fixed.affine)
+    first, second = tmp_path / "first.mat", tmp_path / "second.mat"
+    for path in (first, second):
+        estimate_transform(moving, fixed, path, seed=0)
+    assert first.read_bytes() == second.read_bytes()
+    registered = apply_transform(moving, fixed, first)
+    assert np.corrcoef(registered.data.ravel(), fixed.data.ravel())[0, 1] > 0.98

@@ -1,0 +1,72 @@
+"""The split is by subject, stable, and made before anything is fitted."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stfpm3d.study.errors import InputError
+from stfpm3d.study.split import PARTS, assign_split, part_sizes, teacher_scans
+
+PAPER = {"train": 0.70, "val": 0.15, "test": 0.15}
+BOTH = {"healthy": PAPER, "patient": PAPER}
+
+
+def cohort(healthy, patient, site="A"):
+    ids = [f"sub-h{n}" for n in range(healthy)] + [f"sub-p{n}" for n in range(patient)]
+    group = ["healthy"] * healthy + ["patient"] * patient
+    return pd.DataFrame({"participant_id": ids, "group": group, "site": site})
+
+
+@given(count=st.integers(3, 2000))
+def test_parts_add_up_none_is_empty_and_each_is_within_one_of_its_quota(count):
+    sizes = part_sizes(count, PAPER)
+    assert sum(sizes.values()) == count
+    assert min(sizes.values()) >= 1
+    if count >= 7:  # below, a part of one scan is more than its quota allows
+        assert all(abs(sizes[part] - count * PAPER[part]) < 1 for part in PARTS)
+
+
+def test_largest_remainder_by_hand():
+    assert part_sizes(582, PAPER) == {"train": 408, "val": 87, "test": 87}
+    assert part_sizes(10, PAPER) == {"train": 7, "val": 2, "test": 1}
+
+
+def test_the_split_column_is_obeyed():
+    table = cohort(3, 0).assign(split=["test", "train", "val"])
+    assert assign_split(table, BOTH, seed=0).tolist() == ["test", "train", "val"]
+
+
+@given(st.integers(10, 60), st.integers(0, 5))
+def test_adding_a_subject_moves_at_most_the_scans_at_the_boundaries(count, seed):
+    before = assign_split(cohort(count, 0), BOTH, seed)
+    after = assign_split(cohort(count + 1, 0), BOTH, seed)
+    assert (before != after[before.index]).sum() <= 2
+
+
+def test_groups_are_split_apart_and_large_sites_by_themselves():
+    table = pd.concat([cohort(40, 20, "A"), cohort(20, 5, "B").assign(participant_id=lambda t: t.participant_id + "b")])
+    table["split"] = assign_split(table, BOTH, seed=3).to_numpy()
+    counts = table.groupby(["group", "site"])["split"].value_counts().unstack()
+    for stratum, size in ((("healthy", "A"), 40), (("healthy", "B"), 20), (("patient", "A"), 20)):
+        assert counts.loc[stratum, list(PARTS)].tolist() == [0.7 * size, 0.15 * size, 0.15 * size]
+
+
+def test_too_few_subjects_for_the_parts_are_refused():
+    with pytest.raises(InputError, match=r"2 patient subject\(s\) cannot fill 3 parts"):
+        assign_split(cohort(10, 2), BOTH, seed=0)
+
+
+def test_the_teacher_sees_equally_many_healthy_and_diseased_scans():
+    table = cohort(12, 5).assign(split="train")
+    chosen = teacher_scans(table, "train", "equal", seed=0)
+    assert sum("h" in name.removeprefix("sub-") for name in chosen) == 5
+    assert {f"sub-p{n}" for n in range(5)} <= set(chosen)
+    assert len(teacher_scans(table, "train", "all", seed=0)) == 17
+
+
+def test_another_patient_adds_one_healthy_scan_and_replaces_none():
+    fewer = teacher_scans(cohort(12, 5).assign(split="train"), "train", "equal", seed=0)
+    more = teacher_scans(cohort(12, 6).assign(split="train"), "train", "equal", seed=0)
+    assert set(fewer) < set(more)
+    assert len(more) == len(fewer) + 2
