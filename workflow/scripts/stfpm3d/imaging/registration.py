@@ -36,8 +36,9 @@ def estimate_transform(moving: Volume, fixed: Volume, output: Path | str, *, see
     """
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # ITK reads it once, when ants is imported
     import ants
+    from ants.config import set_ants_deterministic
 
-    ants.config.set_ants_deterministic(seed_value=seed + 1)  # 0 would mean the clock
+    set_ants_deterministic(seed_value=seed + 1)  # 0 would mean the clock
     with tempfile.TemporaryDirectory() as folder:
         try:
             found = ants.registration(

@@ -1,0 +1,57 @@
+"""Anomaly maps on the MNI grid: their form outside the brain, their score, and their files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.study.files import replacing
+
+log = logging.getLogger(__name__)
+
+
+def outside_minimum(values: NDArray, support: Volume) -> Volume:
+    """A map (X, Y, Z) with its minimum over the support everywhere else, so that what was not seen counts as healthy."""
+    data = np.where(support.data, values, values[support.data].min())
+    return Volume(data.astype(np.float32), support.affine)
+
+
+def image_score(anomaly_map: Volume, brain_mask: Volume) -> float:
+    """A scan's score: the maximum of its map (paper, section 3.2), over the template's brain."""
+    return float(anomaly_map.data[brain_mask.data].max())
+
+
+def write_maps(
+    scans: pd.DataFrame,
+    anomaly_map: Callable[[Mapping[Hashable, Any]], Volume],
+    brain_mask: Volume,
+    scores: Path | str,
+) -> None:
+    """Write one map a scan, and the table of their scores.
+
+    Parameters
+    ----------
+    scans
+        One row a scan: `participant_id`, `map` (the path to write), and what `anomaly_map` reads of a row.
+    anomaly_map
+        Makes a scan's map on the MNI grid from its row.
+    brain_mask
+        The template's brain mask on the MNI grid.
+    scores
+        The table to write: `participant_id` and `score`.
+    """
+    values = []
+    for number, scan in enumerate(scans.to_dict("records"), start=1):
+        computed = anomaly_map(scan)
+        save_volume(scan["map"], computed)
+        values.append(image_score(computed, brain_mask))
+        log.info("%s: score %.4g (%d of %d)", scan["participant_id"], values[-1], number, len(scans))
+    with replacing(scores) as temporary:
+        scans[["participant_id"]].assign(score=values).to_csv(temporary, sep="\t", index=False)
