@@ -1,0 +1,116 @@
+"""An experiment's table of results, from maps and masks on disk."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+from stfpm3d.evaluation.experiment import METRIC_COLUMNS, compare_metrics, evaluate_experiment
+from stfpm3d.imaging.maps import image_score
+from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
+from stfpm3d.study.errors import InputError
+
+SHAPE = (12, 14, 12)
+AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
+
+
+@pytest.fixture
+def brain_mask():
+    brain = np.zeros(SHAPE, dtype=bool)
+    brain[2:-2, 2:-2, 2:-2] = True
+    return Volume(brain, AFFINE)
+
+
+@pytest.fixture
+def scans(tmp_path, brain_mask):
+    """Three healthy scans and two patients in each split; voxels outside the brain hold values that must not count."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for split in ("val", "test"):
+        for number in range(5):
+            group = "healthy" if number < 3 else "patient"
+            name = f"sub-{split}{number}"
+            lesion = np.zeros(SHAPE, dtype=bool)
+            if group == "patient":
+                lesion[1:5, 4:8, 4:7] = True  # one of its four layers lies outside the brain
+                save_volume(tmp_path / f"{name}_lesion.nii.gz", Volume(lesion, AFFINE), dtype=np.uint8)
+            data = rng.exponential(size=SHAPE) ** 3 * np.where(lesion, 8, 1)
+            data[~brain_mask.data] = rng.uniform(1e5, 1e6)
+            anomaly_map = Volume(data.astype(np.float32), AFFINE)
+            save_volume(tmp_path / f"{name}.nii.gz", anomaly_map)
+            mask = str(tmp_path / f"{name}_lesion.nii.gz") if group == "patient" else None
+            score = image_score(anomaly_map, brain_mask)
+            rows.append((name, group, split, str(tmp_path / f"{name}.nii.gz"), score, mask))
+    return pd.DataFrame(rows, columns=["participant_id", "group", "split", "map", "score", "lesion_mask"])
+
+
+def value(metrics, metric, split="test"):
+    return metrics.set_index(["split", "metric"])["value"][split, metric]
+
+
+def brain_voxels(scans, brain_mask, *, split, group):
+    for scan in scans[(scans["split"] == split) & (scans["group"] == group)].to_dict("records"):
+        values = load_volume(scan["map"]).data[brain_mask.data]
+        truth = load_mask(scan["lesion_mask"]).data[brain_mask.data] if group == "patient" else values < 0
+        yield values, truth
+
+
+def test_every_number_equals_scikit_learn_on_the_brain_voxels(scans, brain_mask):
+    metrics, _ = evaluate_experiment("demo", scans, brain_mask)
+    patients = list(brain_voxels(scans, brain_mask, split="test", group="patient"))
+    values, truth = (np.concatenate(parts) for parts in zip(*patients, strict=True))
+    assert value(metrics, "voxel_auprc") == pytest.approx(average_precision_score(truth, values), abs=1e-3)
+    assert value(metrics, "voxel_auroc") == pytest.approx(roc_auc_score(truth, values), abs=1e-3)
+    assert value(metrics, "prevalence") == pytest.approx(truth.mean())
+    assert value(metrics, "lesion_outside_mask") == pytest.approx(1 / 4)
+
+    test = scans[scans["split"] == "test"]
+    assert value(metrics, "image_auroc") == roc_auc_score(test["group"] == "patient", test["score"])
+    assert value(metrics, "image_ap") == average_precision_score(test["group"] == "patient", test["score"])
+
+    healthy = np.concatenate([values for values, _ in brain_voxels(scans, brain_mask, split="val", group="healthy")])
+    threshold = value(metrics, "threshold", "val")
+    assert (healthy >= threshold).mean() == pytest.approx(0.01, abs=1 / healthy.size)
+    dice = np.mean([f1_score(truth, values >= threshold) for values, truth in patients])
+    assert value(metrics, "dice") == pytest.approx(dice)
+    assert value(metrics, "dice") <= value(metrics, "dice_oracle")
+
+
+def test_the_table_has_the_promised_columns_and_counts_the_scans_behind_each_number(scans, brain_mask):
+    metrics, curves = evaluate_experiment("demo", scans, brain_mask)
+    assert list(metrics) == METRIC_COLUMNS
+    assert set(metrics["protocol"]) == {"strict"}
+    assert metrics[["ci_low", "ci_high"]].isna().all(axis=None)
+    rows = metrics[["split", "metric", "n_healthy", "n_patient"]].itertuples(index=False, name=None)
+    assert {("test", "image_auroc", 3, 2), ("test", "voxel_auprc", 0, 2), ("val", "threshold", 3, 0)} <= set(rows)
+    assert set(curves["curve"]) == {"image_roc", "roc", "pr"}
+
+
+def test_patients_do_not_move_the_threshold(scans, brain_mask):
+    metrics, _ = evaluate_experiment("demo", scans, brain_mask)
+    without_patients, _ = evaluate_experiment("demo", scans[scans["group"] == "healthy"], brain_mask)
+    assert value(without_patients, "threshold", "val") == value(metrics, "threshold", "val")
+    assert np.isnan(value(without_patients, "image_auroc"))
+    assert np.isnan(value(without_patients, "voxel_auprc"))
+
+
+def test_patients_without_a_lesion_mask_count_in_the_image_metrics_alone(scans, brain_mask):
+    metrics, _ = evaluate_experiment("demo", scans.assign(lesion_mask=None), brain_mask)
+    assert not np.isnan(value(metrics, "image_auroc"))
+    assert np.isnan([value(metrics, name) for name in ("voxel_auprc", "dice", "lesion_outside_mask")]).all()
+
+
+def test_a_map_on_another_grid_is_refused(scans, brain_mask):
+    shifted = Volume(brain_mask.data, brain_mask.affine + np.array([[0, 0, 0, 1.0]] + [[0] * 4] * 3))
+    with pytest.raises(InputError, match=r"sub-val0.*not on the grid"):
+        evaluate_experiment("demo", scans, shifted)
+
+
+def test_experiments_on_different_scans_are_not_compared(scans, brain_mask):
+    metrics, _ = evaluate_experiment("demo", scans, brain_mask)
+    both = compare_metrics([metrics, metrics.assign(experiment="other")])
+    assert list(both) == METRIC_COLUMNS
+    assert len(both) == 2 * len(metrics)
+    fewer, _ = evaluate_experiment("other", scans.drop(index=9), brain_mask)
+    with pytest.raises(InputError, match="different numbers of scans"):
+        compare_metrics([metrics, fewer])

@@ -1,0 +1,221 @@
+"""The report's page, its notes and its pictures, on a small synthetic cohort."""
+
+import re
+from base64 import b64decode
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from stfpm3d.evaluation.experiment import SCORE_COLUMNS, compare_metrics, evaluate_experiment
+from stfpm3d.imaging.grid import NetworkGrid, network_grid
+from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.reporting import figures, report
+from stfpm3d.reporting.figures import ScanPanels, block_on_grid, curve_svg, display_slice, focus, scan_png
+
+TEMPLATE = Path(report.__file__).parent / "templates" / "report.html.j2"
+SHAPE = (24, 28, 24)
+AFFINE = np.array([[6.0, 0, 0, -70], [0, 6.0, 0, -80], [0, 0, 6.0, -70], [0, 0, 0, 1]])
+LESION_RGB = tuple(int(figures.LESION[i : i + 2], 16) for i in (1, 3, 5))
+
+
+@pytest.fixture(scope="module")
+def brain_mask():
+    distance = np.linalg.norm((np.indices(SHAPE).T - (np.array(SHAPE) - 1) / 2) / np.array(SHAPE), axis=-1).T
+    return Volume(distance < 0.42, AFFINE)
+
+
+@pytest.fixture(scope="module")
+def grid(brain_mask):
+    return network_grid(brain_mask, 120, 16)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory, brain_mask):
+    """Two experiments on two healthy scans and two patients a split; only the trained one reacts to lesions."""
+    folder = tmp_path_factory.mktemp("private-folder")
+    rng = np.random.default_rng(8)
+    rows = []
+    for split in ("val", "test"):
+        for group, number in [("healthy", 1), ("healthy", 2), ("patient", 3), ("patient", 4)]:
+            name = f"sub-{split}<{number}>"  # an id that must be escaped
+            path = folder / f"{split}{number}"
+            lesion = np.zeros(SHAPE, dtype=bool)
+            lesion[8:12, 10:15, 9:13] = group == "patient"
+            if group == "patient":
+                save_volume(f"{path}_lesion.nii.gz", Volume(lesion, AFFINE), dtype=np.uint8)
+            save_volume(f"{path}.nii.gz", Volume(rng.normal(size=SHAPE) + lesion, AFFINE))
+            block1, block2, block3 = (rng.random((edge,) * 3, np.float32) for edge in (8, 4, 2))
+            np.savez(f"{path}_blocks.npz", block1=block1, block2=block2, block3=block3)
+            for experiment, gain in (("trained", 6), ("untrained", 0)):
+                data = rng.exponential(size=SHAPE) + gain * lesion
+                save_volume(f"{path}_{experiment}.nii.gz", Volume(data, AFFINE))
+                files = [f"{path}{end}" for end in (".nii.gz", f"_{experiment}.nii.gz", "_blocks.npz")]
+                mask = f"{path}_lesion.nii.gz" if group == "patient" else None
+                rows.append((experiment, name, group, split, data[brain_mask.data].max(), *files, mask))
+    columns = ["experiment", "participant_id", "group", "split", "score", "image", "map", "blocks", "lesion_mask"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.fixture(scope="module")
+def tables(cohort, brain_mask):
+    scans = {str(name): rows for name, rows in cohort.groupby("experiment")}
+    measured = [evaluate_experiment(name, rows, brain_mask) for name, rows in scans.items()]
+    metrics = compare_metrics([metrics for metrics, _ in measured])
+    return {
+        "metrics": metrics,
+        "curves": pd.concat([curves for _, curves in measured]),
+        "scores": cohort[SCORE_COLUMNS],
+    }
+
+
+def render(output, tables, scans, brain_mask, grid):
+    report.write_report(
+        output,
+        template=TEMPLATE,
+        **tables,
+        scans=scans,
+        brain_mask=brain_mask,
+        grid=grid,
+        modality="T2w",
+        shown="trained",
+        initial={"trained": "untrained"},
+        healthy_quantile=0.99,
+    )
+    return output.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def shown_scans(cohort):
+    return cohort[(cohort["experiment"] == "trained") & (cohort["split"] == "test")]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, tables, shown_scans, brain_mask, grid):
+    return render(tmp_path_factory.mktemp("report") / "index.html", tables, shown_scans, brain_mask, grid)
+
+
+def with_auprc(metrics, **values):
+    """The metrics table with other test AUPRCs, one an experiment."""
+    changed = metrics.copy()
+    for experiment, value in values.items():
+        row = (changed[["experiment", "split", "metric"]] == [experiment, "test", "voxel_auprc"]).all(axis=1)
+        changed.loc[row, "value"] = value
+    return changed
+
+
+def test_the_page_refers_to_nothing_outside_itself_and_names_no_file(page):
+    targets = re.findall(r"(?:src|href)=\"([^\"]+)\"", page) + re.findall(r"url\(([^)]+)\)", page)
+    assert targets
+    assert all(target.startswith(("#", "data:image/png;base64,")) for target in targets)
+    assert "private-folder" not in page
+    assert ".nii" not in page
+    assert "@import" not in page
+
+
+def test_each_test_scan_has_a_small_picture_and_a_score(page, shown_scans):
+    pictures = [b64decode(data) for data in re.findall(r"base64,([^\"]+)\"", page)]
+    assert len(pictures) == len(shown_scans) == 4
+    assert max(len(picture) for picture in pictures) < 250_000
+    for scan in shown_scans.itertuples():
+        name = str(scan.participant_id).replace("<", "&lt;").replace(">", "&gt;")
+        assert f"#scan-{name}" in page
+        assert f"{scan.score:.3g}" in page
+    assert "sub-test<" not in page
+
+
+def test_the_page_shows_the_numbers_of_the_metrics_table(page, tables):
+    test = tables["metrics"].query("split == 'test'")
+    for metric in ("image_auroc", "image_ap", "voxel_auroc", "voxel_auprc", "patient_ap", "dice", "iou", "dice_oracle"):
+        for value in test.loc[test["metric"] == metric, "value"]:
+            assert f">{value:.3f}</td>" in page, metric
+    assert "2 healthy, 2 patients" in page
+
+
+def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort, shown_scans, brain_mask, grid):
+    unmasked = {str(name): rows.assign(lesion_mask=None) for name, rows in cohort.groupby("experiment")}
+    measured = [evaluate_experiment(name, rows, brain_mask) for name, rows in unmasked.items()]
+    tables = {
+        "metrics": compare_metrics([metrics for metrics, _ in measured]),
+        "curves": pd.concat([curves for _, curves in measured]),
+        "scores": cohort[SCORE_COLUMNS],
+    }
+    page = render(tmp_path / "index.html", tables, shown_scans.assign(lesion_mask=None, blocks=None), brain_mask, grid)
+    assert ">n/a</td>" in page
+    assert "cannot be told" in page
+    assert "nan" not in re.sub(r"base64,[^\"]+", "", page)
+
+
+@pytest.mark.parametrize(("trained", "verdict"), [(0.129, "Not learned"), (0.131, "1.31 times")])
+def test_a_student_below_1_3_times_its_initial_auprc_has_not_learned(tables, trained, verdict):
+    metrics = with_auprc(tables["metrics"], trained=trained, untrained=0.1)
+    note, *_ = (note for note in report.notes(metrics, "trained", {"trained": "untrained"}, 0) if "times" in note.text)
+    assert verdict in note.text
+    assert note.warning == (verdict == "Not learned")
+
+
+def test_notes_warn_of_few_patients_and_state_the_share_of_brain_cut_off(tables):
+    found = report.notes(tables["metrics"], "trained", {}, 0.0375)
+    assert any(note.warning and "2 test patients" in note.text for note in found)
+    assert any("cuts off 3.8 %" in note.text for note in found)
+    many = tables["metrics"].assign(n_patient=10)
+    assert not any(note.warning for note in report.notes(many, "trained", {}, 0.0))
+
+
+def test_slices_are_shown_in_radiological_display():
+    data = np.zeros(SHAPE)
+    data[20, 25, 22] = 1  # far right, anterior, superior
+    for picture in (display_slice(data, "axial", 22), display_slice(data, "coronal", 25)):
+        row, column = np.unravel_index(picture.argmax(), picture.shape)
+        assert row < picture.shape[0] / 2, "anterior and superior are up"
+        assert column < picture.shape[1] / 2, "the patient's right is on the left"
+    row, column = np.unravel_index(display_slice(data, "sagittal", 20).argmax(), (24, 28))
+    assert (row, column) == (1, 2), "superior is up, the nose points left"
+
+
+def test_blocks_fill_the_networks_cube_as_trilinear_upsampling_does():
+    block = np.random.default_rng(2).random((4, 4, 4)).astype(np.float32)
+    grid = NetworkGrid(16, np.array([[3.0, 0, 0, -20], [0, 3.0, 0, -30], [0, 0, 3.0, -10], [0, 0, 0, 1]]))
+    shown = block_on_grid(block, grid, Volume(np.zeros((16, 16, 16)), grid.affine)).data
+    expected = ndimage.zoom(block, 4, order=1, mode="nearest", grid_mode=True)
+    np.testing.assert_allclose(shown, expected, atol=1e-5)
+
+
+def test_slices_go_through_the_lesion_or_the_maps_hottest_place(brain_mask):
+    hot = np.zeros(SHAPE, dtype=np.float32)
+    hot[12, 9, 15] = 5
+    hot[0, 0, 0] = 100  # outside the brain
+    lesion = np.zeros(SHAPE, dtype=bool)
+    lesion[7, 12:16, 10] = True
+    lesion[7, 13, 9:12] = True
+    panels = ScanPanels(Volume(hot, AFFINE), [], Volume(hot, AFFINE), Volume(lesion, AFFINE))
+    assert focus(panels, brain_mask.data) == (7, 13, 10)
+    assert focus(panels._replace(lesion_mask=None), brain_mask.data) == (12, 9, 15)
+
+
+def test_a_picture_shows_the_lesion_only_where_there_is_one(brain_mask):
+    def lesion_pixels(lesion):
+        panels = ScanPanels(volume, [volume], volume, lesion)
+        png = scan_png(panels, brain_mask, windows=[(0, 1), (0, 1)], threshold=2, orientations=["axial"])
+        pixels = np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(int)
+        return int((abs(pixels - LESION_RGB).max(axis=-1) < 40).sum())
+
+    volume = Volume(np.random.default_rng(4).random(SHAPE, np.float32), AFFINE)
+    inside = np.zeros(SHAPE, dtype=bool)
+    inside[8:14, 10:16, 10:14] = True
+    assert lesion_pixels(Volume(inside, AFFINE)) > 50
+    assert lesion_pixels(None) == 0
+
+
+def test_curves_take_the_pages_ink_and_each_experiments_colour(tables):
+    test = tables["curves"].query("split == 'test'")
+    drawing = curve_svg(test, "pr", {"trained": "#3b82f6", "untrained": "#f59e0b"}, chance=0.05)
+    assert drawing.startswith("<svg")
+    assert "currentColor" in drawing
+    assert "#3b82f6" in drawing
+    assert "#f59e0b" in drawing
+    assert figures.PAGE_INK not in drawing

@@ -1,0 +1,127 @@
+"""Voxel metrics from histograms, against scikit-learn on the values themselves."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, f1_score, jaccard_score, roc_auc_score
+
+from stfpm3d.evaluation.maps import BINS, ScanVoxels, bin_value, histogram, value_bins
+from stfpm3d.evaluation.voxelwise import (
+    PooledVoxels,
+    auroc,
+    average_precision,
+    dice_curve,
+    precision_recall_curve,
+    quantile_threshold,
+    roc_curve,
+    thin,
+)
+
+
+@pytest.fixture(scope="module")
+def product_map():
+    """Values and truth of a skewed map: products of three block distances over many decades, 0.4 % lesion."""
+    rng = np.random.default_rng(0)
+    lesion = rng.random(400_000) < 0.004
+    blocks = rng.lognormal(mean=-5, sigma=1.2, size=(3, lesion.size)) * np.where(lesion, 5.0, 1.0)
+    return blocks.prod(axis=0).astype(np.float32), lesion
+
+
+def counts(values, lesion):
+    return histogram(values[~lesion]), histogram(values[lesion])
+
+
+def patient(values, lesion, **changes):
+    normal, lesion_counts = counts(values, lesion)
+    scan = ScanVoxels(group="patient", split="test", normal=normal, lesion=lesion_counts, lesion_outside=0)
+    return scan._replace(**changes)
+
+
+def test_bins_keep_the_order_of_values_of_either_sign():
+    values = np.array([-np.float32(3e38), -1.5, -1e-30, -0.0, 0.0, 1e-38, 2e-12, 1.0, 1.01, 3e38], dtype=np.float32)
+    bins = value_bins(values)
+    assert (np.diff(bins.astype(int)) >= 0).all()
+    assert bins[3] == bins[4], "both zeros are one value"
+    assert len(np.unique(bins)) == values.size - 1
+    assert bins.max() < BINS
+
+
+@pytest.mark.parametrize("value", [-7.3, -1e-9, 0.0, 2.5e-11, 1.0, 640.0])
+def test_a_bin_begins_within_a_fifth_of_a_percent_of_its_values(value):
+    (index,) = value_bins(np.array([value]))
+    assert bin_value(int(index)) <= np.float32(value)
+    assert bin_value(int(index)) == pytest.approx(value, rel=0.002)
+    assert value_bins(np.array([bin_value(int(index))])) == index
+
+
+def test_areas_equal_scikit_learn_on_a_product_map(product_map):
+    values, lesion = product_map
+    normal, lesion_counts = counts(values, lesion)
+    expected = average_precision_score(lesion, values)
+    assert 0.05 < expected < 0.95
+    assert average_precision(normal, lesion_counts) == pytest.approx(expected, abs=1e-3)
+    assert auroc(normal, lesion_counts) == pytest.approx(roc_auc_score(lesion, values), abs=1e-3)
+
+
+def test_areas_equal_scikit_learn_on_signed_values_with_ties():
+    rng = np.random.default_rng(1)
+    lesion = rng.random(20_000) < 0.05
+    values = np.round(rng.normal(size=lesion.size) + lesion) / 2
+    normal, lesion_counts = counts(values, lesion)
+    assert average_precision(normal, lesion_counts) == pytest.approx(average_precision_score(lesion, values), abs=1e-9)
+    assert auroc(normal, lesion_counts) == pytest.approx(roc_auc_score(lesion, values), abs=1e-9)
+
+
+def test_headline_threshold_leaves_one_percent_of_healthy_voxels_above(product_map):
+    values, lesion = product_map
+    healthy = values[~lesion]
+    threshold = bin_value(quantile_threshold(histogram(healthy), 0.99))
+    assert 0.0098 < (healthy >= threshold).mean() <= 0.01
+    assert threshold == pytest.approx(np.quantile(healthy, 0.99), rel=0.005)
+
+
+def test_dice_and_iou_are_means_of_the_patients_own(product_map):
+    values, lesion = product_map
+    threshold = quantile_threshold(histogram(values[~lesion]), 0.99)
+    pooled = PooledVoxels()
+    halves = [(values[:50_000], lesion[:50_000]), (values[50_000:], lesion[50_000:])]
+    for half in halves:
+        pooled.add(patient(*half))
+    metrics = pooled.metrics(threshold)
+    called = [(truth, scores >= bin_value(threshold)) for scores, truth in halves]
+    assert metrics["dice"] == pytest.approx(np.mean([f1_score(*pair) for pair in called]), abs=1e-6)
+    assert metrics["iou"] == pytest.approx(np.mean([jaccard_score(*pair) for pair in called]), abs=1e-6)
+    expected_ap = np.mean([average_precision_score(truth, scores) for scores, truth in halves])
+    assert metrics["patient_ap"] == pytest.approx(expected_ap, abs=1e-3)
+    assert metrics["voxel_auprc"] == pytest.approx(average_precision_score(lesion, values), abs=1e-3)
+    assert metrics["prevalence"] == pytest.approx(lesion.mean())
+
+
+def test_oracle_dice_is_the_best_over_all_thresholds():
+    values = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    lesion = np.array([False, False, True, False, True, True])
+    assert dice_curve(*counts(values, lesion)).max() == pytest.approx(6 / 7)  # from 0.3 on: 3 hits, 1 false alarm
+    pooled = PooledVoxels()
+    pooled.add(patient(values, lesion))
+    assert pooled.metrics(None)["dice_oracle"] == pytest.approx(6 / 7)
+    assert np.isnan(pooled.metrics(None)["dice"])
+
+
+def test_lesion_outside_the_brain_mask_is_reported_and_such_a_patient_counts_nowhere_else():
+    values, lesion = np.array([0.1, 0.2, 0.3, 0.9]), np.array([False, False, False, True])
+    pooled = PooledVoxels()
+    pooled.add(patient(values, lesion, lesion_outside=2))
+    pooled.add(patient(values, np.zeros(4, dtype=bool), lesion_outside=1))
+    assert pooled.n_patient == 1
+    assert pooled.metrics(0)["lesion_outside_mask"] == pytest.approx(3 / 4)
+
+
+def test_thinned_curves_keep_their_ends_and_their_area(product_map):
+    normal, lesion_counts = counts(*product_map)
+    false_positive_rate, true_positive_rate = roc_curve(normal, lesion_counts)
+    x, y = thin((false_positive_rate, true_positive_rate), along=false_positive_rate + true_positive_rate)
+    assert x.size <= 500
+    assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(y, x) == pytest.approx(auroc(normal, lesion_counts), abs=1e-3)
+    recall, precision = thin(curve := precision_recall_curve(normal, lesion_counts), along=curve[0])
+    assert recall.size <= 500
+    assert np.trapezoid(precision, recall) == pytest.approx(average_precision(normal, lesion_counts), abs=5e-3)

@@ -1,0 +1,240 @@
+"""Pictures for the report: curves as SVG that takes the page's text colour, and slices of a scan as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO, StringIO
+from typing import Literal, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from stfpm3d.imaging.grid import NetworkGrid
+from stfpm3d.imaging.volumes import Volume, resample_like
+
+Orientation = Literal["axial", "coronal", "sagittal"]
+ORIENTATIONS: tuple[Orientation, ...] = ("axial", "coronal", "sagittal")
+AXIS: Mapping[Orientation, int] = {"axial": 2, "coronal": 1, "sagittal": 0}
+# Radiological display: the patient's left is on the right of the picture, and the nose of a sagittal slice points left.
+EDGE_LABELS: Mapping[Orientation, tuple[str, str]] = {
+    "axial": ("R", "L"),
+    "coronal": ("R", "L"),
+    "sagittal": ("A", "P"),
+}
+PAPER = "#000004"  # the darkest colour of inferno
+INK = "#d8dde6"
+LESION = "#37e0c2"
+PAGE_INK = "#010203"  # replaced by the page's own text colour
+MARGIN_MM = 6
+PANEL_INCH = 1.32
+TITLE_INCH = 0.24
+
+Window = tuple[float, float]
+CurveName = Literal["image_roc", "roc", "pr"]
+
+
+class ScanPanels(NamedTuple):
+    """What is shown of one scan; every volume lies on the MNI grid."""
+
+    image: Volume
+    blocks: Sequence[Volume]
+    """The distance maps of blocks 1 to 3; empty for a method without blocks."""
+    anomaly_map: Volume
+    lesion_mask: Volume | None
+
+
+def block_on_grid(block: NDArray[np.float32], grid: NetworkGrid, reference: Volume) -> Volume:
+    """A block's distance map (n, n, n), whose larger voxels fill the network's cube, on the grid of `reference`."""
+    step = grid.size / np.array(block.shape)
+    to_network = np.diag([*step, 1.0])
+    to_network[:3, 3] = (step - 1) / 2  # the first centre lies half a large voxel inside the cube
+    return resample_like(Volume(block, grid.affine @ to_network), reference, fill=float(block.min()))
+
+
+def focus(panels: ScanPanels, brain: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """The voxel whose slices are shown: where each axis cuts most of the lesion, else the map's hottest place."""
+    lesion = panels.lesion_mask
+    if lesion is not None and lesion.data.any():
+        x, y, z = (int(lesion.data.sum(axis=tuple({0, 1, 2} - {axis})).argmax()) for axis in range(3))
+        return x, y, z
+    smoothed = ndimage.gaussian_filter(panels.anomaly_map.data, 3 / panels.anomaly_map.spacing_mm)
+    x, y, z = np.unravel_index(np.where(brain, smoothed, -np.inf).argmax(), brain.shape)
+    return int(x), int(y), int(z)
+
+
+def display_slice(data: NDArray, orientation: Orientation, index: int) -> NDArray:
+    """One slice of RAS data in radiological display, rows from top to bottom."""
+    plane = np.take(data, index, axis=AXIS[orientation])
+    return plane[::-1, ::-1].T
+
+
+def percentile_window(values: NDArray, low: float, high: float) -> Window:
+    """The values shown darkest and brightest."""
+    lowest, highest = np.percentile(values, [low, high])
+    return float(lowest), float(highest)
+
+
+def scan_png(
+    panels: ScanPanels,
+    brain_mask: Volume,
+    *,
+    windows: Sequence[Window],
+    threshold: float,
+    orientations: Sequence[Orientation] = ORIENTATIONS,
+) -> bytes:
+    """Slices through the lesion (or the hottest place) of input, blocks, anomaly map, overlay and truth.
+
+    The overlay shows the voxels at or above `threshold`, which Dice scores; the lesion's outline is drawn over it.
+
+    Parameters
+    ----------
+    windows
+        One for each block and a last one for the anomaly map, shared by an experiment's scans so that colours compare.
+    orientations
+        One row each.
+    """
+    box = _brain_box(brain_mask)
+    centre = focus(panels, brain_mask.data)
+    titles = ["Input", *(f"Block {n}" for n in range(1, len(panels.blocks) + 1)), "Anomaly map", "Overlay", "Truth"]
+    edges_mm = np.array([part.stop - part.start for part in box]) * brain_mask.spacing_mm
+    heights = [float(edges_mm[1 if orientation == "axial" else 2]) for orientation in orientations]
+    height_inch = sum(heights) * PANEL_INCH / float(edges_mm[:2].max())
+    figure = Figure(figsize=(PANEL_INCH * len(titles), height_inch + TITLE_INCH))
+    grid = figure.add_gridspec(len(orientations), len(titles), height_ratios=heights, wspace=0.02, hspace=0.02)
+    grid.update(left=0, right=1, bottom=0, top=height_inch / (height_inch + TITLE_INCH))
+    for row, orientation in enumerate(orientations):
+        cells = [figure.add_subplot(grid[row, column]) for column in range(len(titles))]
+        _draw_row(cells, _cut(panels, brain_mask, box, orientation, centre), windows, threshold)
+        _label_edges(cells[0], orientation)
+    for cell, title in zip(figure.axes, titles, strict=False):
+        cell.set_title(title, color=INK, fontsize=8, pad=3)
+    return _small_png(figure)
+
+
+def curve_svg(curves: pd.DataFrame, curve: CurveName, colours: Mapping[str, str], chance: float | None) -> str:
+    """One kind of curve for all experiments, in the colours given; `chance` is the prevalence.
+
+    `curves` has the columns `experiment`, `curve`, `x` and `y`, of one split.
+    """
+    figure = Figure(figsize=(3.6, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    for experiment, points in curves[curves["curve"] == curve].groupby("experiment", sort=False):
+        axes.plot(points["x"], points["y"], color=colours[str(experiment)], linewidth=1.8, solid_capstyle="round")
+    if curve == "pr":
+        axes.set(xlabel="Recall", ylabel="Precision")
+        if chance is not None:
+            axes.axhline(chance, color=PAGE_INK, alpha=0.45, linewidth=1, linestyle=(0, (3, 3)))
+    else:
+        axes.set(xlabel="False positive rate", ylabel="True positive rate")
+        axes.plot([0, 1], [0, 1], color=PAGE_INK, alpha=0.45, linewidth=1, linestyle=(0, (3, 3)))
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    _plain_axes(axes)
+    return _svg(figure, name=curve)
+
+
+class _Slices(NamedTuple):
+    """One orientation, cropped to the box of the brain; `aspect` is the height of a pixel by its width."""
+
+    image: NDArray
+    image_window: Window
+    brain: NDArray[np.bool_]
+    maps: list[NDArray]
+    lesion: NDArray[np.bool_]
+    aspect: float
+
+
+def _cut(
+    panels: ScanPanels,
+    brain_mask: Volume,
+    box: tuple[slice, slice, slice],
+    orientation: Orientation,
+    centre: tuple[int, int, int],
+) -> _Slices:
+    axis = AXIS[orientation]
+
+    def cut(volume: Volume) -> NDArray:
+        return display_slice(volume.data[box], orientation, centre[axis] - box[axis].start)
+
+    across, along = np.delete(brain_mask.spacing_mm, axis)
+    brain = cut(brain_mask)
+    return _Slices(
+        image=cut(panels.image),
+        image_window=percentile_window(panels.image.data[brain_mask.data], 0.5, 99.7),
+        brain=brain,
+        maps=[cut(volume) for volume in (*panels.blocks, panels.anomaly_map)],
+        lesion=np.zeros_like(brain) if panels.lesion_mask is None else cut(panels.lesion_mask),
+        aspect=float(along / across),
+    )
+
+
+def _draw_row(cells: Sequence[Axes], slices: _Slices, windows: Sequence[Window], threshold: float) -> None:
+    """Input, maps, overlay and truth of one orientation."""
+    scan_cell, *map_cells, overlay_cell, truth_cell = cells
+    for cell in cells:
+        cell.set_axis_off()
+    low, high = slices.image_window
+    for cell in (scan_cell, overlay_cell, truth_cell):
+        cell.imshow(slices.image, "gray", vmin=low, vmax=high, aspect=slices.aspect, interpolation="bilinear")
+    for cell, values, (low, high) in zip(map_cells, slices.maps, windows, strict=True):
+        inside = np.where(slices.brain, values, low)
+        cell.imshow(inside, "inferno", vmin=low, vmax=high, aspect=slices.aspect, interpolation="bilinear")
+        if slices.brain.any():
+            cell.contour(slices.brain, levels=[0.5], colors=INK, linewidths=0.4, alpha=0.5)
+
+    low, high = windows[-1]
+    warmth = np.clip((slices.maps[-1] - low) / ((high - low) or 1), 0, 1)
+    colours = mpl.colormaps["inferno"](0.4 + 0.55 * warmth)
+    colours[..., 3] = 0.85 * (slices.brain & (slices.maps[-1] >= threshold))
+    overlay_cell.imshow(colours, aspect=slices.aspect, interpolation="nearest")
+    if slices.lesion.any():
+        for cell in (overlay_cell, truth_cell):
+            cell.contour(slices.lesion, levels=[0.5], colors=LESION, linewidths=0.9)
+        truth_cell.contourf(slices.lesion, levels=[0.5, 1.5], colors=LESION, alpha=0.45)
+
+
+def _label_edges(axes: Axes, orientation: Orientation) -> None:
+    for x, label in zip((0.03, 0.97), EDGE_LABELS[orientation], strict=True):
+        axes.text(x, 0.5, label, transform=axes.transAxes, ha="center", va="center", color=INK, fontsize=7)
+
+
+def _brain_box(brain_mask: Volume) -> tuple[slice, slice, slice]:
+    voxels = np.argwhere(brain_mask.data)
+    margin = np.ceil(MARGIN_MM / brain_mask.spacing_mm).astype(int)
+    low = np.maximum(voxels.min(axis=0) - margin, 0)
+    high = np.minimum(voxels.max(axis=0) + 1 + margin, brain_mask.shape)
+    x, y, z = (slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
+    return x, y, z
+
+
+def _small_png(figure: Figure) -> bytes:
+    """The figure in 256 colours: a quarter of the bytes, and no difference to the eye in grey and inferno."""
+    pixels = BytesIO()
+    figure.savefig(pixels, format="png", dpi=110, facecolor=PAPER)
+    picture = BytesIO()
+    Image.open(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, format="png", optimize=True)
+    return picture.getvalue()
+
+
+def _plain_axes(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set(color=PAGE_INK, alpha=0.5)
+    axes.tick_params(colors=PAGE_INK, labelsize=9, length=3)
+    axes.grid(color=PAGE_INK, alpha=0.12, linewidth=0.7)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set(color=PAGE_INK, fontsize=10)
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """The `<svg>` element alone; `name` keeps its inner ids apart from those of the page's other figures."""
+    drawing = StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(drawing, format="svg", transparent=True, metadata=nothing)
+    text = drawing.getvalue()
+    return text[text.index("<svg") :].replace(PAGE_INK, "currentColor")

@@ -1,0 +1,262 @@
+"""The report: one self-contained HTML page with what was found, how far to trust it, curves, scores and slices."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from collections.abc import Hashable, Iterator, Mapping
+from itertools import cycle
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from stfpm3d.imaging.grid import NetworkGrid, brain_cut_share
+from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
+from stfpm3d.reporting.figures import (
+    CurveName,
+    ScanPanels,
+    Window,
+    block_on_grid,
+    curve_svg,
+    percentile_window,
+    scan_png,
+)
+from stfpm3d.study.files import replacing
+
+LEARNED_FACTOR = 1.3  # a student that gains less over its own initial weights has not learned
+RELIABLE_PATIENTS = 10
+IMAGE_AUROC_CAUTION = (
+    "Image AUROC tells patients from healthy scans. It is no evidence that lesions are found: it also rises when the "
+    "groups come from different scanners, sites or preparation."
+)
+BLOCKS = ("block1", "block2", "block3")
+# Mid-tones that read on a light and on a dark page.
+PALETTE = ("#3b82f6", "#f59e0b", "#10b981", "#ec4899", "#8b5cf6", "#06b6d4", "#84cc16", "#94a3b8")
+
+log = logging.getLogger(__name__)
+
+
+class Note(NamedTuple):
+    """One sentence on how far the numbers can be trusted."""
+
+    warning: bool
+    text: str
+
+
+class Findings:
+    """Look-up of the metrics table's values and counts."""
+
+    def __init__(self, metrics: pd.DataFrame) -> None:
+        strict = metrics[metrics["protocol"] == "strict"]
+        self.experiments = [str(name) for name in strict["experiment"].unique()]
+        self._rows = strict.set_index(["experiment", "split", "metric"]).to_dict("index")
+
+    def value(self, experiment: str, metric: str, split: str = "test") -> float:
+        """The metric's value; NaN where it was not available."""
+        return float(self._rows[experiment, split, metric]["value"])
+
+    def count(self, experiment: str, metric: str, group: str, split: str = "test") -> int:
+        """Number of scans of a group behind the metric."""
+        return int(self._rows[experiment, split, metric][f"n_{group}"])
+
+    def best(self, metric: str, split: str) -> float:
+        """The highest value that any experiment reaches; NaN where none has one."""
+        values = [self.value(experiment, metric, split) for experiment in self.experiments]
+        return max((value for value in values if not np.isnan(value)), default=np.nan)
+
+    def chance(self, experiment: str, split: str) -> list[str]:
+        """What noise would reach, in the order of the page's columns; empty where that depends on the threshold."""
+        healthy, patients = (self.count(experiment, "image_ap", group, split) for group in ("healthy", "patient"))
+        prevalence = _number(self.value(experiment, "prevalence", split))
+        share = _number(patients / (healthy + patients) if healthy and patients else np.nan)
+        return ["0.500", share, "0.500", prevalence, prevalence, "", "", ""]
+
+
+def notes(metrics: pd.DataFrame, shown: str, initial: Mapping[str, str], cut_share: float) -> list[Note]:
+    """What a reader must know before believing the numbers, warnings first.
+
+    Parameters
+    ----------
+    metrics
+        The metrics table of all experiments.
+    shown
+        The experiment whose maps the report shows.
+    initial
+        Each trained experiment's counterpart with the student's initial weights.
+    cut_share
+        Share of the template's brain outside the network's crop.
+    """
+    findings = Findings(metrics)
+    found = [_learning_note(findings, trained, untrained) for trained, untrained in initial.items()]
+    patients = findings.count(shown, "voxel_auprc", "patient")
+    if patients < RELIABLE_PATIENTS:
+        unreliable = f"below {RELIABLE_PATIENTS} they are unreliable."
+        found.append(Note(True, f"The voxel metrics and Dice stand on {patients} test patients; {unreliable}"))
+    found.append(Note(False, IMAGE_AUROC_CAUTION))
+    kept = "keeps the whole of the template's brain."
+    cut = f"cuts off {_percent(cut_share)} of the template's brain; lesions there count as missed."
+    found.append(Note(False, f"The network's crop {cut if cut_share >= 0.0005 else kept}"))
+    if (outside := findings.value(shown, "lesion_outside_mask")) > 0:
+        unseen = f"{_percent(outside)} of the lesion volume lies outside the template's brain mask"
+        found.append(Note(False, f"{unseen}, where nothing is scored."))
+    return sorted(found, key=lambda note: not note.warning)
+
+
+def write_report(
+    output: Path | str,
+    *,
+    template: Path | str,
+    metrics: pd.DataFrame,
+    scores: pd.DataFrame,
+    curves: pd.DataFrame,
+    scans: pd.DataFrame,
+    brain_mask: Volume,
+    grid: NetworkGrid,
+    modality: str,
+    shown: str,
+    initial: Mapping[str, str],
+    healthy_quantile: float,
+) -> None:
+    """Write the page; nothing in it refers to another file.
+
+    Parameters
+    ----------
+    template
+        The page's Jinja2 template.
+    metrics, scores, curves
+        Tables of all experiments (`evaluation.experiment`), in the order in which they are listed.
+    scans
+        The test scans of the experiment `shown`: `participant_id`, `group`, and paths on the MNI grid of `image`,
+        `map`, `lesion_mask` (or missing) and `blocks` (.npz with block1 to block3, or missing).
+    brain_mask
+        The template's brain mask on the MNI grid.
+    grid
+        The network's grid, on which the blocks lie.
+    modality
+        T1w, T2w or FLAIR.
+    shown
+        The experiment whose maps are shown and which stands first in the summary.
+    initial
+        Each trained experiment's counterpart with the student's initial weights.
+    healthy_quantile
+        The quantile of healthy validation voxels that is the threshold of Dice and IoU.
+    """
+    findings = Findings(metrics)
+    colours = dict(zip(findings.experiments, cycle(PALETTE), strict=False))
+    threshold = findings.value(shown, "threshold", "val")
+    environment = Environment(
+        loader=FileSystemLoader(Path(template).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"number": _number, "percent": _percent, "score": _score, "factor": _factor}
+    page = environment.get_template(Path(template).name).render(
+        findings=findings,
+        shown=shown,
+        initial=initial,
+        modality=modality,
+        healthy_quantile=healthy_quantile,
+        colours=colours,
+        notes=notes(metrics, shown, initial, brain_cut_share(brain_mask, grid)),
+        curves=_curve_figures(curves, colours, findings.value(shown, "prevalence")),
+        scores=_score_rows(scores, shown),
+        figures=_scan_figures(scans, brain_mask, grid, threshold),
+    )
+    with replacing(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    log.info("report of %d experiments and %d test scans, %.1f MB", len(colours), len(scans), len(page) / 1e6)
+
+
+def load_panels(scan: Mapping[Hashable, object], brain_mask: Volume, grid: NetworkGrid) -> ScanPanels:
+    """Read what is shown of one row of `scans`, blocks brought to the MNI grid."""
+    blocks: list[Volume] = []
+    if isinstance(scan["blocks"], str | Path):
+        with np.load(scan["blocks"]) as arrays:
+            blocks = [block_on_grid(arrays[name], grid, brain_mask) for name in BLOCKS]
+    has_mask = isinstance(scan["lesion_mask"], str | Path)
+    return ScanPanels(
+        image=load_volume(str(scan["image"])),
+        blocks=blocks,
+        anomaly_map=load_volume(str(scan["map"])),
+        lesion_mask=load_mask(str(scan["lesion_mask"])) if has_mask else None,
+    )
+
+
+def shared_windows(panels: Iterator[ScanPanels], brain_mask: Volume) -> list[Window]:
+    """One colour window per block and one for the map: medians of the scans' 1st and 99.8th percentiles."""
+    windows = [
+        [percentile_window(volume.data[brain_mask.data], 1, 99.8) for volume in (*scan.blocks, scan.anomaly_map)]
+        for scan in panels
+    ]
+    return [(float(low), float(high)) for low, high in np.median(windows, axis=0)]
+
+
+def _scan_figures(
+    scans: pd.DataFrame, brain_mask: Volume, grid: NetworkGrid, threshold: float
+) -> Iterator[dict[str, str]]:
+    """Each test scan's slices; scans are read one at a time, twice, so that memory stays flat."""
+    rows = scans.to_dict("records")
+    windows = shared_windows((load_panels(row, brain_mask, grid) for row in rows), brain_mask)
+    for row in rows:
+        png = scan_png(load_panels(row, brain_mask, grid), brain_mask, windows=windows, threshold=threshold)
+        source = f"data:image/png;base64,{b64encode(png).decode()}"
+        has_mask = isinstance(row["lesion_mask"], str | Path)
+        remark = "no lesion mask" if row["group"] == "patient" and not has_mask else ""
+        yield {"participant_id": row["participant_id"], "group": row["group"], "remark": remark, "source": source}
+
+
+def _curve_figures(curves: pd.DataFrame, colours: Mapping[str, str], prevalence: float) -> list[tuple[str, Markup]]:
+    test = curves[curves["split"] == "test"]
+    titles: dict[CurveName, str] = {
+        "pr": "Voxels: precision and recall",
+        "roc": "Voxels: ROC",
+        "image_roc": "Scans: ROC",
+    }
+    return [
+        (title, Markup(curve_svg(test, curve, colours, prevalence)))
+        for curve, title in titles.items()
+        if (test["curve"] == curve).any()
+    ]
+
+
+def _score_rows(scores: pd.DataFrame, shown: str) -> list[dict[str, object]]:
+    """Test scans by falling score of the experiment shown; `bar` is its place from the lowest to the highest, in %."""
+    test = scores[scores["split"] == "test"]
+    table = test.pivot(index=["participant_id", "group"], columns="experiment", values="score")
+    table = table.sort_values(shown, ascending=False)
+    low, high = table[shown].min(), table[shown].max()
+    return [
+        {"participant_id": name, "group": group, "values": row, "bar": 100 * (row[shown] - low) / ((high - low) or 1)}
+        for (name, group), row in zip(table.index, table.to_dict("records"), strict=True)
+    ]
+
+
+def _learning_note(findings: Findings, trained: str, untrained: str) -> Note:
+    gain = findings.value(trained, "voxel_auprc") / findings.value(untrained, "voxel_auprc")
+    if np.isnan(gain):
+        return Note(True, f"Whether {trained} has learned cannot be told: no test patient has a lesion mask.")
+    if gain < LEARNED_FACTOR:
+        return Note(
+            True,
+            f"Not learned: {trained} reaches {gain:.2f} times the voxel AUPRC of its own initial weights "
+            f"({untrained}); at least {LEARNED_FACTOR} times is asked for.",
+        )
+    return Note(False, f"{trained} reaches {gain:.2f} times the voxel AUPRC of its own initial weights ({untrained}).")
+
+
+def _number(value: float) -> str:
+    return "n/a" if np.isnan(value) else f"{value:.3f}"
+
+
+def _percent(value: float) -> str:
+    return "n/a" if np.isnan(value) else f"{100 * value:.1f} %"
+
+
+def _score(value: float) -> str:
+    return "n/a" if np.isnan(value) else f"{value:.3g}"
+
+
+def _factor(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
