@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from scipy import ndimage
 
 from stfpm3d.evaluation.experiment import SCORE_COLUMNS, compare_metrics, evaluate_experiment
-from stfpm3d.imaging.grid import NetworkGrid, network_grid
+from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.reporting import figures, report
 from stfpm3d.reporting.figures import ScanPanels, block_on_grid, curve_svg, display_slice, focus, scan_png
@@ -50,7 +49,7 @@ def cohort(tmp_path_factory, brain_mask):
                 save_volume(f"{path}_lesion.nii.gz", Volume(lesion, AFFINE), dtype=np.uint8)
             save_volume(f"{path}.nii.gz", Volume(rng.normal(size=SHAPE) + lesion, AFFINE))
             block1, block2, block3 = (rng.random((edge,) * 3, np.float32) for edge in (8, 4, 2))
-            np.savez(f"{path}_blocks.npz", block1=block1, block2=block2, block3=block3)
+            np.savez(f"{path}_blocks.npz", strides=[4, 8, 16], block1=block1, block2=block2, block3=block3)
             for experiment, gain in (("trained", 6), ("untrained", 0)):
                 data = rng.exponential(size=SHAPE) + gain * lesion
                 save_volume(f"{path}_{experiment}.nii.gz", Volume(data, AFFINE))
@@ -177,12 +176,12 @@ def test_slices_are_shown_in_radiological_display():
     assert (row, column) == (1, 2), "superior is up, the nose points left"
 
 
-def test_blocks_fill_the_networks_cube_as_trilinear_upsampling_does():
+def test_a_blocks_position_is_shown_where_the_network_saw_it():
     block = np.random.default_rng(2).random((4, 4, 4)).astype(np.float32)
-    grid = NetworkGrid(16, np.array([[3.0, 0, 0, -20], [0, 3.0, 0, -30], [0, 0, 3.0, -10], [0, 0, 0, 1]]))
-    shown = block_on_grid(block, grid, Volume(np.zeros((16, 16, 16)), grid.affine)).data
-    expected = ndimage.zoom(block, 4, order=1, mode="nearest", grid_mode=True)
-    np.testing.assert_allclose(shown, expected, atol=1e-5)
+    affine = np.array([[3.0, 0, 0, -20], [0, 3.0, 0, -30], [0, 0, 3.0, -10], [0, 0, 0, 1]])
+    shown = block_on_grid(block, 4, affine, Volume(np.zeros((16, 16, 16)), affine)).data
+    np.testing.assert_allclose(shown[::4, ::4, ::4], block, atol=1e-6)
+    np.testing.assert_allclose(shown[2, 4, 8], (block[0, 1, 2] + block[1, 1, 2]) / 2, atol=1e-6)
 
 
 def test_slices_go_through_the_lesion_or_the_maps_hottest_place(brain_mask):

@@ -81,7 +81,7 @@ def test_a_bad_file_is_named_with_its_subject(tmp_path, name, sentence):
 
 def test_a_mask_on_another_grid_is_refused():
     scan = volume()
-    with pytest.raises(InputError, match="different affines"):
+    with pytest.raises(InputError, match="differ in their affines"):
         check_same_grid(Volume(scan.data, np.diag([2, 2, 3, 1.0])), scan, "sub-7", "mask.nii.gz")
     with pytest.raises(InputError, match="has shape"):
         check_same_grid(Volume(scan.data[1:], scan.affine), scan, "sub-7", "mask.nii.gz")

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def outside_minimum(values: NDArray, support: Volume) -> Volume:
-    """A map (X, Y, Z) with its minimum over the support everywhere else, so that what was not seen counts as healthy."""
+    """A map (X, Y, Z) with its minimum over the support everywhere else: what was not seen counts as healthy."""
     data = np.where(support.data, values, values[support.data].min())
     return Volume(data.astype(np.float32), support.affine)
 

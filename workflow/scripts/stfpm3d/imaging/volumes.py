@@ -93,7 +93,9 @@ def check_same_grid(mask: Volume, image: Volume, subject: str, mask_path: Path |
             f"{subject}: {mask_path} has shape {mask.shape}, its image {image.shape}; resample the mask to the image."
         )
     if np.abs(mask.affine - image.affine).max() > 0.1 * image.spacing_mm.min():
-        raise InputError(f"{subject}: {mask_path} and its image have different affines; resample the mask to the image.")
+        raise InputError(
+            f"{subject}: {mask_path} and its image differ in their affines; resample the mask to the image."
+        )
 
 
 def save_volume(path: Path | str, volume: Volume, dtype: DTypeLike = np.float32) -> None:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from stfpm3d.imaging.grid import NetworkGrid
 from stfpm3d.imaging.volumes import Volume, resample_like
 
 Orientation = Literal["axial", "coronal", "sagittal"]
@@ -49,12 +48,12 @@ class ScanPanels(NamedTuple):
     lesion_mask: Volume | None
 
 
-def block_on_grid(block: NDArray[np.float32], grid: NetworkGrid, reference: Volume) -> Volume:
-    """A block's distance map (n, n, n), whose larger voxels fill the network's cube, on the grid of `reference`."""
-    step = grid.size / np.array(block.shape)
-    to_network = np.diag([*step, 1.0])
-    to_network[:3, 3] = (step - 1) / 2  # the first centre lies half a large voxel inside the cube
-    return resample_like(Volume(block, grid.affine @ to_network), reference, fill=float(block.min()))
+def block_on_grid(
+    block: NDArray[np.float32], stride: int, network_affine: NDArray[np.float64], reference: Volume
+) -> Volume:
+    """A block's map (n, n, n), whose position i lies at network voxel `stride` * i, on the grid of `reference`."""
+    affine = network_affine @ np.diag([stride, stride, stride, 1.0])
+    return resample_like(Volume(block, affine), reference, fill=float(block.min()))
 
 
 def focus(panels: ScanPanels, brain: NDArray[np.bool_]) -> tuple[int, int, int]:

@@ -174,7 +174,8 @@ def load_panels(scan: Mapping[Hashable, object], brain_mask: Volume, grid: Netwo
     blocks: list[Volume] = []
     if isinstance(scan["blocks"], str | Path):
         with np.load(scan["blocks"]) as arrays:
-            blocks = [block_on_grid(arrays[name], grid, brain_mask) for name in BLOCKS]
+            placed = zip(BLOCKS, arrays["strides"].tolist(), strict=True)
+            blocks = [block_on_grid(arrays[name], stride, grid.affine, brain_mask) for name, stride in placed]
     has_mask = isinstance(scan["lesion_mask"], str | Path)
     return ScanPanels(
         image=load_volume(str(scan["image"])),

@@ -124,4 +124,3 @@ def select(
 def _cells(table: pd.DataFrame, column: str) -> list[tuple[int, Any]]:
     """Line number in the file (the header is line 1) and value of a column's cells; none if the column is absent."""
     return list(zip((table.index + 2).tolist(), table[column], strict=True)) if column in table else []
-

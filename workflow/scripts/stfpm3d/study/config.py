@@ -34,7 +34,7 @@ class Cohort(Section):
     @model_validator(mode="after")
     def _demo_is_t2w(self) -> Cohort:
         if self.participants == "demo" and self.modality != "T2w":
-            raise ValueError(f"the demo cohort is T2w, not {self.modality}; name a participants table or set modality to T2w")
+            raise ValueError(f"the demo cohort is T2w, not {self.modality}; name a participants table or choose T2w")
         return self
 
 

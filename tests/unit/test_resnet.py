@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.models import resnet18, resnet34
+
+from stfpm3d.learning.resnet import AcsResNet, load_checkpoint, load_network, save_network
+from stfpm3d.study.errors import InputError
+
+
+def test_parameter_counts_are_those_of_the_paper() -> None:
+    def count(in_channels: int) -> int:
+        return sum(parameter.numel() for parameter in AcsResNet("resnet18", in_channels, seed=0).parameters())
+
+    assert count(1) == 11_170_240  # the authors' published code
+    assert count(2) == 11_173_376  # the paper, section 5
+
+
+def test_initial_weights_are_a_function_of_the_seed_alone() -> None:
+    state = torch.get_rng_state()
+    first = AcsResNet("resnet18", embedding_dim=128, seed=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(7)
+    again, other = AcsResNet("resnet18", embedding_dim=128, seed=3), AcsResNet("resnet18", embedding_dim=128, seed=4)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert not torch.equal(first.conv1.weight, other.conv1.weight)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_torchvision_checkpoint_loads_with_its_rgb_planes_summed(tmp_path: Path, suffix: str) -> None:
+    weights = resnet18().state_dict()
+    path = tmp_path / f"resnet18{suffix}"
+    if suffix == ".pth":
+        torch.save(weights, path)
+    else:
+        save_file(weights, path)
+    network = AcsResNet("resnet18", embedding_dim=128, seed=0)
+    embedding = network.state_dict()["fc.weight"].clone()
+    load_checkpoint(network, path)
+    loaded = network.state_dict()
+    for name in weights.keys() - {"conv1.weight", "fc.weight", "fc.bias"}:
+        assert torch.equal(loaded[name], weights[name])
+    torch.testing.assert_close(loaded["conv1.weight"][:, 0], weights["conv1.weight"].sum(dim=1))
+    assert torch.equal(loaded["fc.weight"], embedding)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "resnet34.pth"
+    torch.save(resnet34().state_dict(), path)
+    with pytest.raises(InputError, match=r"resnet34\.pth.*resnet18"):
+        load_checkpoint(AcsResNet("resnet18", seed=0), path)
+
+
+class Payload:
+    """What an attacker would pickle."""
+
+    def __reduce__(self) -> tuple:
+        return (exec, ("raise SystemExit('code from a checkpoint ran')",))
+
+
+def test_pickled_code_and_other_files_are_refused(tmp_path: Path) -> None:
+    network = AcsResNet("resnet18", seed=0)
+    torch.save({"conv1.weight": Payload()}, tmp_path / "evil.pth")
+    torch.save({"state_dict": resnet18().state_dict()}, tmp_path / "wrapped.pth")
+    (tmp_path / "text.pth").write_text("these are no weights")
+    (tmp_path / "text.safetensors").write_text("these are no weights")
+    for name in ("evil.pth", "wrapped.pth", "text.pth", "text.safetensors", "missing.pth", "missing.safetensors"):
+        with pytest.raises(InputError, match=name):
+            load_checkpoint(network, tmp_path / name)
+
+
+def test_a_saved_network_is_built_again_from_its_file(tmp_path: Path) -> None:
+    network = AcsResNet("resnet18", embedding_dim=128, seed=0)
+    save_network(tmp_path / "model.safetensors", network)
+    again = load_network(tmp_path / "model.safetensors")
+    assert not again.training
+    x = torch.randn(1, 1, 32, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(again(x), network.eval()(x))
+
+
+def test_the_pyramid_shrinks_by_4_8_and_16() -> None:
+    with torch.no_grad():
+        blocks = AcsResNet("resnet18", seed=0).pyramid(torch.randn(1, 1, 32, 48, 64))
+    assert [tuple(block.shape[1:]) for block in blocks] == [(64, 8, 12, 16), (128, 4, 6, 8), (256, 2, 3, 4)]

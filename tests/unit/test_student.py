@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from stfpm3d.learning.resnet import AcsResNet, load_network, save_network
+from stfpm3d.learning.student import FrozenTeacher, StudentTraining, feature_losses, train_student
+from stfpm3d.study.errors import InputError
+
+SIZE = 16
+SETTINGS: dict[str, Any] = {
+    "epochs": 3,
+    "batch_size": 2,
+    "squared": True,
+    "selection": "auroc",
+    "learning_rate": 0.1,
+    "momentum": 0.0,
+    "weight_decay": 1e-4,
+    "patience": 5,
+    "seed": 5,
+    "threads": 1,
+    "accelerator": "cpu",
+    "devices": 1,
+    "precision": "32-true",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Scans of smooth noise, 0-3 for training, 4-5 healthy, 6-7 with a bright cube; a mask; a random teacher."""
+    rng = np.random.default_rng(0)
+    for index in range(8):
+        scan = rng.normal(size=(SIZE, SIZE, SIZE))
+        if index >= 6:
+            scan[4:10, 4:10, 4:10] += 8
+        np.save(tmp_path / f"sub-{index}.npy", scan.astype(np.float16))
+    np.save(tmp_path / "mask.npy", np.ones((SIZE, SIZE, SIZE), dtype=bool))
+    save_network(tmp_path / "teacher.safetensors", AcsResNet("resnet18", embedding_dim=128, seed=0))
+    return tmp_path
+
+
+def train(
+    folder: Path, run: str, validation: tuple[int, ...] = (4, 5, 6, 7), **changes: Any
+) -> dict[str, torch.Tensor]:
+    settings = SETTINGS | changes
+    checkpoints = folder / settings.pop("checkpoints", f"{run}-checkpoints")
+    train_student(
+        [folder / f"sub-{index}.npy" for index in range(4)],
+        [folder / f"sub-{index}.npy" for index in validation],
+        [index >= 6 for index in validation],
+        folder / "mask.npy",
+        folder / "teacher.safetensors",
+        folder / f"{run}.safetensors",
+        folder / f"{run}-initial.safetensors",
+        folder / f"{run}.tsv",
+        checkpoints,
+        **settings,
+    )
+    return load_file(folder / f"{run}.safetensors")
+
+
+def test_the_loss_is_the_mean_over_positions_summed_over_blocks() -> None:
+    teacher = [
+        torch.tensor([[1.0, 0.0], [1.0, 0.0]]).T.reshape(1, 2, 2, 1, 1),
+        torch.tensor([1.0, 0.0]).view(1, 2, 1, 1, 1),
+    ]
+    student = [
+        torch.tensor([[0.0, 2.0], [5.0, 0.0]]).T.reshape(1, 2, 2, 1, 1),
+        torch.tensor([0.0, 1.0]).view(1, 2, 1, 1, 1),
+    ]
+    # Orthogonal unit vectors lie sqrt(2) apart. Block 1: one of two positions; block 2: its one position.
+    assert feature_losses(teacher, student, squared=True).item() == pytest.approx(0.5 + 1.0)
+    assert feature_losses(teacher, student, squared=False).item() == pytest.approx((0.5 + 1.0) / np.sqrt(2))
+
+
+def test_training_brings_the_student_nearer_to_a_teacher_that_stays_as_it_is(folder: Path) -> None:
+    before = (folder / "teacher.safetensors").read_bytes()
+    trained = train(folder, "student")
+    record = pd.read_csv(folder / "student.tsv", sep="\t")
+    assert record["train_loss"].iloc[-1] < record["train_loss"].iloc[0]
+    assert (folder / "teacher.safetensors").read_bytes() == before
+    initial = load_file(folder / "student-initial.safetensors")
+    own = AcsResNet("resnet18", seed=SETTINGS["seed"]).state_dict()
+    assert all(torch.equal(initial[name], own[name]) for name in own)
+    assert not torch.equal(trained["layer3.1.conv2.weight"], initial["layer3.1.conv2.weight"])
+    assert torch.equal(trained["layer4.1.conv2.weight"], initial["layer4.1.conv2.weight"])
+
+
+def test_the_teacher_stays_in_evaluation_mode_and_keeps_features_within_its_limit(folder: Path) -> None:
+    network = load_network(folder / "teacher.safetensors")
+    teacher = FrozenTeacher(network, cache_gb=30e-6).train()  # a pyramid of 16^3 voxels takes 21.5 kB
+    assert not any(module.training for module in teacher.modules())
+    volumes = torch.randn(2, 1, SIZE, SIZE, SIZE)
+    first = teacher(torch.tensor([7, 3]), volumes)
+    again = teacher(torch.tensor([3, 7]), volumes.flip(0))
+    assert list(teacher.kept) == [7]
+    assert all(torch.equal(a, b.flip(0)) for a, b in zip(first, again, strict=True))
+    torch.testing.assert_close(first.block3, network.pyramid(volumes).block3)
+
+
+def test_of_epochs_with_equal_auroc_the_lower_healthy_loss_is_best() -> None:
+    network = AcsResNet("resnet18", seed=0)
+    training = StudentTraining(
+        FrozenTeacher(network, 0),
+        AcsResNet("resnet18", seed=1),
+        torch.tensor([]),
+        torch.tensor([]),
+        squared=True,
+        selection="auroc",
+        learning_rate=0.1,
+        momentum=0,
+        weight_decay=0,
+        patience=5,
+    )
+    training.epochs = [
+        {"val_auroc": auroc, "val_loss": loss} for auroc, loss in ((0.9, 0.1), (1.0, 0.4), (1.0, 0.2), (1.0, 0.3))
+    ]
+    assert training.best_epoch == 2
+    training.selection = "loss"
+    assert training.best_epoch == 0
+
+
+def test_a_training_that_was_cut_off_ends_with_the_weights_of_an_uninterrupted_one(folder: Path) -> None:
+    whole = train(folder, "whole", epochs=3, momentum=0.9)
+    train(folder, "cut", epochs=1, momentum=0.9)
+    resumed = train(folder, "resumed", epochs=3, momentum=0.9, checkpoints="cut-checkpoints")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert (folder / "whole.tsv").read_text() == (folder / "resumed.tsv").read_text()
+
+
+def test_training_stops_when_patience_is_out_and_stays_stopped(folder: Path) -> None:
+    # Nothing is learned at this rate: the first epoch's AUROC is not surpassed, and what wavers is batch norm.
+    settings = {"epochs": 9, "patience": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "selection": "loss"}
+    train(folder, "patient", **settings)
+    record = (folder / "patient.tsv").read_text()
+    assert len(pd.read_csv(folder / "patient.tsv", sep="\t")) < 9
+    train(folder, "patient", **settings)
+    assert (folder / "patient.tsv").read_text() == record
+
+
+def test_without_validation_patients_only_the_loss_can_choose(folder: Path) -> None:
+    with pytest.raises(InputError, match="selection"):
+        train(folder, "healthy", validation=(4, 5))
+    train(folder, "healthy", validation=(4, 5), selection="loss", epochs=1)
+    with pytest.raises(InputError, match="healthy validation scan"):
+        train(folder, "patients", validation=(6, 7))
+
+
+def test_a_second_training_in_the_same_folder_is_refused(folder: Path) -> None:
+    (folder / "busy").mkdir()
+    with (folder / "busy" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another training"):
+            train(folder, "second", checkpoints="busy")

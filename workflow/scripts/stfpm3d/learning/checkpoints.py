@@ -1,0 +1,30 @@
+"""Where a training keeps its checkpoints: a folder that belongs to one set of settings, code and data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_only
+
+
+@contextmanager
+def checkpoint_folder(parent: Path | str, params: Mapping[str, Any], files: Iterable[Path | str]) -> Iterator[Path]:
+    """Yield the folder below `parent` for one training, and remove it when the training has ended well.
+
+    Its name is a digest of `params` (plain values: settings, digests of code and environment) and of the content of
+    all input `files`, so that a training goes on only from checkpoints of its own kind. Snakemake does not know the
+    folder: a failed job loses its outputs, and keeps its checkpoints.
+    """
+    digest = hashlib.sha256(json.dumps(dict(params), sort_keys=True).encode())
+    for path in files:
+        with Path(path).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    folder = Path(parent) / digest.hexdigest()[:16]
+    yield folder
+    rank_zero_only(shutil.rmtree)(folder, ignore_errors=True)

@@ -1,0 +1,148 @@
+"""ACS ResNets: torchvision's 2D networks on volumes, their random or given weights, and their feature pyramid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+from stfpm3d.learning.acs import AcsConv3d, to_acs
+from stfpm3d.study.errors import InputError
+from stfpm3d.study.files import replacing
+
+Architecture = Literal["resnet18", "resnet34", "resnet50"]
+
+BLOCKS = {
+    "resnet18": (BasicBlock, [2, 2, 2, 2]),
+    "resnet34": (BasicBlock, [3, 4, 6, 3]),
+    "resnet50": (Bottleneck, [3, 4, 6, 3]),
+}
+
+
+STRIDES = (4, 8, 16)
+
+
+class Pyramid(NamedTuple):
+    """Features after ResNet blocks 1-3, (N, channels, X, Y, Z) at 1/4, 1/8 and 1/16 of the input's size.
+
+    Position i of a block sees a field that is centred on voxel `stride` * i of the input, its `STRIDES` being 4, 8, 16.
+    """
+
+    block1: Tensor
+    block2: Tensor
+    block3: Tensor
+
+
+class AcsResNet(ResNet):
+    """torchvision's ResNet with ACS convolutions, on volumes (N, in_channels, X, Y, Z).
+
+    The names and the shapes of its parameters are torchvision's, but for the stem's input channels and for `fc`:
+    a linear embedding of `embedding_dim`, or, with None, the pooled features as they are. Without `fc` and with one
+    channel, ResNet-18 has 11,170,240 parameters. The random weights (torchvision's initialisation) are a function
+    of `seed` alone and leave the global random state as it was.
+    """
+
+    def __init__(
+        self, architecture: Architecture, in_channels: int = 1, embedding_dim: int | None = None, *, seed: int
+    ) -> None:
+        block, layers = BLOCKS[architecture]
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            super().__init__(block, layers)
+            to_acs(self)
+            self.conv1 = AcsConv3d(in_channels, 64, 7, stride=2, padding=3, bias=False)
+            nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
+            features = 512 * block.expansion
+            self.fc = nn.Identity() if embedding_dim is None else nn.Linear(features, embedding_dim)
+        self.architecture: Architecture = architecture
+        self.in_channels = in_channels
+        self.embedding_dim = embedding_dim
+
+    def pyramid(self, volumes: Tensor) -> Pyramid:
+        """Features of volumes (N, in_channels, X, Y, Z) after blocks 1-3; layer4 and fc are not run."""
+        stem = self.maxpool(self.relu(self.bn1(self.conv1(volumes))))
+        block1 = self.layer1(stem)
+        block2 = self.layer2(block1)
+        return Pyramid(block1, block2, self.layer3(block2))
+
+
+def load_checkpoint(network: AcsResNet, path: Path) -> None:
+    """Load a torchvision checkpoint (.pth) or a .safetensors file into a network, strictly but for stem and fc.
+
+    An RGB stem is summed over its planes to the one channel of a scan. `fc` is taken if it fits: ImageNet's classes
+    are left out, and the network's own embedding stays.
+
+    Raises
+    ------
+    InputError
+        If the file is unreadable, would run code when unpickled, or belongs to another architecture.
+    """
+    weights = _read_weights(path)
+    own = network.state_dict()
+    stem = weights.get("conv1.weight")
+    if stem is not None and stem.shape[1:2] == (3,) and network.in_channels == 1:
+        weights["conv1.weight"] = stem.sum(dim=1, keepdim=True)
+    head = {name: tensor for name, tensor in own.items() if name.startswith("fc.")}
+    if not head or _misfits(head, {name: tensor for name, tensor in weights.items() if name.startswith("fc.")}):
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")} | head
+
+    misfits = _misfits(own, weights)
+    if misfits:
+        raise InputError(
+            f"{path}: expected the weights of torchvision's {network.architecture} with 3 or {network.in_channels} "
+            f"input channels, but {len(misfits)} parameters are missing, unknown or of another shape (first: "
+            f"{misfits[0]}); give a checkpoint of this architecture or change `architecture`."
+        )
+    network.load_state_dict(weights)
+
+
+def _misfits(expected: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
+    """Names that only one of two state dicts has, or whose tensors differ in shape."""
+    shapes, given_shapes = ({name: tensor.shape for name, tensor in weights.items()} for weights in (expected, given))
+    return sorted(name for name in shapes | given_shapes if shapes.get(name) != given_shapes.get(name))
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """Named tensors of a file; nothing that a user hands in is ever unpickled into more than tensors."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file; expected a network's weights.") from error
+    except Exception as error:  # damaged bytes fail in the unpickler in many ways, an IndexError among them
+        raise InputError(
+            f"{path}: expected a file of plain tensors (torchvision's .pth or .safetensors), but it holds other "
+            "objects or is damaged; save the network's state_dict() and give that file."
+        ) from error
+    if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+        raise InputError(
+            f"{path}: expected the network's state_dict (names and tensors), as torchvision publishes it; "
+            "save the network's state_dict() alone and give that file."
+        )
+    return dict(weights)
+
+
+def save_network(path: Path, network: AcsResNet) -> None:
+    """Write a network's weights and what is needed to build it again (as metadata) to a .safetensors file."""
+    metadata = {"architecture": network.architecture, "in_channels": str(network.in_channels)}
+    if network.embedding_dim is not None:
+        metadata["embedding_dim"] = str(network.embedding_dim)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load_network(path: Path) -> AcsResNet:
+    """Return the network that `save_network` wrote, in evaluation mode."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    embedding_dim = int(metadata["embedding_dim"]) if "embedding_dim" in metadata else None
+    network = AcsResNet(metadata["architecture"], int(metadata["in_channels"]), embedding_dim, seed=0)
+    network.load_state_dict(load_file(path))
+    return network.eval()

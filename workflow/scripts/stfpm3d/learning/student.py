@@ -1,0 +1,230 @@
+"""The student: it learns the teacher's features on healthy scans, and only there (paper, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.utils.data import Subset
+
+from stfpm3d.learning.anomaly import block_distances, combine_blocks, feature_differences
+from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
+from stfpm3d.learning.training import EpochLoaders, EpochSelection, ScanDataset, fit, save_epochs
+from stfpm3d.study.errors import InputError
+
+Selection = Literal["auroc", "loss"]
+
+
+def feature_losses(teacher: Sequence[Tensor], student: Sequence[Tensor], *, squared: bool) -> Tensor:
+    """Each scan's distance of normalised features, averaged over positions and summed over blocks: (N,).
+
+    `squared` is half the squared L2 distance (paper, equation 5); without it half the distance, as in the authors'
+    published code.
+    """
+    if squared:
+        distances = block_distances(teacher, student)
+    else:
+        distances = [torch.linalg.vector_norm(d, dim=1) / 2 for d in feature_differences(teacher, student)]
+    return torch.stack([distance.flatten(1).mean(dim=1) for distance in distances]).sum(dim=0)
+
+
+class FrozenTeacher(nn.Module):
+    """The teacher, always in evaluation mode, without gradients.
+
+    Its features of a scan never change, so on a CPU they are kept in memory up to `cache_gb`: the teacher's forward is
+    a third of a training step, half of a validation step. Scans go through one by one, so that what is kept and what
+    is computed anew agree to the bit.
+    """
+
+    def __init__(self, network: AcsResNet, cache_gb: float) -> None:
+        super().__init__()
+        network.layer4, network.fc = nn.Sequential(), nn.Identity()  # three quarters of the weights, never used
+        self.network = network.eval().requires_grad_(False)
+        self.free_bytes = int(cache_gb * 1e9)
+        self.kept: dict[int, Pyramid] = {}
+
+    def train(self, mode: bool = True) -> FrozenTeacher:
+        return super().train(False)
+
+    def forward(self, indices: Tensor, volumes: Tensor) -> Pyramid:
+        """Features of volumes (N, 1, X, Y, Z), which `indices` (N,) tell apart."""
+        pyramids = [self._features(int(index), scan[None]) for index, scan in zip(indices, volumes, strict=True)]
+        return Pyramid(*(torch.cat(blocks) for blocks in zip(*pyramids, strict=True)))
+
+    @torch.no_grad()
+    def _features(self, index: int, scan: Tensor) -> Pyramid:
+        if index in self.kept:
+            return self.kept[index]
+        pyramid = self.network.pyramid(scan)
+        size = sum(block.nbytes for block in pyramid)
+        if scan.device.type == "cpu" and size <= self.free_bytes:
+            self.kept[index] = pyramid
+            self.free_bytes -= size
+        return pyramid
+
+
+class StudentTraining(EpochSelection):
+    """Minimise the feature loss on healthy scans.
+
+    With `selection` "auroc" that epoch is best which best tells validation patients from healthy scans by the maximum
+    of the product map, and of equals the one with the lower loss on healthy validation scans; with "loss" the latter
+    alone counts.
+
+    Parameters
+    ----------
+    is_patient: bool (scans,), by the index of a scan.
+    brain_mask: bool (X, Y, Z) on the network grid, over which a map's maximum is taken.
+    """
+
+    def __init__(
+        self,
+        teacher: FrozenTeacher,
+        network: AcsResNet,
+        is_patient: Tensor,
+        brain_mask: Tensor,
+        *,
+        squared: bool,
+        selection: Selection,
+        learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+        patience: int,
+    ) -> None:
+        super().__init__(
+            network, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay, patience=patience
+        )
+        self.teacher = teacher
+        # The loss ends at block 3: layer4 gets no gradient, which distributed training must know.
+        network.layer4.requires_grad_(False)
+        self.is_patient: Tensor
+        self.brain_mask: Tensor
+        self.register_buffer("is_patient", is_patient, persistent=False)
+        self.register_buffer("brain_mask", brain_mask, persistent=False)
+        self.squared = squared
+        self.selection = selection
+        self.validated: list[Tensor] = []
+
+    def rank(self, epoch: dict[str, float]) -> tuple[float, ...]:
+        if self.selection == "auroc":
+            return epoch["val_auroc"], -epoch["val_loss"]
+        return (-epoch["val_loss"],)
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        indices, volumes = batch
+        loss = feature_losses(
+            self.teacher(indices, volumes), self.network.pyramid(volumes), squared=self.squared
+        ).mean()
+        self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(volumes))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
+        indices, volumes = batch
+        teacher, student = self.teacher(indices, volumes), self.network.pyramid(volumes)
+        losses = feature_losses(teacher, student, squared=self.squared)
+        maps = combine_blocks(block_distances(teacher, student), volumes.shape[2:], "product")
+        scores = maps[:, self.brain_mask].amax(dim=1)
+        self.validated.append(torch.stack([indices.float(), self.is_patient[indices].float(), losses, scores], dim=1))
+
+    def on_validation_epoch_end(self) -> None:
+        gathered = self.all_gather(torch.cat(self.validated))
+        assert isinstance(gathered, Tensor)
+        self.validated.clear()
+        # Several devices get equal numbers of scans, some of them twice.
+        scans = np.unique(gathered.reshape(-1, 4).cpu().numpy(), axis=0)
+        patient, loss, score = scans[:, 1] == 1, scans[:, 2], scans[:, 3]
+        self.log("val_loss", float(loss[~patient].mean()))
+        if patient.any():
+            self.log("val_auroc", float(roc_auc_score(patient, score)))
+
+
+def train_student(
+    train_volumes: Sequence[Path],
+    val_volumes: Sequence[Path],
+    val_is_patient: Sequence[bool],
+    brain_mask: Path,
+    teacher: Path,
+    output: Path,
+    initial: Path,
+    record: Path,
+    checkpoint_dir: Path,
+    *,
+    epochs: int,
+    batch_size: int,
+    squared: bool,
+    selection: Selection,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+    patience: int,
+    seed: int,
+    threads: int,
+    accelerator: str,
+    devices: int,
+    precision: str,
+    cache_gb: float = 2.0,
+) -> None:
+    """Train a student of the teacher's architecture, from random weights, and write its weights.
+
+    Parameters
+    ----------
+    train_volumes: one .npy (X, Y, Z) a healthy training subject, on the network grid.
+    val_volumes, val_is_patient: validation scans and their groups; patients choose the epoch, nothing else.
+    brain_mask: .npy bool (X, Y, Z), the template's brain on the same grid.
+    teacher: .safetensors written by `train_teacher`.
+    output, initial: .safetensors, the student's weights of the chosen epoch and before training.
+    record: .tsv, the metrics of each epoch and which was chosen.
+    checkpoint_dir: survives a kill; see `training.fit`.
+    cache_gb: memory for the teacher's features (10^9 bytes), used on a CPU only.
+
+    Raises
+    ------
+    InputError
+        If there is no healthy validation scan, or no patient and `selection` is "auroc".
+    """
+    if all(val_is_patient):
+        raise InputError("The student needs a healthy validation scan: give the validation part of the split one.")
+    if selection == "auroc" and not any(val_is_patient):
+        raise InputError(
+            "No validation patient is there to choose an epoch by AUROC: set the student's selection to `loss`."
+        )
+    frozen = FrozenTeacher(load_network(teacher), cache_gb)
+    network = AcsResNet(frozen.network.architecture, seed=seed)
+    rank_zero_only(save_network)(initial, network)
+
+    scans = ScanDataset([*train_volumes, *val_volumes])
+    train = Subset(scans, range(len(train_volumes)))
+    training = StudentTraining(
+        frozen,
+        network,
+        torch.tensor([False] * len(train_volumes) + list(val_is_patient)),
+        torch.from_numpy(np.load(brain_mask)),
+        squared=squared,
+        selection=selection,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        patience=patience,
+    )
+    fit(
+        training,
+        EpochLoaders(
+            lambda epoch: train,
+            Subset(scans, range(len(train_volumes), len(scans))),
+            batch_size=batch_size,
+            seed=seed,
+        ),
+        checkpoint_dir,
+        epochs=epochs,
+        threads=threads,
+        accelerator=accelerator,
+        devices=devices,
+        precision=precision,
+    )
+    save_epochs(record, training)
+    rank_zero_only(save_network)(output, network)

@@ -1,0 +1,192 @@
+"""The teacher: an ACS ResNet that learns where patches lie, from triplets and without labels (paper, section 3.1)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor, nn
+
+from stfpm3d.learning.patches import PatchGrid, TripletDataset
+from stfpm3d.learning.resnet import AcsResNet, Architecture, load_checkpoint, save_network
+from stfpm3d.learning.training import EpochLoaders, EpochSelection, fit, save_epochs
+
+log = logging.getLogger(__name__)
+
+EMBEDDING_DIM = 128  # authors' published code
+
+
+def squared_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Squared L2 distance of embeddings (N, D), as (N,)."""
+    return (a - b).square().sum(dim=1)
+
+
+def triplet_loss(anchor: Tensor, neighbour: Tensor, negative: Tensor, *, margin: float, squared: bool) -> Tensor:
+    """Triplet margin loss with anchor swap of embeddings (N, D), its mean over triplets (paper, equations 2-4).
+
+    `squared` is the paper's text; without it the distances are plain L2, as in the authors' published code.
+    """
+    distance = squared_distance if squared else F.pairwise_distance
+    return F.triplet_margin_with_distance_loss(
+        anchor, neighbour, negative, distance_function=distance, margin=margin, swap=True
+    )
+
+
+@contextmanager
+def batch_statistics(network: nn.Module) -> Iterator[None]:
+    """Let a network in evaluation mode normalise by its batch, as in training, without learning from it.
+
+    In the first epochs the running statistics lag behind, embeddings lie close together and the triplet loss is near
+    its margin: by running statistics an untrained teacher would be chosen.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 0.0
+    yield
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval()
+        norm.momentum = momentum
+
+
+class TeacherTraining(EpochSelection):
+    """Minimise the triplet loss; the epoch with the lowest validation triplet loss is best."""
+
+    def __init__(
+        self,
+        network: AcsResNet,
+        *,
+        margin: float,
+        squared: bool,
+        learning_rate: float,
+        momentum: float,
+        weight_decay: float,
+        lr_step_epochs: int,
+        lr_decay: float,
+    ) -> None:
+        super().__init__(
+            network, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay, patience=None
+        )
+        self.margin = margin
+        self.squared = squared
+        self.lr_step_epochs = lr_step_epochs
+        self.lr_decay = lr_decay
+
+    def rank(self, epoch: dict[str, float]) -> tuple[float, ...]:
+        return (-epoch["val_loss"],)
+
+    def configure_optimizers(self) -> dict:
+        optimizer = super().configure_optimizers()
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, self.lr_step_epochs, self.lr_decay)
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def loss(self, triplets: Tensor) -> Tensor:
+        """Loss of (scans, triplets, 3, 1, p, p, p): all patches go through the network, and its batch norm, at once."""
+        patches = triplets.flatten(0, 1).transpose(0, 1).flatten(0, 1)
+        anchor, neighbour, negative = self.network(patches).float().chunk(3)
+        return triplet_loss(anchor, neighbour, negative, margin=self.margin, squared=self.squared)
+
+    def training_step(self, batch: Tensor) -> Tensor:
+        loss = self.loss(batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(batch))
+        return loss
+
+    def validation_step(self, batch: Tensor) -> None:
+        with batch_statistics(self.network):
+            loss = self.loss(batch)
+        self.log("val_loss", loss, sync_dist=True, batch_size=len(batch))
+
+
+def train_teacher(
+    train_volumes: Sequence[Path],
+    val_volumes: Sequence[Path],
+    brain_mask: Path,
+    output: Path,
+    record: Path,
+    checkpoint_dir: Path,
+    *,
+    architecture: Architecture,
+    weights: Path | None,
+    epochs: int,
+    batch_size: int,
+    patch_size: int,
+    min_brain_fraction: float,
+    triplets_per_scan: int,
+    margin: float,
+    squared: bool,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+    lr_step_epochs: int,
+    lr_decay: float,
+    seed: int,
+    threads: int,
+    accelerator: str,
+    devices: int,
+    precision: str,
+) -> None:
+    """Train a teacher on scans of the network grid and write its weights.
+
+    Parameters
+    ----------
+    train_volumes, val_volumes: one .npy (X, Y, Z) a subject; healthy subjects and patients.
+    brain_mask: .npy bool (X, Y, Z), the template's brain on the same grid.
+    output: .safetensors, the whole network with its embedding `fc`; the student needs blocks 1-3 alone.
+    record: .tsv, the losses of each epoch and which was chosen.
+    checkpoint_dir: survives a kill; see `training.fit`.
+    weights: initial weights (`resnet.load_checkpoint`), or None for random ones.
+    epochs: 0 keeps the initial weights (experiment 1 of the paper).
+    batch_size: scans a step, each with `triplets_per_scan` triplets.
+    """
+    network = AcsResNet(architecture, embedding_dim=EMBEDDING_DIM, seed=seed)
+    if weights is not None:
+        load_checkpoint(network, weights)
+    training = TeacherTraining(
+        network,
+        margin=margin,
+        squared=squared,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        lr_step_epochs=lr_step_epochs,
+        lr_decay=lr_decay,
+    )
+    if epochs > 0:
+        grid = PatchGrid(np.load(brain_mask), patch_size, min_brain_fraction)
+        log.info("%d positions for anchors, of %d with enough brain", len(grid.anchors), len(grid.corners))
+
+        def triplets(volumes: Sequence[Path], epoch: int) -> TripletDataset:
+            return TripletDataset(
+                volumes,
+                grid,
+                patch_size=patch_size,
+                triplets_per_scan=triplets_per_scan,
+                seed=seed,
+                epoch=epoch,
+            )
+
+        fit(
+            training,
+            EpochLoaders(
+                lambda epoch: triplets(train_volumes, epoch),
+                triplets(val_volumes, 0),
+                batch_size=batch_size,
+                seed=seed,
+            ),
+            checkpoint_dir,
+            epochs=epochs,
+            threads=threads,
+            accelerator=accelerator,
+            devices=devices,
+            precision=precision,
+        )
+    save_epochs(record, training)
+    rank_zero_only(save_network)(output, network)

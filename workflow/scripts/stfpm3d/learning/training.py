@@ -1,0 +1,211 @@
+"""What the trainings of teacher and student share: the scans, the choice of an epoch, and Lightning's Trainer."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from stfpm3d.learning.resnet import AcsResNet
+from stfpm3d.study.errors import InputError
+from stfpm3d.study.files import replacing
+
+log = logging.getLogger(__name__)
+
+
+class ScanDataset(Dataset[tuple[int, Tensor]]):
+    """Whole scans: (index, float32 (1, X, Y, Z)) of .npy files (X, Y, Z) on the network grid, memory-mapped."""
+
+    def __init__(self, volumes: Sequence[Path]) -> None:
+        self.volumes = volumes
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor]:
+        scan = np.load(self.volumes[index], mmap_mode="r").astype(np.float32)
+        return index, torch.from_numpy(scan).unsqueeze(0)
+
+
+class EpochLoaders(LightningDataModule):
+    """Loaders that are made anew in each epoch, so that data and order are functions of (seed, epoch).
+
+    A Lightning checkpoint holds no state of the random generators; this makes a resumed training equal an
+    uninterrupted one.
+    """
+
+    def __init__(
+        self, train_of_epoch: Callable[[int], Dataset], validation: Dataset, *, batch_size: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.train_of_epoch = train_of_epoch
+        self.validation = validation
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def train_dataloader(self) -> DataLoader:
+        assert self.trainer is not None
+        epoch = self.trainer.current_epoch
+        scans = self.train_of_epoch(epoch)
+        # Not the loader's own shuffling: its generator's state depends on how often Lightning opens the loader.
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(scans))  # pyright: ignore[reportArgumentType]
+        return DataLoader(Subset(scans, order.tolist()), self.batch_size)
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(self.validation, self.batch_size)
+
+
+class EpochSelection(LightningModule):
+    """A training that remembers its epochs' metrics and knows which epoch is best.
+
+    Subclasses log `train_loss` and the validation metrics by which `rank` compares epochs; the memory is part of the
+    checkpoint. The training ends after `patience` epochs without a better one. (Lightning's EarlyStopping forgets,
+    when resumed, that it had stopped; and ties between epochs are not its matter.)
+    """
+
+    def __init__(
+        self, network: AcsResNet, *, learning_rate: float, momentum: float, weight_decay: float, patience: int | None
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.patience = patience
+        self.epochs: list[dict[str, float]] = []
+
+    def rank(self, epoch: dict[str, float]) -> tuple[float, ...]:
+        """How good an epoch is: of two, the greater is better, and the earlier one of equals."""
+        raise NotImplementedError
+
+    @property
+    def best_epoch(self) -> int:
+        """Index of the best epoch so far."""
+        return max(range(len(self.epochs)), key=lambda index: self.rank(self.epochs[index]))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer | dict:  # pyright: ignore[reportIncompatibleMethodOverride]
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return torch.optim.SGD(trained, self.learning_rate, self.momentum, weight_decay=self.weight_decay)
+
+    def on_train_start(self) -> None:
+        self._stop_if_patience_is_out()
+
+    def on_train_epoch_end(self) -> None:
+        metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items() if name != "best_epoch"}
+        if not all(math.isfinite(value) for value in metrics.values()):
+            raise InputError(
+                f"The training diverged in epoch {self.current_epoch} ({metrics}): lower its learning_rate "
+                f"(now {self.learning_rate:g})."
+            )
+        self.epochs.append({"epoch": self.current_epoch} | metrics)
+        self.log("best_epoch", float(self.best_epoch))
+        figures = ", ".join(f"{name} {value:.6g}" for name, value in sorted(metrics.items()))
+        log.info("epoch %d of %s: %s (best: %d)", self.current_epoch, self.trainer.max_epochs, figures, self.best_epoch)
+        self._stop_if_patience_is_out()
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["epochs_so_far"] = self.epochs
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        self.epochs = checkpoint["epochs_so_far"]
+
+    def _stop_if_patience_is_out(self) -> None:
+        if self.patience is not None and self.epochs and len(self.epochs) - 1 - self.best_epoch >= self.patience:
+            self.trainer.should_stop = True
+
+
+def fit(
+    training: EpochSelection,
+    loaders: EpochLoaders,
+    checkpoint_dir: Path,
+    *,
+    epochs: int,
+    threads: int,
+    accelerator: str,
+    devices: int,
+    precision: str,
+) -> None:
+    """Train, and leave the best epoch's weights in `training`; zero epochs leave it as it is.
+
+    Epochs end with a checkpoint in `checkpoint_dir`; where one is found the training goes on from it. The folder must
+    therefore belong to one set of data, settings and code. With equal `threads` a CPU repeats a training to the bit.
+
+    Raises
+    ------
+    InputError
+        If another process trains in this folder.
+    """
+    if epochs == 0:
+        return
+    torch.set_num_threads(threads)
+    checkpoints: list[Callback] = [
+        # `rank` decides, which settles ties: a new best epoch has a new, larger number.
+        ModelCheckpoint(checkpoint_dir, "best", "best_epoch", mode="max", enable_version_counter=False),
+        ModelCheckpoint(checkpoint_dir, "last", enable_version_counter=False),
+    ]
+    watched = sys.stderr.isatty()
+    trainer = Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        precision=precision,  # pyright: ignore[reportArgumentType]
+        max_epochs=epochs,
+        callbacks=[*checkpoints, TQDMProgressBar()] if watched else checkpoints,
+        # Under srun Lightning would choose its SLURM environment, start no second rank and can hang.
+        plugins=[LightningEnvironment()],
+        # Strictly deterministic max pooling in 3D has no backward pass on CUDA.
+        deterministic="warn",
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_progress_bar=watched,
+        enable_model_summary=False,
+    )
+    last = checkpoint_dir / "last.ckpt"
+    # No news: a teacher in evaluation mode, loaders without workers, a checkpoint to resume from, other products.
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    with _alone_in(checkpoint_dir), warnings.catch_warnings():
+        warnings.simplefilter("ignore", PossibleUserWarning)
+        warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")
+        trainer.fit(training, loaders, ckpt_path=last if last.exists() else None)
+    best = torch.load(checkpoint_dir / "best.ckpt", map_location="cpu", weights_only=True)
+    training.load_state_dict(best["state_dict"])
+
+
+@rank_zero_only
+def save_epochs(path: Path, training: EpochSelection) -> None:
+    """Write the epochs' metrics as TSV; `chosen` is 1 for the epoch whose weights were kept."""
+    table = pd.DataFrame(training.epochs)
+    if training.epochs:
+        table["chosen"] = (table.index == training.best_epoch).astype(int)
+    with replacing(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False)
+
+
+@contextmanager
+def _alone_in(checkpoint_dir: Path) -> Iterator[None]:
+    """Hold the folder's lock: a killed Snakemake may leave a training behind that goes on writing."""
+    checkpoint_dir.mkdir(parents=True, exist_ok=True)
+    with (checkpoint_dir / "lock").open("w") as lock:
+        try:
+            rank_zero_only(fcntl.flock)(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{checkpoint_dir}: another training still writes its checkpoints there; wait for it or end it."
+            ) from error
+        yield
