@@ -1,0 +1,67 @@
+"""The chain runs from raw scans to a report, and its files are what others may rely on."""
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from stfpm3d.imaging.volumes import load_mask, load_volume
+
+EXPERIMENTS = {"stfpm", "untrained", "intensity", "zscore"}
+TESTED = ["sub-demoH07", "sub-demoH08", "sub-demoP05", "sub-demoP06"]
+
+
+def table(project, name):
+    return pd.read_csv(project.folder / "results" / name, sep="\t")
+
+
+def test_the_tables_have_the_promised_columns_and_a_row_for_every_scan(finished):
+    metrics, scores = table(finished, "evaluation/metrics.tsv"), table(finished, "evaluation/scores.tsv")
+    assert list(metrics) == [
+        "experiment",
+        "protocol",
+        "split",
+        "metric",
+        "value",
+        "ci_low",
+        "ci_high",
+        "n_healthy",
+        "n_patient",
+    ]
+    assert list(scores) == ["experiment", "participant_id", "group", "split", "score"]
+    assert set(metrics["experiment"]) == set(scores["experiment"]) == EXPERIMENTS
+    assert (scores.groupby(["experiment", "split"]).size() == 4).all()
+    split = table(finished, "cohort/split.tsv")
+    assert split.groupby(["group", "split"]).size().to_dict() == {
+        (group, part): 4 if (group, part) == ("healthy", "train") else 2
+        for group in ("healthy", "patient")
+        for part in ("train", "val", "test")
+    }
+
+
+def test_a_map_lies_on_the_template_and_its_maximum_in_the_brain_is_the_score(finished):
+    scores = table(finished, "evaluation/scores.tsv").set_index(["experiment", "participant_id"])["score"]
+    template = nib.load(finished.folder / "results/template/brain.nii.gz")
+    brain = load_mask(finished.folder / "results/template/mask.nii.gz")
+    for experiment in EXPERIMENTS:
+        for sub in TESTED:
+            name = f"{sub}_space-MNI152NLin2009cAsym_desc-anomaly_T2w.nii.gz"
+            path = finished.folder / "results/maps" / experiment / "test" / name
+            anomaly_map = load_volume(path)
+            np.testing.assert_allclose(anomaly_map.affine, template.affine)
+            assert nib.load(path).get_data_dtype() == np.float32
+            assert np.isclose(anomaly_map.data[brain.data].max(), scores[experiment, sub], rtol=1e-5)
+
+
+def test_registered_brains_overlap_the_template(finished):
+    brain = load_mask(finished.folder / "results/template/mask.nii.gz").data
+    for sub in ("sub-demoP01", "sub-demoP06"):  # stripped scans bring an outline of their own
+        own = load_volume(finished.folder / "results/register" / sub / "image.nii.gz").data != 0
+        assert 2 * (own & brain).sum() / (own.sum() + brain.sum()) > 0.9
+
+
+def test_the_report_is_one_file_without_paths(finished):
+    page = (finished.folder / "results/report/index.html").read_text(encoding="utf-8")
+    assert all(sub in page for sub in TESTED)
+    assert str(finished.folder) not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert 'src="data:image/png' in page

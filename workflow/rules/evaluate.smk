@@ -1,0 +1,59 @@
+"""Maps against the truth: each experiment by itself, then all in one table."""
+
+
+rule evaluate:
+    """Measure an experiment's maps and scores on validation and test scans (MNI grid, inside the template's brain)."""
+    input:
+        maps=lambda w: [
+            f"results/maps/{w.experiment}/{SCANS.split[sub]}/{MAP_NAME}".format(sub=sub) for sub in EVALUATED
+        ],
+        scores=expand("results/maps/{{experiment}}/{part}/scores.tsv", part=("val", "test")),
+        lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in EVALUATED if SCANS.lesion_mask[sub]],
+        brain_mask="results/template/mask.nii.gz",
+    output:
+        metrics="results/evaluation/{experiment}/metrics.tsv",
+        curves="results/evaluation/{experiment}/curves.tsv",
+        scores="results/evaluation/{experiment}/scores.tsv",
+    log:
+        "logs/evaluate/{experiment}.log",
+    benchmark:
+        "benchmarks/evaluate/{experiment}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        scans=SCANS.loc[EVALUATED, ["group", "split"]].reset_index().to_dict("records"),
+        masked=[sub for sub in EVALUATED if SCANS.lesion_mask[sub]],
+        healthy_quantile=STUDY.evaluation.healthy_quantile,
+        code=code("evaluate"),
+        env=environment("imaging"),
+    script:
+        "../scripts/evaluate.py"
+
+
+rule compare:
+    """Gather the tables of all experiments."""
+    input:
+        metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS),
+        scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=EXPERIMENTS),
+    output:
+        metrics="results/evaluation/metrics.tsv",
+        scores="results/evaluation/scores.tsv",
+    log:
+        "logs/compare.log",
+    benchmark:
+        "benchmarks/compare.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("compare"),
+        env=environment("imaging"),
+    script:
+        "../scripts/compare.py"

@@ -1,0 +1,42 @@
+"""The report: one page with the numbers, the curves and the maps."""
+
+SHOWN = next(iter(EXPERIMENTS))
+TESTED = select(PARTICIPANTS, split="test")
+
+
+rule report:
+    """Write one self-contained page; slices are shown of the config's first experiment (MNI grid)."""
+    input:
+        template=str(SCRIPTS / "stfpm3d" / "reporting" / "templates" / "report.html.j2"),
+        metrics="results/evaluation/metrics.tsv",
+        scores="results/evaluation/scores.tsv",
+        curves=expand("results/evaluation/{experiment}/curves.tsv", experiment=EXPERIMENTS),
+        images=scans("results/standardize/{sub}/image.nii.gz", split="test"),
+        maps=[f"results/maps/{SHOWN}/test/{MAP_NAME}".format(sub=sub) for sub in TESTED],
+        blocks=[f"results/maps/{SHOWN}/test/{sub}_blocks.npz" for sub in TESTED if has_blocks(SHOWN)],
+        lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in TESTED if SCANS.lesion_mask[sub]],
+        brain_mask="results/template/mask.nii.gz",
+        grid="results/grid/grid.json",
+    output:
+        page=report("results/report/index.html", category="Report"),
+    log:
+        "logs/report.log",
+    benchmark:
+        "benchmarks/report.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        shown=SHOWN,
+        initial=initial_counterparts(),
+        scans=SCANS.loc[TESTED, ["group"]].reset_index().to_dict("records"),
+        masked=[sub for sub in TESTED if SCANS.lesion_mask[sub]],
+        modality=STUDY.cohort.modality,
+        healthy_quantile=STUDY.evaluation.healthy_quantile,
+        code=code("report"),
+        env=environment("imaging"),
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,52 @@
+"""Intensity standardization: Nyúl landmarks from training scans, then z-normalization of every scan."""
+
+LANDMARK_GROUP = None if STUDY.standardization.landmarks_from == "all" else "healthy"
+
+
+rule landmarks:
+    """Fit the Nyúl landmarks inside the brain, on training scans only (MNI grid)."""
+    input:
+        images=scans("results/strip/{sub}/image.nii.gz", split="train", group=LANDMARK_GROUP),
+        masks=scans("results/strip/{sub}/mask.nii.gz", split="train", group=LANDMARK_GROUP),
+    output:
+        landmarks="results/standardize/landmarks.tsv",
+    log:
+        "logs/standardize/landmarks.log",
+    benchmark:
+        "benchmarks/standardize/landmarks.tsv"
+    conda:
+        "../../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("landmarks"),
+        env=environment("learning"),
+    script:
+        "../scripts/landmarks.py"
+
+
+rule standardize:
+    """Map a scan to the landmarks and z-normalize it over its brain voxels (MNI grid, unit: SDs of the brain)."""
+    input:
+        image="results/strip/{sub}/image.nii.gz",
+        mask="results/strip/{sub}/mask.nii.gz",
+        landmarks="results/standardize/landmarks.tsv",
+    output:
+        image=ensure("results/standardize/{sub}/image.nii.gz", non_empty=True),
+    log:
+        "logs/standardize/{sub}.log",
+    benchmark:
+        "benchmarks/standardize/{sub}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("standardize"),
+        env=environment("imaging"),
+    script:
+        "../scripts/standardize.py"

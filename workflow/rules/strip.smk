@@ -1,0 +1,26 @@
+"""Skull stripping with the template's brain mask."""
+
+
+rule strip:
+    """Keep a registered scan's brain: the template's mask where the scan has signal (MNI grid)."""
+    input:
+        image="results/register/{sub}/image.nii.gz",
+        brain_mask="results/template/mask.nii.gz",
+    output:
+        image=ensure("results/strip/{sub}/image.nii.gz", non_empty=True),
+        mask=ensure("results/strip/{sub}/mask.nii.gz", non_empty=True),
+    log:
+        "logs/strip/{sub}.log",
+    benchmark:
+        "benchmarks/strip/{sub}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("strip"),
+        env=environment("imaging"),
+    script:
+        "../scripts/strip.py"

@@ -1,0 +1,33 @@
+"""The student: it matches the teacher's features on healthy scans alone (paper, 3.2)."""
+
+
+rule student:
+    """Train a student on healthy training scans (network grid); validation scans choose its epoch."""
+    input:
+        train=scans("results/grid/{sub}.npy", split="train", group="healthy"),
+        val=scans("results/grid/{sub}.npy", split="val"),
+        brain_mask="results/grid/mask.npy",
+        teacher=lambda w: f"results/teacher/{STUDENTS[w.student]['teacher']}/model.safetensors",
+    output:
+        model="results/student/{student}/model.safetensors",
+        initial="results/student/{student}/initial.safetensors",
+        epochs="results/student/{student}/epochs.tsv",
+    log:
+        "logs/student/{student}.log",
+    benchmark:
+        "benchmarks/student/{student}.tsv"
+    conda:
+        "../../envs/learning.yaml"
+    threads: COMPUTE["threads"]
+    resources:
+        gpu=COMPUTE["devices"],
+        mem_mb=16000,
+        runtime="24h",
+    params:
+        settings=lambda w: settings(STUDENTS[w.student], "teacher"),
+        compute=COMPUTE,
+        val_is_patient=(PARTICIPANTS[PARTICIPANTS.split == "val"].group == "patient").tolist(),
+        code=code("student"),
+        env=environment("learning"),
+    script:
+        "../scripts/student.py"

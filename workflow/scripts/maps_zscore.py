@@ -1,0 +1,34 @@
+"""Write the voxel-wise z-scores of one part's scans as anomaly maps."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from stfpm3d.evaluation.baselines import NormativeStatistics, zscore_map
+from stfpm3d.imaging.maps import write_maps
+from stfpm3d.imaging.volumes import load_mask, load_volume
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    with np.load(snakemake.input["statistics"]) as arrays:
+        statistics = NormativeStatistics(**arrays)
+
+    def anomaly_map(scan):
+        """The map of one row of the table below."""
+        image, support = load_volume(scan["image"], scan["participant_id"]), load_mask(scan["support"])
+        return zscore_map(image, support, statistics, smoothing_mm=snakemake.params["smoothing_mm"])
+
+    scans = pd.DataFrame(
+        {
+            "participant_id": snakemake.params["subjects"],
+            "image": snakemake.input["images"],
+            "support": snakemake.input["supports"],
+            "map": snakemake.output["maps"],
+        }
+    )
+    brain_mask = load_mask(snakemake.input["brain_mask"], "template")
+    write_maps(scans, anomaly_map, brain_mask, snakemake.output["scores"])

@@ -1,0 +1,20 @@
+"""Bring one lesion mask to the MNI grid."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stfpm3d.imaging.registration import apply_transform
+from stfpm3d.imaging.volumes import check_same_grid, load_mask, load_volume, save_volume
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    subject = snakemake.wildcards["sub"]
+    lesion = load_mask(snakemake.input["lesion_mask"], subject)
+    check_same_grid(lesion, load_volume(snakemake.input["image"], subject), subject, snakemake.input["lesion_mask"])
+    template = load_mask(snakemake.input["template"], "template")
+    registered = apply_transform(lesion, template, snakemake.input["to_mni"])
+    save_volume(snakemake.output["lesion_mask"], registered, np.uint8)

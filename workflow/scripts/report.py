@@ -1,0 +1,30 @@
+"""Write the report."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from stfpm3d.imaging.grid import read_grid
+from stfpm3d.imaging.volumes import load_mask
+from stfpm3d.reporting.report import write_report
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    scans = pd.DataFrame(params["scans"]).assign(image=given["images"], map=given["maps"])
+    scans["blocks"] = given["blocks"] or None
+    scans["lesion_mask"] = scans["participant_id"].map(dict(zip(params["masked"], given["lesion_masks"], strict=True)))
+    write_report(
+        snakemake.output["page"],
+        template=given["template"],
+        metrics=pd.read_csv(given["metrics"], sep="\t"),
+        scores=pd.read_csv(given["scores"], sep="\t"),
+        curves=pd.concat(pd.read_csv(path, sep="\t") for path in given["curves"]),
+        scans=scans,
+        brain_mask=load_mask(given["brain_mask"], "template"),
+        grid=read_grid(given["grid"]),
+        **{name: params[name] for name in ("modality", "shown", "initial", "healthy_quantile")},
+    )

@@ -1,0 +1,29 @@
+"""Train one student."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stfpm3d.learning.checkpoints import checkpoint_folder
+from stfpm3d.learning.student import train_student
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with (
+    rule_log(snakemake.log[0]),
+    checkpoint_folder("results/checkpoints", dict(snakemake.params.items()), snakemake.input) as checkpoints,
+):
+    train_student(
+        [Path(path) for path in snakemake.input["train"]],
+        [Path(path) for path in snakemake.input["val"]],
+        snakemake.params["val_is_patient"],
+        Path(snakemake.input["brain_mask"]),
+        Path(snakemake.input["teacher"]),
+        Path(snakemake.output["model"]),
+        Path(snakemake.output["initial"]),
+        Path(snakemake.output["epochs"]),
+        checkpoints,
+        **snakemake.params["settings"],
+        **snakemake.params["compute"],
+    )

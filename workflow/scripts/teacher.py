@@ -1,0 +1,27 @@
+"""Train one teacher."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stfpm3d.learning.checkpoints import checkpoint_folder
+from stfpm3d.learning.teacher import train_teacher
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with (
+    rule_log(snakemake.log[0]),
+    checkpoint_folder("results/checkpoints", dict(snakemake.params.items()), snakemake.input) as checkpoints,
+):
+    train_teacher(
+        [Path(path) for path in snakemake.input["train"]],
+        [Path(path) for path in snakemake.input["val"]],
+        Path(snakemake.input["brain_mask"]),
+        Path(snakemake.output["model"]),
+        Path(snakemake.output["epochs"]),
+        checkpoints,
+        weights=Path(snakemake.input["weights"]) if snakemake.input.get("weights") else None,
+        **snakemake.params["settings"],
+        **snakemake.params["compute"],
+    )
