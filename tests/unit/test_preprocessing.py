@@ -48,7 +48,7 @@ def test_landmarks_are_applied_as_torchio_applies_them(training):
     transform = HistogramStandardization(
         {"scan": landmarks}, masking_method=lambda _: torch.from_numpy(mask.data)[None]
     )
-    expected = transform(Subject(scan=ScalarImage(tensor=torch.from_numpy(data)[None])))["scan"].data[0].numpy()
+    expected = transform(Subject(scan=ScalarImage(tensor=torch.from_numpy(data)[None]))).scan.data[0].numpy()
     np.testing.assert_allclose(apply_landmarks(data, mask.data, landmarks), expected, atol=1e-4)
 
 
@@ -57,7 +57,7 @@ def test_the_standard_scale_runs_from_0_to_100_inside_the_brain_only(training):
     landmarks = fit_landmarks(images, masks)
     np.testing.assert_allclose(landmarks[[0, -1]], [0, 100], atol=1e-9)
     for path in images:  # whatever lies outside the brain has no say
-        scan = nib.load(path)
+        scan = nib.Nifti1Image.from_filename(path)
         data = np.where(mask.data, scan.get_fdata(), 1e6).astype(np.float32)
         save_volume(path, Volume(data, mask.affine))
     np.testing.assert_allclose(fit_landmarks(images, masks), landmarks)

@@ -47,9 +47,9 @@ def test_adding_a_subject_moves_at_most_the_scans_at_the_boundaries(count, seed)
 def test_groups_are_split_apart_and_large_sites_by_themselves():
     table = pd.concat([cohort(40, 20, "A"), cohort(20, 5, "B").assign(participant_id=lambda t: t.participant_id + "b")])
     table["split"] = assign_split(table, BOTH, seed=3).to_numpy()
-    counts = table.groupby(["group", "site"])["split"].value_counts().unstack()
+    counts = table.value_counts(["group", "site", "split"]).to_dict()
     for stratum, size in ((("healthy", "A"), 40), (("healthy", "B"), 20), (("patient", "A"), 20)):
-        assert counts.loc[stratum, list(PARTS)].tolist() == [0.7 * size, 0.15 * size, 0.15 * size]
+        assert [counts[*stratum, part] for part in PARTS] == [0.7 * size, 0.15 * size, 0.15 * size]
 
 
 def test_too_few_subjects_for_the_parts_are_refused():

@@ -25,7 +25,7 @@ def test_a_saved_volume_is_read_back(tmp_path):
 
 def test_simpleitk_sees_a_voxel_where_nibabel_does(tmp_path):
     save_volume(tmp_path / "scan.nii.gz", volume())
-    affine = nib.load(tmp_path / "scan.nii.gz").affine  # pyright: ignore[reportAttributeAccessIssue]
+    affine = np.asarray(nib.Nifti1Image.from_filename(tmp_path / "scan.nii.gz").affine)
     point = to_sitk(volume()).TransformIndexToPhysicalPoint((1, 2, 3))
     np.testing.assert_allclose(np.array([-1, -1, 1]) * point, (affine @ [1, 2, 3, 1])[:3], atol=1e-4)
     np.testing.assert_allclose(from_sitk(to_sitk(volume())).affine, OBLIQUE, atol=1e-9)

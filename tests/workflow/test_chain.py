@@ -40,15 +40,15 @@ def test_the_tables_have_the_promised_columns_and_a_row_for_every_scan(finished)
 
 def test_a_map_lies_on_the_template_and_its_maximum_in_the_brain_is_the_score(finished):
     scores = table(finished, "evaluation/scores.tsv").set_index(["experiment", "participant_id"])["score"]
-    template = nib.load(finished.folder / "results/template/brain.nii.gz")
+    template = nib.Nifti1Image.from_filename(finished.folder / "results/template/brain.nii.gz")
     brain = load_mask(finished.folder / "results/template/mask.nii.gz")
     for experiment in EXPERIMENTS:
         for sub in TESTED:
             name = f"{sub}_space-MNI152NLin2009cAsym_desc-anomaly_T2w.nii.gz"
             path = finished.folder / "results/maps" / experiment / "test" / name
             anomaly_map = load_volume(path)
-            np.testing.assert_allclose(anomaly_map.affine, template.affine)
-            assert nib.load(path).get_data_dtype() == np.float32
+            np.testing.assert_allclose(anomaly_map.affine, np.asarray(template.affine))
+            assert nib.Nifti1Image.from_filename(path).get_data_dtype() == np.float32
             assert np.isclose(anomaly_map.data[brain.data].max(), scores[experiment, sub], rtol=1e-5)
 
 

@@ -56,7 +56,7 @@ def load_volume(path: Path | str, subject: str = "") -> Volume:
     if not Path(path).is_file():
         raise InputError(f"{who}{path} does not exist or is not a file; correct its path in the participants table.")
     try:
-        image = nib.Nifti1Image.from_image(nib.load(path))  # pyright: ignore[reportArgumentType]
+        image = nib.Nifti1Image.from_image(nib.load(path))
         data = image.get_fdata(dtype=np.float32)
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(

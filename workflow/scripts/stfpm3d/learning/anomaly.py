@@ -97,9 +97,8 @@ class StudentMaps:
         `blocks`. In the .npz position i of block n lies at network voxel `strides[n - 1]` * i.
         """
         anomaly, blocks = anomaly_map(self.teacher, self.student, np.load(scan["array"]), self.combine)
-        named = {f"block{number}": block for number, block in enumerate(blocks, start=1)}
         with replacing(scan["blocks"]) as temporary:
-            np.savez_compressed(temporary, strides=np.array(STRIDES), **named)
+            np.savez_compressed(temporary, block1=blocks[0], block2=blocks[1], block3=blocks[2], strides=STRIDES)
         support = load_mask(scan["support"], scan["participant_id"])
         return map_on_mni(Volume(anomaly, self.grid.affine), support)
 
