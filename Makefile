@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test install format lock clean
+.PHONY: demo test install format docs lock clean
 
 demo: install
 	$(BIN)/snakemake --cores all
@@ -30,6 +30,10 @@ format: install
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow/rules
+
+# Make the config's manual and schema anew from its models.
+docs: install
+	PYTHONPATH=workflow/scripts $(BIN)/python -m stfpm3d.study.manual
 
 # Make the lock anew from pyproject.toml, for all supported versions of Python.
 lock: install

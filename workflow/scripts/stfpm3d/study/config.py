@@ -16,16 +16,21 @@ from stfpm3d.study.errors import InputError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class Section(BaseModel):
-    """A part of the config; unknown keys are errors, values never change after reading."""
+    """A part of the config; unknown keys are errors, values never change after reading.
+
+    The docstrings of its subclasses stand in config/README.md: what it is, and what runs again when it changes.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Cohort(Section):
+    """Who is studied. Reruns: everything that depends on the scans which are new, changed or gone."""
+
     participants: str = Field(
         default="demo", description="Path of participants.tsv, or `demo` for the synthetic cohort."
     )
@@ -39,18 +44,24 @@ class Cohort(Section):
 
 
 class Counts(Section):
+    """Numbers of subjects."""
+
     train: PositiveInt = Field(description="Scans in the training part.")
     val: PositiveInt = Field(description="Scans in the validation part.")
     test: PositiveInt = Field(description="Scans in the test part.")
 
 
 class Demo(Section):
+    """The synthetic cohort, used when `cohort.participants` is `demo`. Reruns: rendering and all that follows."""
+
     seed: Seed = Field(default=0, description="Seed of the rendered cohort.")
     healthy: Counts = Field(default=Counts(train=16, val=6, test=6), description="Number of healthy subjects.")
     patient: Counts = Field(default=Counts(train=6, val=6, test=8), description="Number of patients.")
 
 
 class Fractions(Section):
+    """Shares of a group; they sum to 1."""
+
     train: Fraction = Field(default=0.70, description="Share of the group's scans to train on.")
     val: Fraction = Field(default=0.15, description="Share of the group's scans to validate on.")
     test: Fraction = Field(default=0.15, description="Share of the group's scans to test on.")
@@ -64,12 +75,16 @@ class Fractions(Section):
 
 
 class Split(Section):
+    """How subjects are divided without a `split` column. Reruns: what is fitted or measured on scans that move."""
+
     seed: Seed = Field(default=0, description="Seed of the hash that orders the subjects.")
     healthy: Fractions = Field(default=Fractions(), description="How healthy subjects are divided.")
     patient: Fractions = Field(default=Fractions(), description="How patients are divided.")
 
 
 class Template(Section):
+    """The MNI space of the run. Reruns: the template, registration, and all that follows."""
+
     resolution_mm: Annotated[float, Field(ge=0.5, le=8)] = Field(
         default=2.0, description="Voxel edge of the MNI grid, mm."
     )
@@ -91,16 +106,22 @@ class Template(Section):
 
 
 class Registration(Section):
+    """Scans to MNI space. Reruns: registration and all that follows."""
+
     seed: Seed = Field(default=0, description="Random seed of ANTs.")
 
 
 class Standardization(Section):
+    """Intensities. Reruns: the landmarks, standardization, and all that follows."""
+
     landmarks_from: Literal["healthy", "all"] = Field(
         default="healthy", description="Training scans that the Nyúl landmarks are fitted on."
     )
 
 
 class Grid(Section):
+    """The cube of MNI space that the networks see. Reruns: the grid, the trainings, and what follows."""
+
     crop_mm: Annotated[float, Field(ge=16, le=300)] | Literal["brain"] = Field(
         default=156.0,
         description="Edge of the network's cube, mm; `brain`: the smallest that holds the brain.",
@@ -111,6 +132,8 @@ class Grid(Section):
 
 
 class Compute(Section):
+    """Where trainings and maps are computed. Reruns: trainings and what follows, since sums depend on it."""
+
     accelerator: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="Lightning's accelerator.")
     devices: PositiveInt = Field(default=1, description="Number of devices that one training uses.")
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
@@ -120,6 +143,8 @@ class Compute(Section):
 
 
 class Teacher(Section):
+    """A teacher: patch learning on healthy and diseased scans. Reruns: that teacher, its students, and what follows."""
+
     name: Name = Field(description="Name of the row, and of its folder.")
     architecture: Literal["resnet18", "resnet34", "resnet50"] = Field(
         default="resnet18", description="torchvision's network to convert."
@@ -149,6 +174,8 @@ class Teacher(Section):
 
 
 class Student(Section):
+    """A student: it matches a teacher on healthy scans. Reruns: that student, its maps, evaluation and report."""
+
     name: Name = Field(description="Name of the row, and of its folder.")
     teacher: Name = Field(description="Name of the teacher row to learn from.")
     seed: Seed = Field(default=1, description="Seed of the initial weights and the order of scans.")
@@ -166,8 +193,10 @@ class Student(Section):
 
 
 class StfpmExperiment(Section):
+    """Distances of a student to its teacher. Reruns: its maps, evaluation and report."""
+
     name: Name = Field(description="Name of the row, and of its folder.")
-    method: Literal["stfpm"]
+    method: Literal["stfpm"] = Field(description="`stfpm`.")
     student: Name = Field(description="Name of the student row.")
     weights: Literal["trained", "initial"] = Field(
         default="trained", description="The student's trained or its initial weights."
@@ -176,13 +205,17 @@ class StfpmExperiment(Section):
 
 
 class IntensityExperiment(Section):
+    """The standardized intensity itself. Reruns: its maps, evaluation and report."""
+
     name: Name = Field(description="Name of the row, and of its folder.")
-    method: Literal["intensity"]
+    method: Literal["intensity"] = Field(description="`intensity`.")
 
 
 class ZscoreExperiment(Section):
+    """Voxel-wise z-score against healthy training scans. Reruns: its maps, evaluation and report."""
+
     name: Name = Field(description="Name of the row, and of its folder.")
-    method: Literal["zscore"]
+    method: Literal["zscore"] = Field(description="`zscore`.")
     smoothing_mm: Annotated[float, Field(ge=0)] = Field(
         default=4.0, description="FWHM of the Gaussian that smooths the map, mm."
     )
@@ -192,6 +225,8 @@ Experiment = Annotated[StfpmExperiment | IntensityExperiment | ZscoreExperiment,
 
 
 class Evaluation(Section):
+    """How maps are measured. Reruns: evaluation and report."""
+
     healthy_quantile: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.99, description="The segmentation threshold is this quantile of healthy validation brain voxels."
     )
@@ -273,15 +308,15 @@ def _sentence(problem: Any) -> str:
     )
 
 
-def _sections(annotation: Any) -> Iterator[type[Section]]:
-    """The section models inside a type annotation."""
+def section_models(annotation: Any) -> Iterator[type[Section]]:
+    """The models inside a type annotation: of a section, of a list of rows, of a choice of rows."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         yield annotation
     for inner in get_args(annotation):
-        yield from _sections(inner)
+        yield from section_models(inner)
 
 
-_METHODS = {get_args(model.model_fields["method"].annotation)[0]: model for model in _sections(Experiment)}
+_METHODS = {get_args(model.model_fields["method"].annotation)[0]: model for model in section_models(Experiment)}
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
@@ -291,5 +326,5 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
         if isinstance(part, str) and part in _METHODS:
             section = _METHODS[part]
         elif isinstance(part, str):
-            section = next(_sections(section.model_fields[part].annotation))
+            section = next(section_models(section.model_fields[part].annotation))
     return list(section.model_fields)
