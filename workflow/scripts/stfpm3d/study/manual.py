@@ -20,7 +20,7 @@ HEAD = """# The config
 
 Made from the models in `workflow/scripts/stfpm3d/study/config.py` by `make docs`; do not edit.
 `config.yaml` is the default run, the demo cohort. Give overrides in a file of your own with `--configfile`:
-mappings are merged into the default's, lists are replaced whole. Relative paths start at the folder that Snakemake runs in.
+mappings are merged into it, lists are replaced whole. Relative paths start at the folder that Snakemake runs in.
 """
 
 
