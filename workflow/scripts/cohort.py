@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]) as log:
     table = pd.DataFrame(snakemake.params["rows"])
+    table["skull_stripped"] = table["skull_stripped"].map({True: "true", False: "false"})
     columns = {"participants": table.columns.drop("split"), "split": ["participant_id", "group", "split"]}
     for name, chosen in columns.items():
         with replacing(snakemake.output[name]) as temporary:
