@@ -201,7 +201,10 @@ class StfpmExperiment(Section):
     weights: Literal["trained", "initial"] = Field(
         default="trained", description="The student's trained or its initial weights."
     )
-    combine: Literal["product", "sum"] = Field(default="product", description="How the three blocks' maps become one.")
+    combine: Literal["product", "sum"] = Field(default="product", description="How the blocks' maps become one.")
+    blocks: Annotated[list[Literal[1, 2, 3]], Field(min_length=1, max_length=3)] = Field(
+        default=[1, 2, 3], description="ResNet blocks whose maps are combined; the paper takes all three."
+    )
 
 
 class IntensityExperiment(Section):
