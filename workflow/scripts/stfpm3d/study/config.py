@@ -166,7 +166,9 @@ class Teacher(Section):
     min_brain_fraction: Fraction = Field(default=0.5, description="Least share of brain in a patch.")
     margin: PositiveFloat = Field(default=1.0, description="Margin of the triplet loss.")
     squared: bool = Field(default=True, description="Squared distances (paper, eq. 3-4) or plain ones (authors' code).")
-    learning_rate: PositiveFloat = Field(default=0.1, description="SGD learning rate.")
+    learning_rate: PositiveFloat = Field(
+        default=0.001, description="SGD learning rate; the paper's 0.1 diverges with squared distances."
+    )
     momentum: Fraction = Field(default=0.0, description="SGD momentum.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="SGD weight decay.")
     lr_step_epochs: PositiveInt = Field(default=10, description="Epochs between two decays of the learning rate.")
