@@ -32,13 +32,11 @@ def contents(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def trained(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny cohort with networks that train for some epochs, once undisturbed."""
-    folder = tmp_path_factory.mktemp("kill")
-    (tiny,) = finished.overrides
-    longer = folder / "longer.yaml"
-    longer.write_text(
-        tiny.read_text(encoding="utf-8").replace("epochs: 1", "epochs: 5").replace("epochs: 2", "epochs: 5")
-    )
-    project = finished.copy(folder, longer)
+    project = finished.copy(tmp_path_factory.mktemp("kill") / "project")
+    tiny = (project.folder / "tiny.yaml").read_text(encoding="utf-8")
+    longer = tiny.replace("epochs: 1", "epochs: 5").replace("epochs: 2", "epochs: 5")
+    (project.folder / "longer.yaml").write_text(longer, encoding="utf-8")
+    project.overrides = ("longer.yaml",)
     project.run(*(f"{network}/model.safetensors" for network in NETWORKS.values()))
     return project
 
@@ -84,9 +82,9 @@ def test_a_killed_snakemake_leaves_no_job_behind_and_make_resume_ends_the_same(t
         driver.wait()
         job.wait(DEADLINE_S)
     assert not (trained.folder / NETWORKS["student"] / "model.safetensors").exists()
-    arguments = " ".join(trained.command(f"{NETWORKS['student']}/model.safetensors")[5:])
-    binaries = f"BIN={Path(sys.executable).parent}"
-    make = ["make", "resume", binaries, f"ARGS={arguments}", "--old-file", ".venv/installed"]
+    arguments = f"{NETWORKS['student']}/model.safetensors --configfile longer.yaml"
+    installed = (f"BIN={Path(sys.executable).parent}", "--old-file", ".venv/installed")
+    make = ["make", "resume", f"ARGS={arguments}", *installed]
     subprocess.run(make, cwd=trained.folder, check=True, capture_output=True)
     assert resumed(trained, "student")
     assert contents(trained.folder / NETWORKS["student"]) == undisturbed
@@ -116,7 +114,7 @@ def start_over(project: Project) -> None:
 @pytest.mark.soak
 def test_twenty_kills_at_random_moments_change_nothing(finished: Project, tmp_path: Path) -> None:
     undisturbed = contents(finished.folder / "results")
-    project = finished.copy(tmp_path, *finished.overrides)
+    project = finished.copy(tmp_path / "project")
     start_over(project)
     draw = random.Random(0)
     kills = 0
