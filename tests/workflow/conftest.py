@@ -19,7 +19,7 @@ import yaml
 from stfpm3d.imaging.phantom.cohort import demo_participants
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "config", "envs", "profiles", "workflow", "README.md")
+PARTS = ("Makefile", "Snakefile", "config", "envs", "profiles", "workflow", "README.md")
 
 
 @dataclass
@@ -43,13 +43,15 @@ class Project:
         shutil.copytree(self.folder, folder)
         return Project(folder, self.overrides)
 
+    def command(self, *arguments: str | Path) -> list[str]:
+        """Snakemake on the overrides."""
+        overrides = ["--configfile", *self.overrides] if self.overrides else []
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *map(str, arguments), *overrides]
+
     def snakemake(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the overrides, all output in `stdout`."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *map(str, arguments)]
-        if self.overrides:
-            command += ["--configfile", *self.overrides]
         return subprocess.run(
-            command,
+            self.command(*arguments),
             cwd=self.folder,
             text=True,
             check=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +11,16 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path` (same suffixes); on success it is renamed onto `path`, on failure
-    removed.
+    """Yield a temporary path beside `path` (same suffixes); on success it is renamed onto `path`, on failure removed.
+
+    What a killed process left behind on its way to the same file is removed.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{os.getpid()}-{target.name}")
+    for sibling in target.parent.iterdir():
+        if re.fullmatch(rf"\.\d+-{re.escape(target.name)}", sibling.name):
+            sibling.unlink(missing_ok=True)
     try:
         yield temporary
         temporary.replace(target)
