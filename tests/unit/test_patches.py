@@ -29,7 +29,8 @@ def volumes(tmp_path: Path) -> list[Path]:
 
 def dataset(volumes: list[Path], brain_mask: np.ndarray, *, seed: int = 0, epoch: int = 0) -> TripletDataset:
     grid = PatchGrid(brain_mask, PATCH, min_brain_fraction=0.5)
-    return TripletDataset(volumes, grid, patch_size=PATCH, triplets_per_scan=50, seed=seed, epoch=epoch)
+    subjects = [path.stem for path in volumes]
+    return TripletDataset(volumes, subjects, grid, patch_size=PATCH, triplets_per_scan=50, seed=seed, epoch=epoch)
 
 
 def test_brain_voxels_are_counted_as_by_summing_each_patch(brain_mask: np.ndarray) -> None:

@@ -15,7 +15,7 @@ BOTH = {"healthy": PAPER, "patient": PAPER}
 def cohort(healthy, patient, site="A"):
     ids = [f"sub-h{n}" for n in range(healthy)] + [f"sub-p{n}" for n in range(patient)]
     group = ["healthy"] * healthy + ["patient"] * patient
-    return pd.DataFrame({"participant_id": ids, "group": group, "site": site})
+    return pd.DataFrame({"scan_id": ids, "participant_id": ids, "group": group, "site": site})
 
 
 @given(count=st.integers(3, 2000))

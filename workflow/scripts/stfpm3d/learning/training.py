@@ -40,6 +40,8 @@ class ScanDataset(Dataset[tuple[int, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[int, Tensor]:
         scan = np.load(self.volumes[index], mmap_mode="r").astype(np.float32)
+        if not np.isfinite(scan).all():
+            raise InputError(f"{self.volumes[index]} holds NaN or infinite voxels; remove the file and run again.")
         return index, torch.from_numpy(scan).unsqueeze(0)
 
 
@@ -108,16 +110,21 @@ class EpochSelection(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items() if name != "best_epoch"}
-        if not all(math.isfinite(value) for value in metrics.values()):
-            raise InputError(
-                f"The training diverged in epoch {self.current_epoch} ({metrics}): lower its learning_rate "
-                f"(now {self.learning_rate:g})."
-            )
+        self.check_finite(metrics)
         self.epochs.append({"epoch": self.current_epoch} | metrics)
         self.log("best_epoch", float(self.best_epoch))
         figures = ", ".join(f"{name} {value:.6g}" for name, value in sorted(metrics.items()))
         log.info("epoch %d of %s: %s (best: %d)", self.current_epoch, self.trainer.max_epochs, figures, self.best_epoch)
         self._stop_if_patience_is_out()
+
+    def check_finite(self, metrics: dict[str, float]) -> None:
+        """Raise `InputError` when a metric of the current epoch is NaN or infinite."""
+        if not all(math.isfinite(value) for value in metrics.values()):
+            figures = ", ".join(f"{name} {value:g}" for name, value in metrics.items())
+            raise InputError(
+                f"The training diverged in epoch {self.current_epoch} ({figures}): lower its learning_rate "
+                f"(now {self.learning_rate:g})."
+            )
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["epochs_so_far"] = self.epochs
