@@ -95,12 +95,6 @@ EVALUATED = select(PARTICIPANTS, split=("val", "test"))
 MAP_NAME = f"{{sub}}_space-{STUDY.template.space}_desc-anomaly_{STUDY.cohort.modality}.nii.gz"
 
 
-if workflow.is_main_process:
-    for name, row in STUDENTS.items():
-        if student_settings(name)["selection"] != row["selection"]:
-            logger.warning(f"student {name!r}: no validation patient, so the loss on healthy scans chooses its epoch.")
-
-
 wildcard_constraints:
     sub="|".join(SCANS.index),
     teacher="|".join(TEACHERS),
@@ -178,3 +172,9 @@ def initial_counterparts():
         for untrained, other in initial.items()
         if row["weights"] == "trained" and row == other
     }
+
+
+if workflow.is_main_process:
+    for name, row in STUDENTS.items():
+        if student_settings(name)["selection"] != row["selection"]:
+            logger.warning(f"student {name!r}: no validation patient, so the loss on healthy scans chooses its epoch.")

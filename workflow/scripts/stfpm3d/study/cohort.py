@@ -192,16 +192,14 @@ def _check_ids(table: pd.DataFrame) -> None:
 
 def _check_subjects(table: pd.DataFrame) -> None:
     """A subject is healthy or a patient, and in one part: the split is by subject."""
-    first: dict[str, tuple[int, dict[str, str]]] = {}
-    for row in table.to_dict("index").items():
-        line, cells = int(row[0]) + 2, row[1]
-        known_line, known = first.setdefault(cells["participant_id"], (line, cells))
-        for column in ("group", "split"):
-            if cells.get(column) != known.get(column):
-                raise InputError(
-                    f"participants table, line {line}: {cells['participant_id']!r} has the {column}"
-                    f" {cells[column]!r}, but {known[column]!r} in line {known_line}; all scans of a subject share it."
-                )
+    for column in {"group", "split"} & set(table):
+        first = table.groupby("participant_id")[column].transform("first")
+        for line, value in _cells(table[table[column] != first], column):
+            subject, expected = table["participant_id"][line - 2], first[line - 2]
+            raise InputError(
+                f"participants table, line {line}: {subject!r} has the {column} {value!r}, but {expected!r} in an"
+                " earlier line; all scans of a subject share it."
+            )
 
 
 def _check_files_differ(table: pd.DataFrame) -> None:
