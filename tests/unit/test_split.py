@@ -52,6 +52,14 @@ def test_groups_are_split_apart_and_large_sites_by_themselves():
         assert [counts[*stratum, part] for part in PARTS] == [0.7 * size, 0.15 * size, 0.15 * size]
 
 
+def test_all_scans_of_a_subject_fall_in_one_part():
+    subjects = cohort(20, 0)
+    table = pd.concat([subjects, subjects.iloc[:15]], ignore_index=True)
+    table["split"] = assign_split(table, BOTH, seed=1).to_numpy()
+    assert (table.groupby("participant_id")["split"].nunique() == 1).all()
+    assert table.drop_duplicates("participant_id").value_counts("split").to_dict() == {"train": 14, "val": 3, "test": 3}
+
+
 def test_too_few_subjects_for_the_parts_are_refused():
     with pytest.raises(InputError, match=r"2 patient subject\(s\) cannot fill 3 parts"):
         assign_split(cohort(10, 2), BOTH, seed=0)

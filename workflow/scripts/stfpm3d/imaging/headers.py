@@ -26,6 +26,8 @@ UNREADABLE = (
     zlib.error,
 )
 """What nibabel raises on files that are damaged, or something else than an image."""
+REFUSED_LEVEL = 30
+"""nibabel's grade of header faults that it mends by a guess, such as a voxel size of 0 taken for 1 mm."""
 EXTENT_MM = (20.0, 1000.0)
 """Least and greatest edge of a scan's box; outside it the header's unit is hardly the millimetre."""
 
@@ -44,32 +46,41 @@ def read_header(path: Path | str, subject: str = "") -> nib.Nifti1Image:
     if not os.path.exists(path):  # noqa: PTH110 - so does Path.exists
         raise InputError(f"{who} does not exist or cannot be reached; correct its path.")
     try:
-        given = nib.load(path)
+        with nib.imageglobals.ErrorLevel(REFUSED_LEVEL):
+            given = nib.load(path)
+        affine = np.asarray(given.affine, dtype=np.float64)
+        _check_affine(affine, given.header, who)
         image = nib.Nifti1Image.from_image(given)
     except PermissionError as error:
         raise InputError(f"{who} may not be read by this user; change the permissions of the file.") from error
     except UNREADABLE as error:
+        if isinstance(error, InputError):
+            raise
         raise unreadable(path, subject, error) from error
     shape = spatial_shape(image)
     if len(shape) != 3 or min(shape) < 2:
         raise InputError(f"{who} has shape {image.shape}; expected one 3D volume: extract it from the series first.")
-    if isinstance(given.header, nib.Nifti1Header) and not (given.header["sform_code"] or given.header["qform_code"]):
+    return image
+
+
+def _check_affine(affine: NDArray[np.float64], header: object, who: str) -> None:
+    if isinstance(header, nib.Nifti1Header) and not (header["sform_code"] or header["qform_code"]):
         raise InputError(
             f"{who} does not say how its voxels lie in the world (sform and qform are unset); expected either:"
             " convert the scan from DICOM again, or set its sform."
         )
-    affine = np.asarray(image.affine, dtype=np.float64)
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) <= 1e-3 * edges.prod():
         raise InputError(f"{who} has no valid voxel-to-world matrix; repair its header (sform or qform).")
-    return image
 
 
 def unreadable(path: Path | str, subject: str, error: BaseException) -> InputError:
     """The sentence for a file that is no whole image."""
     who = f"{subject}: {path}" if subject else str(path)
     reason = " ".join(str(error).split()).rstrip(".")
-    return InputError(f"{who} cannot be read as NIfTI ({reason}); expected a complete .nii or .nii.gz: copy it again.")
+    return InputError(
+        f"{who} cannot be read as NIfTI ({reason}); expected a whole .nii or .nii.gz: copy or convert it anew."
+    )
 
 
 def spatial_shape(image: nib.Nifti1Image) -> tuple[int, ...]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from stfpm3d.study.errors import InputError
 
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` (same suffixes); on success it is renamed onto `path`, on failure
     removed.
+
+    Raises
+    ------
+    InputError
+        When the disk is full.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -19,5 +27,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(target)
+    except Exception as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # libraries that write in C wrap it in errors of their own
+            raise InputError(f"{target} cannot be written: its disk is full; free some space and run again.") from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
