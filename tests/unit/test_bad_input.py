@@ -153,7 +153,9 @@ def test_all_headers_are_checked_at_once_and_every_bad_scan_has_its_sentence(tmp
     nifti(tmp_path / "singular.nii.gz", wide, **SINGULAR)
     for name, shape in (("mask", (40, 40, 40)), ("other", (40, 40, 41))):
         nifti(tmp_path / f"{name}.nii.gz", np.zeros(shape, np.uint8))
-    nifti(tmp_path / "moved.nii.gz", np.zeros(wide.shape, np.uint8), np.array([*MM2[:3, :3].T, [9, 0, 0]]).T)
+    moved = MM2.copy()
+    moved[0, 3] = 9
+    nifti(tmp_path / "moved.nii.gz", np.zeros(wide.shape, np.uint8), moved)
     for name in ("mask", "other", "moved"):
         nifti(tmp_path / f"scan-{name}.nii.gz", wide)
         rows += row(f"p-{name}", group="patient", image=f"scan-{name}.nii.gz", lesion_mask=f"{name}.nii.gz")
@@ -243,8 +245,9 @@ def test_a_mask_that_cannot_be_the_lesion_is_refused(lesion: np.ndarray, sentenc
 
 def test_flipped_permuted_and_oblique_scans_are_registered_alike(tmp_path: Path) -> None:
     places = np.stack(np.meshgrid(*(np.linspace(-1, 1, 40),) * 3, indexing="ij"), axis=-1)
-    centres = np.random.default_rng(4).uniform(-0.5, 0.5, (8, 3))
-    blobs = np.exp(-np.square(places[..., None, :] - centres).sum(axis=-1) / 0.05).sum(axis=-1).astype(np.float32)
+    centres = np.random.default_rng(4).uniform(-0.6, 0.6, (30, 3))
+    blobs = 0.3 + np.exp(-np.square(places[..., None, :] - centres).sum(axis=-1) / 0.02).sum(axis=-1)
+    blobs = np.where(np.square(places / [0.6, 0.75, 0.65]).sum(axis=-1) < 1, blobs, 0).astype(np.float32)
     template = Volume(blobs, np.diag([5.0, 5, 5, 1]))
     shift = np.eye(4)
     shift[:3, 3] = [6, -8, 4]
@@ -260,7 +263,10 @@ def test_flipped_permuted_and_oblique_scans_are_registered_alike(tmp_path: Path)
         save_volume(tmp_path / f"{number}.nii.gz", given)
         estimate_transform(load_volume(tmp_path / f"{number}.nii.gz"), template, tmp_path / f"{number}.mat", seed=0)
         registered.append(apply_transform(given, template, tmp_path / f"{number}.mat").data.ravel())
-    assert np.corrcoef([template.data.ravel(), *registered])[0].min() > 0.98
+    likeness = np.corrcoef([template.data.ravel(), *registered])
+    assert likeness[0].min() > 0.9
+    assert likeness[1, 2] > 0.999
+    assert likeness[1, 3] > 0.95  # the oblique scan was interpolated once more
 
 
 def test_a_scan_ruled_by_a_few_extreme_voxels_is_refused() -> None:
@@ -269,22 +275,11 @@ def test_a_scan_ruled_by_a_few_extreme_voxels_is_refused() -> None:
     landmarks = np.linspace(0, 100, 13)
     standardize(data, mask, landmarks, "sub-7")
     data[24, 24, 24] = 1e7
-    with pytest.raises(InputError, match="sub-7: .* extreme"):
+    with pytest.raises(InputError, match=r"sub-7: a few extreme voxels .*; clip them, or exclude"):
         standardize(data, mask, landmarks, "sub-7")
 
 
-COLUMNS = (
-    "participant_id",
-    "group",
-    "site",
-    "image",
-    "lesion_mask",
-    "skull_stripped",
-    "split",
-    "session_id",
-    "exclude",
-)
-HEADER = "\t".join(COLUMNS) + "\n"
+HEADER = "participant_id\tgroup\tsite\timage\tlesion_mask\tskull_stripped\tsplit\tsession_id\texclude\n"
 
 
 def row(participant_id: str, **cells: str) -> str:
@@ -299,7 +294,7 @@ def row(participant_id: str, **cells: str) -> str:
         "session_id": "n/a",
         "exclude": "n/a",
     } | cells
-    return "\t".join(cells[column] for column in COLUMNS) + "\n"
+    return "\t".join(cells[column] for column in HEADER.split()) + "\n"
 
 
 def table(folder: Path, text: str):
@@ -372,7 +367,7 @@ def test_a_table_that_is_no_text_file_is_named(tmp_path: Path, kind: str) -> Non
         path.mkdir()
     elif kind == "Latin-1":
         path.write_bytes((HEADER + row("sub-1", site="Zürich")).encode("latin-1"))
-    with pytest.raises(InputError, match="participants.tsv (is not a file|cannot be read)") as caught:
+    with pytest.raises(InputError, match=r"participants.tsv (is not a file|cannot be read)") as caught:
         read_participants(path)
     one_sentence(caught)
 
@@ -420,7 +415,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         assert not os.environ.get("CI"), f"CI must be able to mount a tmpfs: {mounted.stderr}"
         pytest.skip(f"a tmpfs cannot be mounted: {mounted.stderr.strip()}")
     yield disk
-    subprocess.run(["umount", disk], check=True)
+    subprocess.run(["umount", "--lazy", disk], check=True)  # the error that was caught still holds its file open
 
 
 def test_a_full_disk_is_named_and_nothing_half_written_stays(small_disk: Path) -> None:

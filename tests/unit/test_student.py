@@ -154,7 +154,7 @@ def test_without_validation_patients_only_the_loss_can_choose(folder: Path) -> N
 
 
 def test_a_scan_with_nan_and_a_diverging_training_are_named(folder: Path) -> None:
-    with pytest.raises(InputError, match="diverged in epoch .* lower its learning_rate"):
+    with pytest.raises(InputError, match=r"diverged in epoch .* lower its learning_rate"):
         train(folder, "wild", epochs=3, learning_rate=1e30)
     scan = folder / "sub-2.npy"
     np.save(scan, np.full_like(np.load(scan), np.nan))

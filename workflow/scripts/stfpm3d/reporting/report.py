@@ -104,7 +104,7 @@ def notes(
         found.append(Note(False, text))
     if excluded:
         reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(excluded).most_common())
-        found.append(Note(False, f"{len(excluded)} scans of the table are excluded: {reasons}."))
+        found.append(Note(False, f"Scans that the participants table excludes: {reasons}."))
     found.append(Note(False, IMAGE_AUROC_CAUTION))
     kept = "keeps the whole of the template's brain."
     cut = f"cuts off {_percent(cut_share)} of the template's brain; lesions there count as missed."
