@@ -21,10 +21,10 @@ def test_outside_its_support_a_map_is_its_minimum_over_the_support():
 
 
 def test_the_score_is_the_maximum_of_the_written_map_over_the_templates_brain(tmp_path):
-    scans = pd.DataFrame({"participant_id": list(VALUES), "map": [tmp_path / f"{name}.nii.gz" for name in VALUES]})
+    scans = pd.DataFrame({"scan_id": list(VALUES), "map": [tmp_path / f"{name}.nii.gz" for name in VALUES]})
     brain = four_voxels([True, True, False, True])
-    write_maps(scans, lambda scan: four_voxels(VALUES[scan["participant_id"]]), brain, tmp_path / "scores.tsv")
+    write_maps(scans, lambda scan: four_voxels(VALUES[scan["scan_id"]]), brain, tmp_path / "scores.tsv")
     scores = pd.read_csv(tmp_path / "scores.tsv", sep="\t")
-    assert scores.to_dict("list") == {"participant_id": ["sub-01", "sub-02"], "score": [5.0, -2.0]}
+    assert scores.to_dict("list") == {"scan_id": ["sub-01", "sub-02"], "score": [5.0, -2.0]}
     written = load_volume(tmp_path / "sub-02.nii.gz")
     np.testing.assert_array_equal(written.data, four_voxels(VALUES["sub-02"]).data)

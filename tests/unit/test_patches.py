@@ -29,7 +29,8 @@ def volumes(tmp_path: Path) -> list[Path]:
 
 def dataset(volumes: list[Path], brain_mask: np.ndarray, *, seed: int = 0, epoch: int = 0) -> TripletDataset:
     grid = PatchGrid(brain_mask, PATCH, min_brain_fraction=0.5)
-    return TripletDataset(volumes, grid, patch_size=PATCH, triplets_per_scan=50, seed=seed, epoch=epoch)
+    subjects = [path.stem for path in volumes]
+    return TripletDataset(volumes, subjects, grid, patch_size=PATCH, triplets_per_scan=50, seed=seed, epoch=epoch)
 
 
 def test_brain_voxels_are_counted_as_by_summing_each_patch(brain_mask: np.ndarray) -> None:
@@ -53,6 +54,22 @@ def test_neighbours_touch_the_anchor_on_its_grid_and_negatives_come_from_another
             assert brain_mask[x : x + PATCH, y : y + PATCH, z : z + PATCH].mean() >= 0.5
     assert (0, 0, 0) not in offsets
     assert offsets <= set(product((-PATCH, 0, PATCH), repeat=3)) and len(offsets) > 20
+
+
+def test_negatives_never_come_from_another_scan_of_the_same_subject(
+    volumes: list[Path], brain_mask: np.ndarray
+) -> None:
+    grid = PatchGrid(brain_mask, PATCH, min_brain_fraction=0.5)
+    subjects = ["sub-a", "sub-a", "sub-b"]
+    triplets = TripletDataset(volumes, subjects, grid, patch_size=PATCH, triplets_per_scan=50, seed=0, epoch=0)
+    negatives = [set((triplets[index][:, 2, 0, 0, 0, 0].numpy() // SIZE**3).astype(int)) for index in range(3)]
+    assert negatives == [{2}, {2}, {0, 1}]
+
+
+def test_a_scan_with_nan_is_named(volumes: list[Path], brain_mask: np.ndarray) -> None:
+    np.save(volumes[1], np.full((SIZE, SIZE, SIZE), np.nan, dtype=np.float32))
+    with pytest.raises(InputError, match=r"sub-1\.npy, or a scan .* holds NaN"):
+        dataset(volumes, brain_mask)[1]
 
 
 def test_triplets_are_a_function_of_seed_epoch_and_index(volumes: list[Path], brain_mask: np.ndarray) -> None:

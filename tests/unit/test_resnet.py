@@ -65,9 +65,11 @@ def test_pickled_code_and_other_files_are_refused(tmp_path: Path) -> None:
     network = AcsResNet("resnet18", seed=0)
     torch.save({"conv1.weight": Payload()}, tmp_path / "evil.pth")
     torch.save({"state_dict": resnet18().state_dict()}, tmp_path / "wrapped.pth")
+    torch.save(resnet18().state_dict(), tmp_path / "whole.pth")
+    (tmp_path / "truncated.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:-1000])
     (tmp_path / "text.pth").write_text("these are no weights")
     (tmp_path / "text.safetensors").write_text("these are no weights")
-    for name in ("evil.pth", "wrapped.pth", "text.pth", "text.safetensors", "missing.pth", "missing.safetensors"):
+    for name in ("evil.pth", "wrapped.pth", "truncated.pth", "text.pth", "text.safetensors", "missing.pth"):
         with pytest.raises(InputError, match=name):
             load_checkpoint(network, tmp_path / name)
 

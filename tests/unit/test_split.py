@@ -15,7 +15,7 @@ BOTH = {"healthy": PAPER, "patient": PAPER}
 def cohort(healthy, patient, site="A"):
     ids = [f"sub-h{n}" for n in range(healthy)] + [f"sub-p{n}" for n in range(patient)]
     group = ["healthy"] * healthy + ["patient"] * patient
-    return pd.DataFrame({"participant_id": ids, "group": group, "site": site})
+    return pd.DataFrame({"scan_id": ids, "participant_id": ids, "group": group, "site": site})
 
 
 @given(count=st.integers(3, 2000))
@@ -50,6 +50,14 @@ def test_groups_are_split_apart_and_large_sites_by_themselves():
     counts = table.value_counts(["group", "site", "split"]).to_dict()
     for stratum, size in ((("healthy", "A"), 40), (("healthy", "B"), 20), (("patient", "A"), 20)):
         assert [counts[*stratum, part] for part in PARTS] == [0.7 * size, 0.15 * size, 0.15 * size]
+
+
+def test_all_scans_of_a_subject_fall_in_one_part():
+    subjects = cohort(20, 0)
+    table = pd.concat([subjects, subjects.iloc[:15]], ignore_index=True)
+    table["split"] = assign_split(table, BOTH, seed=1).to_numpy()
+    assert (table.groupby("participant_id")["split"].nunique() == 1).all()
+    assert table.drop_duplicates("participant_id").value_counts("split").to_dict() == {"train": 14, "val": 3, "test": 3}
 
 
 def test_too_few_subjects_for_the_parts_are_refused():

@@ -153,6 +153,15 @@ def test_without_validation_patients_only_the_loss_can_choose(folder: Path) -> N
         train(folder, "patients", validation=(6, 7))
 
 
+def test_a_scan_with_nan_and_a_diverging_training_are_named(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"diverged in epoch .* lower its learning_rate"):
+        train(folder, "wild", epochs=3, learning_rate=1e30)
+    scan = folder / "sub-2.npy"
+    np.save(scan, np.full_like(np.load(scan), np.nan))
+    with pytest.raises(InputError, match=r"sub-2\.npy holds NaN"):
+        train(folder, "nan", epochs=1)
+
+
 def test_a_second_training_in_the_same_folder_is_refused(folder: Path) -> None:
     (folder / "busy").mkdir()
     with (folder / "busy" / "lock").open("w") as lock:

@@ -53,6 +53,8 @@ def train(scans: list[Path], run: str, **changes: Any) -> dict[str, torch.Tensor
     train_teacher(
         scans[:4],
         scans[4:],
+        [path.stem for path in scans[:4]],
+        [path.stem for path in scans[4:]],
         folder / "mask.npy",
         folder / f"{run}.safetensors",
         folder / f"{run}.tsv",

@@ -17,7 +17,7 @@ rule cohort:
         mem_mb=1000,
         runtime=5,
     params:
-        rows=PARTICIPANTS.to_dict("records"),
+        rows=COHORT.drop(columns="scan_id").to_dict("records"),
         code=code("cohort"),
         env=environment("imaging"),
     script:

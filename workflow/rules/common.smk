@@ -7,13 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 ROOT = Path(workflow.basedir)
 SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from stfpm3d.imaging.phantom.cohort import demo_participants
-from stfpm3d.study.cohort import check_files, check_participants, check_parts, read_participants, select
+from stfpm3d.study.cohort import (
+    check_files,
+    check_participants,
+    check_parts,
+    check_statistics,
+    check_teacher,
+    read_participants,
+    select,
+)
 from stfpm3d.study.config import read_config
 from stfpm3d.study.digest import code_digest, environment_digest
 from stfpm3d.study.errors import InputError
@@ -24,28 +33,63 @@ os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process 
 
 
 def open_cohort(study):
-    """The checked participants table with its split; the demo's is computed, and its files are made by rules."""
+    """The checked participants table with its split, excluded scans among them.
+
+    The demo's table is computed, and its files are made by rules.
+    """
     if study.cohort.participants == "demo":
         counts = [(group.train, group.val, group.test) for group in (study.demo.healthy, study.demo.patient)]
         table = check_participants(pd.DataFrame(demo_participants(study.demo.seed, *counts)), Path("results/demo"))
     else:
         table = read_participants(study.cohort.participants)
         if workflow.is_main_process:
-            check_files(table)
+            from stfpm3d.imaging.headers import check_headers  # jobs on a cluster need not import nibabel here
+
+            check_files(kept(table))
+            check_headers(kept(table))
     table["split"] = assign_split(
         table, study.split.model_dump(include={"healthy", "patient"}), study.split.seed
     ).values
-    check_parts(table)
     return table
+
+
+def kept(table):
+    """The scans that are not excluded."""
+    return table[table["exclude"].isna()].reset_index(drop=True) if "exclude" in table else table
+
+
+def check_study(study, participants):
+    """Raise `InputError` when the config asks for more than the cohort's parts or the disk hold."""
+    check_parts(participants)
+    for teacher in study.teachers:
+        if teacher.epochs > 0:
+            check_teacher(participants, teacher.name, teacher.balance, study.split.seed)
+    for experiment in study.experiments:
+        if experiment.method == "zscore":
+            check_statistics(participants, experiment.name)
+    for key, path in given_files(study).items():
+        if not Path(path).is_file():
+            raise InputError(f"config: {key}: {path} is not a file; correct its path.")
+
+
+def given_files(study):
+    """The files that the config names besides the participants table, by their keys."""
+    files = {"template.head": study.template.head, "template.brain_mask": study.template.brain_mask}
+    for teacher in study.teachers:
+        files[f"teachers, {teacher.name}, weights"] = None if teacher.weights == "random" else teacher.weights
+    return {key: path for key, path in files.items() if path is not None}
 
 
 try:
     STUDY = read_config(config)
-    PARTICIPANTS = open_cohort(STUDY)
+    COHORT = open_cohort(STUDY)
+    PARTICIPANTS = kept(COHORT)
+    check_study(STUDY, PARTICIPANTS)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-SCANS = PARTICIPANTS.set_index("participant_id")
+SCANS = PARTICIPANTS.set_index("scan_id")
+KEYS = [key for key in ("participant_id", "session_id") if key in SCANS]
 TEACHERS, STUDENTS, EXPERIMENTS = (
     {row.name: row.model_dump(mode="json") for row in rows}
     for rows in (STUDY.teachers, STUDY.students, STUDY.experiments)
@@ -95,11 +139,15 @@ def initial_weights(teacher):
     return [] if weights == "random" else [weights]
 
 
-def teacher_arrays(teacher, part):
-    """The scans of one part that a teacher sees, on the network's grid."""
-    row = TEACHERS[teacher]
-    subjects = teacher_scans(PARTICIPANTS, part, row["balance"], STUDY.split.seed)
-    return [f"results/grid/{sub}.npy" for sub in subjects]
+def seen_by_teacher(teacher, part):
+    """The scans of one part that a teacher sees."""
+    return teacher_scans(PARTICIPANTS, part, TEACHERS[teacher]["balance"], STUDY.split.seed)
+
+
+def student_settings(student):
+    """A student's settings as params; no AUROC can choose an epoch where there is no validation patient."""
+    row = settings(STUDENTS[student], "teacher")
+    return row if select(PARTICIPANTS, split="val", group="patient") else {**row, "selection": "loss"}
 
 
 def student_of(experiment):
@@ -128,3 +176,9 @@ def initial_counterparts():
         for untrained, other in initial.items()
         if row["weights"] == "trained" and row == other
     }
+
+
+if workflow.is_main_process:
+    for name, row in STUDENTS.items():
+        if student_settings(name)["selection"] != row["selection"]:
+            logger.warning(f"student {name!r}: no validation patient, so the loss on healthy scans chooses its epoch.")

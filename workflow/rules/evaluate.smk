@@ -25,7 +25,7 @@ rule evaluate:
         mem_mb=4000,
         runtime="1h",
     params:
-        scans=SCANS.loc[EVALUATED, ["group", "split"]].reset_index().to_dict("records"),
+        scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
         masked=[sub for sub in EVALUATED if SCANS.lesion_mask[sub]],
         healthy_quantile=STUDY.evaluation.healthy_quantile,
         code=code("evaluate"),

@@ -24,6 +24,7 @@ rule register:
         runtime=30,
     params:
         seed=STUDY.registration.seed,
+        skull_stripped=lambda w: bool(SCANS.skull_stripped[w.sub]),
         code=code("register"),
         env=environment("imaging"),
     script:

@@ -32,7 +32,8 @@ rule report:
     params:
         shown=SHOWN,
         initial=initial_counterparts(),
-        scans=SCANS.loc[TESTED, ["group"]].reset_index().to_dict("records"),
+        excluded=[reason for reason in COHORT.get("exclude", ()) if reason],
+        scans=SCANS.loc[TESTED, [*KEYS, "group"]].reset_index().to_dict("records"),
         masked=[sub for sub in TESTED if SCANS.lesion_mask[sub]],
         modality=STUDY.cohort.modality,
         healthy_quantile=STUDY.evaluation.healthy_quantile,

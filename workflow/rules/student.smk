@@ -24,7 +24,7 @@ rule student:
         mem_mb=16000,
         runtime="24h",
     params:
-        settings=lambda w: settings(STUDENTS[w.student], "teacher"),
+        settings=lambda w: student_settings(w.student),
         compute=COMPUTE,
         val_is_patient=(PARTICIPANTS[PARTICIPANTS.split == "val"].group == "patient").tolist(),
         code=code("student"),

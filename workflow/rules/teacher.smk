@@ -4,8 +4,8 @@
 rule teacher:
     """Train a teacher by triplets of patches (network grid), or keep its initial weights if its epochs are 0."""
     input:
-        train=lambda w: teacher_arrays(w.teacher, "train"),
-        val=lambda w: teacher_arrays(w.teacher, "val"),
+        train=lambda w: [f"results/grid/{scan}.npy" for scan in seen_by_teacher(w.teacher, "train")],
+        val=lambda w: [f"results/grid/{scan}.npy" for scan in seen_by_teacher(w.teacher, "val")],
         brain_mask="results/grid/mask.npy",
         weights=lambda w: initial_weights(w.teacher),
     output:
@@ -24,6 +24,8 @@ rule teacher:
         runtime="24h",
     params:
         settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance"),
+        train_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "train")],
+        val_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "val")],
         compute=COMPUTE,
         code=code("teacher"),
         env=environment("learning"),

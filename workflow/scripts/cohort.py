@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 with rule_log(snakemake.log[0]) as log:
     table = pd.DataFrame(snakemake.params["rows"])
     table["skull_stripped"] = table["skull_stripped"].map({True: "true", False: "false"})
-    columns = {"participants": table.columns.drop("split"), "split": ["participant_id", "group", "split"]}
-    for name, chosen in columns.items():
+    kept = table[table["exclude"].isna()] if "exclude" in table else table
+    keys = [column for column in ("participant_id", "session_id", "group", "split") if column in table]
+    for name, rows in (("participants", table.drop(columns="split")), ("split", kept[keys])):
         with replacing(snakemake.output[name]) as temporary:
-            table[chosen].to_csv(temporary, sep="\t", index=False, na_rep="n/a")
-    for (group, split), rows in table.groupby(["group", "split"]):
+            rows.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+    for (group, split), rows in kept.groupby(["group", "split"]):
         log.info("%s, %s: %d scans", group, split, len(rows))
+    if len(kept) < len(table):
+        log.info("excluded: %d scans", len(table) - len(kept))

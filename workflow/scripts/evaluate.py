@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from stfpm3d.evaluation.experiment import SCORE_COLUMNS, evaluate_experiment
+from stfpm3d.evaluation.experiment import evaluate_experiment, score_table
 from stfpm3d.imaging.volumes import load_mask
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import rule_log
@@ -16,14 +16,14 @@ with rule_log(snakemake.log[0]):
     experiment = snakemake.wildcards["experiment"]
     scores = pd.concat(pd.read_csv(path, sep="\t") for path in snakemake.input["scores"])
     scans = pd.DataFrame(snakemake.params["scans"]).assign(map=snakemake.input["maps"])
-    scans = scans.merge(scores, on="participant_id", validate="one_to_one")
+    scans = scans.merge(scores, on="scan_id", validate="one_to_one")
     masks = dict(zip(snakemake.params["masked"], snakemake.input["lesion_masks"], strict=True))
-    scans["lesion_mask"] = scans["participant_id"].map(masks)
+    scans["lesion_mask"] = scans["scan_id"].map(masks)
     brain_mask = load_mask(snakemake.input["brain_mask"], "template")
     metrics, curves = evaluate_experiment(
         experiment, scans, brain_mask, healthy_quantile=snakemake.params["healthy_quantile"]
     )
-    tables = {"metrics": metrics, "curves": curves, "scores": scans.assign(experiment=experiment)[SCORE_COLUMNS]}
+    tables = {"metrics": metrics, "curves": curves, "scores": score_table(experiment, scans)}
     for name, table in tables.items():
         with replacing(snakemake.output[name]) as temporary:
             table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 def anomaly_map(scan):
     """The map of one row of the table below."""
-    image, support = load_volume(scan["image"], scan["participant_id"]), load_mask(scan["support"])
+    image, support = load_volume(scan["image"], scan["scan_id"]), load_mask(scan["support"])
     return intensity_map(image, support, snakemake.params["modality"])
 
 
 with rule_log(snakemake.log[0]):
     scans = pd.DataFrame(
         {
-            "participant_id": snakemake.params["subjects"],
+            "scan_id": snakemake.params["subjects"],
             "image": snakemake.input["images"],
             "support": snakemake.input["supports"],
             "map": snakemake.output["maps"],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 with rule_log(snakemake.log[0]):
     scans = pd.DataFrame(
         {
-            "participant_id": snakemake.params["subjects"],
+            "scan_id": snakemake.params["subjects"],
             "array": snakemake.input["arrays"],
             "support": snakemake.input["supports"],
             "map": snakemake.output["maps"],

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from stfpm3d.imaging.background import check_skull_stripped, zero_background
 from stfpm3d.imaging.registration import apply_transform, estimate_transform
 from stfpm3d.imaging.volumes import load_volume, save_volume
 from stfpm3d.study.logs import rule_log
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     subject = snakemake.wildcards["sub"]
-    scan = load_volume(snakemake.input["image"], subject)
+    scan = zero_background(load_volume(snakemake.input["image"], subject))
+    check_skull_stripped(scan, snakemake.params["skull_stripped"], subject, snakemake.input["image"])
     template = load_volume(snakemake.input["template"], "template")
     estimate_transform(scan, template, snakemake.output["to_mni"], seed=snakemake.params["seed"], subject=subject)
     save_volume(snakemake.output["image"], apply_transform(scan, template, snakemake.output["to_mni"]))

@@ -16,7 +16,7 @@ with rule_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     scans = pd.DataFrame(params["scans"]).assign(image=given["images"], map=given["maps"])
     scans["blocks"] = given["blocks"] or None
-    scans["lesion_mask"] = scans["participant_id"].map(dict(zip(params["masked"], given["lesion_masks"], strict=True)))
+    scans["lesion_mask"] = scans["scan_id"].map(dict(zip(params["masked"], given["lesion_masks"], strict=True)))
     write_report(
         snakemake.output["page"],
         template=given["template"],
@@ -26,5 +26,5 @@ with rule_log(snakemake.log[0]):
         scans=scans,
         brain_mask=load_mask(given["brain_mask"], "template"),
         grid=read_grid(given["grid"]),
-        **{name: params[name] for name in ("modality", "shown", "initial", "healthy_quantile")},
+        **{name: params[name] for name in ("modality", "shown", "initial", "healthy_quantile", "excluded")},
     )

@@ -18,6 +18,8 @@ with (
     train_teacher(
         [Path(path) for path in snakemake.input["train"]],
         [Path(path) for path in snakemake.input["val"]],
+        snakemake.params["train_subjects"],
+        snakemake.params["val_subjects"],
         Path(snakemake.input["brain_mask"]),
         Path(snakemake.output["model"]),
         Path(snakemake.output["epochs"]),

@@ -79,6 +79,16 @@ def evaluate_experiment(
     return table[METRIC_COLUMNS], curve_table.assign(experiment=experiment)[CURVE_COLUMNS]
 
 
+def score_table(experiment: str, scans: pd.DataFrame) -> pd.DataFrame:
+    """An experiment's scores, columns `SCORE_COLUMNS`; with `session_id` after `participant_id` where a cohort has
+    sessions.
+    """
+    columns = list(SCORE_COLUMNS)
+    if "session_id" in scans:
+        columns.insert(columns.index("participant_id") + 1, "session_id")
+    return scans.assign(experiment=experiment)[columns]
+
+
 def compare_metrics(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """All experiments' metrics in one table.
 

@@ -40,19 +40,19 @@ def write_maps(
     Parameters
     ----------
     scans
-        One row a scan: `participant_id`, `map` (the path to write), and what `anomaly_map` reads of a row.
+        One row a scan: `scan_id`, `map` (the path to write), and what `anomaly_map` reads of a row.
     anomaly_map
         Makes a scan's map on the MNI grid from its row.
     brain_mask
         The template's brain mask on the MNI grid.
     scores
-        The table to write: `participant_id` and `score`.
+        The table to write: `scan_id` and `score`.
     """
     values = []
     for number, scan in enumerate(progress(scans.to_dict("records"), "maps"), start=1):
         computed = anomaly_map(scan)
         save_volume(scan["map"], computed)
         values.append(image_score(computed, brain_mask))
-        log.info("%s: score %.4g (%d of %d)", scan["participant_id"], values[-1], number, len(scans))
+        log.info("%s: score %.4g (%d of %d)", scan["scan_id"], values[-1], number, len(scans))
     with replacing(scores) as temporary:
-        scans[["participant_id"]].assign(score=values).to_csv(temporary, sep="\t", index=False)
+        scans[["scan_id"]].assign(score=values).to_csv(temporary, sep="\t", index=False)

@@ -16,6 +16,8 @@ from stfpm3d.study.errors import InputError
 
 PERCENTILES = (1, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 99)
 """The percentiles that landmarks stand for; those of torchio and of the authors' code."""
+MIN_SPREAD = 0.05
+"""Least interquartile range of a brain in SDs; real brains have about 1."""
 KNOTS = [index for index, percentile in enumerate(PERCENTILES) if percentile not in (25, 75)]
 """The landmarks between which torchio interpolates: the deciles and the two ends."""
 
@@ -67,10 +69,16 @@ def standardize(
     Raises
     ------
     InputError
-        When the brain has no contrast.
+        When the brain has no contrast, or a few voxels hide it.
     """
     standard = apply_landmarks(data, mask, landmarks)
     mean, sd = float(standard[mask].mean(dtype=np.float64)), float(standard[mask].std(dtype=np.float64))
     if not sd > 0:
-        raise InputError(f"{subject}: all brain voxels have one intensity; check the scan.")
+        raise InputError(f"{subject}: all brain voxels have one intensity; look at the scan, or exclude it.")
+    low, high = np.percentile(standard[mask], (25, 75))
+    if high - low < MIN_SPREAD * sd:
+        raise InputError(
+            f"{subject}: a few extreme voxels hide all contrast between the others (interquartile range"
+            f" {(high - low) / sd:.2g} SD, expected {MIN_SPREAD:g} or more); clip them, or exclude the scan."
+        )
     return ((np.where(mask, standard, 0) - mean) / sd).astype(np.float32)

@@ -5,20 +5,22 @@ World coordinates are RAS+ millimetres as in NIfTI; SimpleITK's LPS is confined 
 
 from __future__ import annotations
 
-import zlib
+import gzip
 from pathlib import Path
 from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import DTypeLike, NDArray
 
+from stfpm3d.imaging import headers
 from stfpm3d.study.errors import InputError
 from stfpm3d.study.files import replacing
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+MAX_INTENSITY = 1e8
+"""Above any scanner's values; single precision leaves nothing of a brain beside such a voxel."""
 
 
 class Volume(NamedTuple):
@@ -50,52 +52,63 @@ def load_volume(path: Path | str, subject: str = "") -> Volume:
     Raises
     ------
     InputError
-        When the file is missing or unreadable, is not 3D, has no valid affine, holds NaN or Inf, or is constant.
+        When the file is missing or unreadable, is not 3D, has no valid affine, holds NaN, Inf or values that no
+        scanner makes, or is constant.
     """
-    who = f"{subject}: " if subject else ""
-    if not Path(path).is_file():
-        raise InputError(f"{who}{path} does not exist or is not a file; correct its path in the participants table.")
-    try:
-        image = nib.Nifti1Image.from_image(nib.load(path))
-        data = image.get_fdata(dtype=np.float32)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+    volume = _read(path, subject)
+    who = f"{subject}: {path}" if subject else str(path)
+    low, high = float(volume.data.min()), float(volume.data.max())
+    if low == high:
+        raise InputError(f"{who} is constant ({low:g} everywhere); expected a scan with contrast: export it again.")
+    if max(-low, high) > MAX_INTENSITY:
         raise InputError(
-            f"{who}{path} cannot be read as NIfTI ({error}); expected a complete .nii or .nii.gz."
-        ) from error
-    while data.ndim > 3 and data.shape[-1] == 1:
-        data = data[..., 0]
-    if data.ndim != 3 or min(data.shape) < 2:
-        raise InputError(
-            f"{who}{path} has shape {image.shape}; expected one 3D volume: extract it from the series first."
+            f"{who} holds values from {low:g} to {high:g}; expected at most {MAX_INTENSITY:g} in size: clip or rescale"
+            " the scan."
         )
-    affine = np.asarray(image.affine, dtype=np.float64)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
-        raise InputError(f"{who}{path} has no valid voxel-to-world matrix; repair its header (sform or qform).")
-    if not np.isfinite(data).all():
-        raise InputError(f"{who}{path} holds NaN or infinite voxels; replace them before use.")
-    if data.min() == data.max():
-        raise InputError(f"{who}{path} is constant ({data.min():g} everywhere); expected a scan with contrast.")
-    return Volume(data, affine)
+    return volume
 
 
 def load_mask(path: Path | str, subject: str = "") -> Volume:
-    """Read a label image as a boolean mask: every value above 0 is inside (BraTS' labels 1, 2 and 4 become one
-    lesion).
+    """Read a label image as a boolean mask: every label above 0 is inside (BraTS' labels 1, 2 and 4 become one
+    lesion). A mask may be empty.
+
+    Raises
+    ------
+    InputError
+        When the file is no 3D image, or holds other than whole numbers.
     """
-    volume = load_volume(path, subject)
-    return Volume(volume.data > 0, volume.affine)
+    volume = _read(path, subject)
+    if np.abs(volume.data - np.rint(volume.data)).max() > 1e-3:
+        who = f"{subject}: {path}" if subject else str(path)
+        raise InputError(f"{who} holds fractions; expected whole labels, 0 outside: threshold it first.")
+    return Volume(volume.data > 0.5, volume.affine)
+
+
+def _read(path: Path | str, subject: str) -> Volume:
+    image = headers.read_header(path, subject)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # values out of range are named below
+            data = image.get_fdata(dtype=np.float32)
+        if str(path).endswith(".gz"):
+            _check_gzip(path)
+    except headers.UNREADABLE as error:
+        raise headers.unreadable(path, subject, error) from error
+    if not np.isfinite(data).all():
+        who = f"{subject}: {path}" if subject else str(path)
+        raise InputError(f"{who} holds NaN or infinite voxels; replace them by the background's value.")
+    return Volume(data.reshape(headers.spatial_shape(image)), np.asarray(image.affine, dtype=np.float64))
+
+
+def _check_gzip(path: Path | str) -> None:
+    """Read a file to the checksum at its end, which nibabel never reaches; damaged voxels would pass as a scan."""
+    with gzip.open(path) as stream:
+        while stream.read(2**20):
+            pass
 
 
 def check_same_grid(mask: Volume, image: Volume, subject: str, mask_path: Path | str) -> None:
     """Raise `InputError` unless mask and image have one shape and one affine (to a tenth of a voxel)."""
-    if mask.shape != image.shape:
-        raise InputError(
-            f"{subject}: {mask_path} has shape {mask.shape}, its image {image.shape}; resample the mask to the image."
-        )
-    if np.abs(mask.affine - image.affine).max() > 0.1 * image.spacing_mm.min():
-        raise InputError(
-            f"{subject}: {mask_path} and its image differ in their affines; resample the mask to the image."
-        )
+    headers.check_same_grid(mask.shape, mask.affine, image.shape, image.affine, f"{subject}: {mask_path}")
 
 
 def save_volume(path: Path | str, volume: Volume, dtype: DTypeLike = np.float32) -> None:

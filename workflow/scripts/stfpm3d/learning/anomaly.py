@@ -108,7 +108,7 @@ class StudentMaps:
     def __call__(self, scan: Mapping[Hashable, Any]) -> Volume:
         """The map on the MNI grid; the blocks' maps are written to the row's `blocks` (.npz, network grid).
 
-        The row has `participant_id`, `array` (scan on the network grid, .npy), `support` (mask on the MNI grid) and
+        The row has `scan_id`, `array` (scan on the network grid, .npy), `support` (mask on the MNI grid) and
         `blocks`. In the .npz position i of block n lies at network voxel `strides[n - 1]` * i.
         """
         array = np.load(scan["array"])
@@ -116,7 +116,7 @@ class StudentMaps:
         with replacing(scan["blocks"]) as temporary:
             block1, block2, block3 = distances
             np.savez_compressed(temporary, block1=block1, block2=block2, block3=block3, strides=STRIDES)
-        support = load_mask(scan["support"], scan["participant_id"])
+        support = load_mask(scan["support"], scan["scan_id"])
         return map_on_mni(Volume(anomaly, self.grid.affine), support)
 
 

@@ -77,12 +77,14 @@ class TripletDataset(Dataset[Tensor]):
 
     Parameters
     ----------
-    volumes: paths of at least two scans of different subjects, .npy (X, Y, Z) on the network grid; memory-mapped.
+    volumes: paths of scans, .npy (X, Y, Z) on the network grid; memory-mapped.
+    subjects: whose scan each of them is, at least two different ones.
     """
 
     def __init__(
         self,
         volumes: Sequence[Path],
+        subjects: Sequence[str],
         grid: PatchGrid,
         *,
         patch_size: int,
@@ -90,9 +92,10 @@ class TripletDataset(Dataset[Tensor]):
         seed: int,
         epoch: int,
     ) -> None:
-        if len(volumes) < 2:
-            raise InputError(f"Triplets need scans of at least 2 subjects, but there are {len(volumes)}: add scans.")
+        if len(set(subjects)) < 2:
+            raise InputError(f"Triplets need scans of at least 2 subjects, not of {len(set(subjects))}: add subjects.")
         self.volumes = volumes
+        self.subjects = np.asarray(subjects)
         self.grid = grid
         self.patch_size = patch_size
         self.triplets_per_scan = triplets_per_scan
@@ -105,13 +108,19 @@ class TripletDataset(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         rng = np.random.default_rng([self.seed, self.epoch, index])
         scan = np.load(self.volumes[index], mmap_mode="r")
+        others = np.flatnonzero(self.subjects != self.subjects[index])
         triplets = []
         for _ in range(self.triplets_per_scan):
-            other = (index + int(rng.integers(1, len(self.volumes)))) % len(self.volumes)
-            negative_scan = np.load(self.volumes[other], mmap_mode="r")
+            negative_scan = np.load(self.volumes[rng.choice(others)], mmap_mode="r")
             anchor, neighbour, negative = self.grid.draw(rng)
             triplets.append([self._cut(scan, anchor), self._cut(scan, neighbour), self._cut(negative_scan, negative)])
-        return torch.from_numpy(np.array(triplets, dtype=np.float32)).unsqueeze(2)
+        patches = np.array(triplets, dtype=np.float32)
+        if not np.isfinite(patches).all():
+            raise InputError(
+                f"{self.volumes[index]}, or a scan that its negatives come from, holds NaN or infinite voxels; remove"
+                " the file and run again."
+            )
+        return torch.from_numpy(patches).unsqueeze(2)
 
     def _cut(self, scan: NDArray, corner: NDArray) -> NDArray:
         x, y, z = (slice(start, start + self.patch_size) for start in corner.tolist())

@@ -138,6 +138,7 @@ class StudentTraining(EpochSelection):
         # Several devices get equal numbers of scans, some of them twice.
         scans = np.unique(gathered.reshape(-1, 4).cpu().numpy(), axis=0)
         patient, loss, score = scans[:, 1] == 1, scans[:, 2], scans[:, 3]
+        self.check_finite({"val_loss": float(loss.mean()), "val_score": float(score.mean())})
         self.log("val_loss", float(loss[~patient].mean()))
         if patient.any():
             self.log("val_auroc", float(roc_auc_score(patient, score)))

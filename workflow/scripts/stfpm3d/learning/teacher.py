@@ -108,6 +108,8 @@ class TeacherTraining(EpochSelection):
 def train_teacher(
     train_volumes: Sequence[Path],
     val_volumes: Sequence[Path],
+    train_subjects: Sequence[str],
+    val_subjects: Sequence[str],
     brain_mask: Path,
     output: Path,
     record: Path,
@@ -137,7 +139,8 @@ def train_teacher(
 
     Parameters
     ----------
-    train_volumes, val_volumes: one .npy (X, Y, Z) a subject; healthy subjects and patients.
+    train_volumes, val_volumes: one .npy (X, Y, Z) a scan; healthy subjects and patients.
+    train_subjects, val_subjects: whose scans they are.
     brain_mask: .npy bool (X, Y, Z), the template's brain on the same grid.
     output: .safetensors, the whole network with its embedding `fc`; the student needs blocks 1-3 alone.
     record: .tsv, the losses of each epoch and which was chosen.
@@ -163,9 +166,10 @@ def train_teacher(
         grid = PatchGrid(np.load(brain_mask), patch_size, min_brain_fraction)
         log.info("%d positions for anchors, of %d with enough brain", len(grid.anchors), len(grid.corners))
 
-        def triplets(volumes: Sequence[Path], epoch: int) -> TripletDataset:
+        def triplets(volumes: Sequence[Path], subjects: Sequence[str], epoch: int) -> TripletDataset:
             return TripletDataset(
                 volumes,
+                subjects,
                 grid,
                 patch_size=patch_size,
                 triplets_per_scan=triplets_per_scan,
@@ -176,8 +180,8 @@ def train_teacher(
         fit(
             training,
             EpochLoaders(
-                lambda epoch: triplets(train_volumes, epoch),
-                triplets(val_volumes, 0),
+                lambda epoch: triplets(train_volumes, train_subjects, epoch),
+                triplets(val_volumes, val_subjects, 0),
                 batch_size=batch_size,
                 seed=seed,
             ),

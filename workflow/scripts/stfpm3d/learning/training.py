@@ -43,6 +43,8 @@ class ScanDataset(Dataset[tuple[int, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[int, Tensor]:
         scan = np.load(self.volumes[index], mmap_mode="r").astype(np.float32)
+        if not np.isfinite(scan).all():
+            raise InputError(f"{self.volumes[index]} holds NaN or infinite voxels; remove the file and run again.")
         return index, torch.from_numpy(scan).unsqueeze(0)
 
 
@@ -115,11 +117,7 @@ class EpochSelection(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-        if not all(math.isfinite(value) for value in metrics.values()):
-            raise InputError(
-                f"The training diverged in epoch {self.current_epoch} ({metrics}): lower its learning_rate "
-                f"(now {self.learning_rate:g})."
-            )
+        self.check_finite(metrics)
         self.epochs.append({"epoch": self.current_epoch} | metrics)
         if self.best_epoch == len(self.epochs) - 1:
             self.best_weights = {name: value.cpu().clone() for name, value in self.network.state_dict().items()}
@@ -127,6 +125,15 @@ class EpochSelection(LightningModule):
         place = f"epoch {self.current_epoch} of {self.trainer.max_epochs}"
         log.info("%s: %s (best: %d); %s", place, figures, self.best_epoch, self._time_left())
         self._stop_if_patience_is_out()
+
+    def check_finite(self, metrics: dict[str, float]) -> None:
+        """Raise `InputError` when a metric of the current epoch is NaN or infinite."""
+        if not all(math.isfinite(value) for value in metrics.values()):
+            figures = ", ".join(f"{name} {value:g}" for name, value in metrics.items())
+            raise InputError(
+                f"The training diverged in epoch {self.current_epoch} ({figures}): lower its learning_rate "
+                f"(now {self.learning_rate:g})."
+            )
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["epochs_so_far"] = self.epochs

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from base64 import b64encode
-from collections.abc import Hashable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from stfpm3d.reporting.figures import (
     percentile_window,
     scan_png,
 )
+from stfpm3d.study.cohort import scan_ids
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import progress
 
@@ -77,7 +79,9 @@ class Findings:
         return ["0.500", share, "0.500", prevalence, prevalence, "", "", ""]
 
 
-def notes(metrics: pd.DataFrame, shown: str, initial: Mapping[str, str], cut_share: float) -> list[Note]:
+def notes(
+    metrics: pd.DataFrame, shown: str, initial: Mapping[str, str], cut_share: float, excluded: Sequence[str] = ()
+) -> list[Note]:
     """What a reader must know before believing the numbers, warnings first.
 
     Parameters
@@ -90,13 +94,18 @@ def notes(metrics: pd.DataFrame, shown: str, initial: Mapping[str, str], cut_sha
         Each trained experiment's counterpart with the student's initial weights.
     cut_share
         Share of the template's brain outside the network's crop.
+    excluded
+        The reason of each excluded scan.
     """
     findings = Findings(metrics)
     found = [_learning_note(findings, trained, untrained) for trained, untrained in initial.items()]
-    patients = findings.count(shown, "voxel_auprc", "patient")
-    if patients < RELIABLE_PATIENTS:
-        unreliable = f"below {RELIABLE_PATIENTS} they are unreliable."
-        found.append(Note(True, f"The voxel metrics and Dice stand on {patients} test patients; {unreliable}"))
+    found.append(_patients_note(findings, shown))
+    if not findings.count(shown, "image_auroc", "patient", "val"):
+        text = "The validation part has no patient: a student's epoch was chosen by its loss on healthy scans."
+        found.append(Note(False, text))
+    if excluded:
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(excluded).most_common())
+        found.append(Note(False, f"Scans that the participants table excludes: {reasons}."))
     found.append(Note(False, IMAGE_AUROC_CAUTION))
     kept = "keeps the whole of the template's brain."
     cut = f"cuts off {_percent(cut_share)} of the template's brain; lesions there count as missed."
@@ -121,6 +130,7 @@ def write_report(
     shown: str,
     initial: Mapping[str, str],
     healthy_quantile: float,
+    excluded: Sequence[str] = (),
 ) -> None:
     """Write the page; nothing in it refers to another file.
 
@@ -131,8 +141,8 @@ def write_report(
     metrics, scores, curves
         Tables of all experiments (`evaluation.experiment`), in the order in which they are listed.
     scans
-        The test scans of the experiment `shown`: `participant_id`, `group`, and paths on the MNI grid of `image`,
-        `map`, `lesion_mask` (or missing) and `blocks` (.npz with block1 to block3, or missing).
+        The test scans of the experiment `shown`: `participant_id` (and `session_id`), `group`, and paths on the MNI
+        grid of `image`, `map`, `lesion_mask` (or missing) and `blocks` (.npz with block1 to block3, or missing).
     brain_mask
         The template's brain mask on the MNI grid.
     grid
@@ -145,6 +155,8 @@ def write_report(
         Each trained experiment's counterpart with the student's initial weights.
     healthy_quantile
         The quantile of healthy validation voxels that is the threshold of Dice and IoU.
+    excluded
+        The reason of each scan that the cohort's table excludes.
     """
     findings = Findings(metrics)
     colours = dict(zip(findings.experiments, cycle(PALETTE), strict=False))
@@ -160,7 +172,7 @@ def write_report(
         modality=modality,
         healthy_quantile=healthy_quantile,
         colours=colours,
-        notes=notes(metrics, shown, initial, brain_cut_share(brain_mask, grid)),
+        notes=notes(metrics, shown, initial, brain_cut_share(brain_mask, grid), excluded),
         curves=_curve_figures(curves, colours, findings.value(shown, "prevalence")),
         scores=_score_rows(scores, shown),
         figures=_scan_figures(scans, brain_mask, grid, threshold),
@@ -199,14 +211,14 @@ def _scan_figures(
     scans: pd.DataFrame, brain_mask: Volume, grid: NetworkGrid, threshold: float
 ) -> Iterator[dict[str, str]]:
     """Each test scan's slices; scans are read one at a time, twice, so that memory stays flat."""
-    rows = scans.to_dict("records")
+    rows = scans.assign(scan_id=scan_ids(scans)).to_dict("records")
     windows = shared_windows((load_panels(row, brain_mask, grid) for row in rows), brain_mask)
     for row in progress(rows, "report"):
         png = scan_png(load_panels(row, brain_mask, grid), brain_mask, windows=windows, threshold=threshold)
         source = f"data:image/png;base64,{b64encode(png).decode()}"
         has_mask = isinstance(row["lesion_mask"], str | Path)
         remark = "no lesion mask" if row["group"] == "patient" and not has_mask else ""
-        yield {"participant_id": row["participant_id"], "group": row["group"], "remark": remark, "source": source}
+        yield {"scan_id": row["scan_id"], "group": row["group"], "remark": remark, "source": source}
 
 
 def _curve_figures(curves: pd.DataFrame, colours: Mapping[str, str], prevalence: float) -> list[tuple[str, Markup]]:
@@ -226,19 +238,34 @@ def _curve_figures(curves: pd.DataFrame, colours: Mapping[str, str], prevalence:
 def _score_rows(scores: pd.DataFrame, shown: str) -> list[dict[str, object]]:
     """Test scans by falling score of the experiment shown; `bar` is its place from the lowest to the highest, in %."""
     test = scores[scores["split"] == "test"]
-    table = test.pivot(index=["participant_id", "group"], columns="experiment", values="score")
+    table = test.assign(scan_id=scan_ids(test)).pivot(index=["scan_id", "group"], columns="experiment", values="score")
     table = table.sort_values(shown, ascending=False)
     low, high = table[shown].min(), table[shown].max()
     return [
-        {"participant_id": name, "group": group, "values": row, "bar": 100 * (row[shown] - low) / ((high - low) or 1)}
+        {"scan_id": name, "group": group, "values": row, "bar": 100 * (row[shown] - low) / ((high - low) or 1)}
         for (name, group), row in zip(table.index, table.to_dict("records"), strict=True)
     ]
+
+
+def _patients_note(findings: Findings, shown: str) -> Note:
+    patients = findings.count(shown, "image_auroc", "patient")
+    measured = findings.count(shown, "voxel_auprc", "patient")
+    if not patients:
+        return Note(True, "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available.")
+    if not measured:
+        text = f"No lesion can be measured: none of the {patients} test patients has a lesion mask inside the brain; "
+        return Note(True, text + "the voxel metrics, Dice and IoU are not available.")
+    some = f"{measured} of {patients}" if measured < patients else str(patients)
+    if measured < RELIABLE_PATIENTS:
+        unreliable = f"below {RELIABLE_PATIENTS} they are unreliable."
+        return Note(True, f"The voxel metrics and Dice stand on {some} test patients; {unreliable}")
+    return Note(False, f"The voxel metrics and Dice stand on {some} test patients.")
 
 
 def _learning_note(findings: Findings, trained: str, untrained: str) -> Note:
     gain = findings.value(trained, "voxel_auprc") / findings.value(untrained, "voxel_auprc")
     if np.isnan(gain):
-        return Note(True, f"Whether {trained} has learned cannot be told: no test patient has a lesion mask.")
+        return Note(True, f"Whether {trained} has learned cannot be told: no lesion of a test patient is known.")
     if gain < LEARNED_FACTOR:
         return Note(
             True,

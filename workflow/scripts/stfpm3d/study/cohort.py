@@ -2,11 +2,16 @@
 
 The table is BIDS-style, tab-separated, one row a scan, with the columns `participant_id`, `group` (healthy or
 patient), `site`, `image`, `lesion_mask` (n/a where there is none), `skull_stripped` (true or false) and, optionally,
-`split` (train, val or test). Paths are relative to the table. Other columns are allowed and ignored.
+`split` (train, val or test), `session_id` (tells a subject's scans apart) and `exclude` (why a scan is left out, n/a
+for the others). Paths are relative to the table. Other columns are allowed and ignored.
+
+A scan is known everywhere by its `scan_id`, which is `participant_id`, or `participant_id_session_id` where there is
+a session.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,12 +20,14 @@ from typing import Any
 import pandas as pd
 
 from stfpm3d.study.errors import InputError
-from stfpm3d.study.split import PARTS
+from stfpm3d.study.split import PARTS, teacher_scans
 
 COLUMNS = ("participant_id", "group", "site", "image", "lesion_mask", "skull_stripped")
+OPTIONAL_COLUMNS = ("session_id", "exclude", "split")
 CHOICES = {"group": ("healthy", "patient"), "skull_stripped": ("true", "false"), "split": PARTS}
 MISSING = ("", "n/a", "N/A", "nan", "NaN")
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+NO_REASONS = ("true", "false", "yes", "no", "0", "1")
 
 
 def read_participants(path: Path | str) -> pd.DataFrame:
@@ -28,8 +35,9 @@ def read_participants(path: Path | str) -> pd.DataFrame:
 
     Returns
     -------
-    One row a scan, in the table's order: `participant_id`, `group`, `site`, `image` and `lesion_mask` (paths joined
-    to the table's folder; None without a mask), `skull_stripped` (bool) and, if the table has it, `split`.
+    One row a scan, in the table's order: `scan_id`, `participant_id`, `group`, `site`, `image` and `lesion_mask`
+    (paths joined to the table's folder; None without a mask), `skull_stripped` (bool) and, if the table has them,
+    `session_id`, `exclude` (None for a scan that is kept) and `split`.
 
     Raises
     ------
@@ -38,63 +46,76 @@ def read_participants(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"participants table {path} does not exist; set cohort.participants to a TSV file or to demo.")
+        raise InputError(f"participants table {path} is not a file; set cohort.participants to a TSV file or to demo.")
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise InputError(f"participants table {path} cannot be read as tab-separated text ({error}).") from error
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise InputError(
+            f"participants table {path} cannot be read as tab-separated text ({reason}); save it as UTF-8 text with"
+            " one row a scan and a tab between columns."
+        ) from error
     if absent := [column for column in COLUMNS if column not in table]:
         raise InputError(
             f"participants table {path} lacks the column(s) {', '.join(absent)}; found {', '.join(table.columns)};"
-            " columns are separated by tabs."
+            " separate the columns by tabs."
         )
     if table.empty:
-        raise InputError(f"participants table {path} has no rows.")
+        raise InputError(f"participants table {path} has no rows; add one for each scan.")
     return check_participants(table, path.parent)
 
 
 def check_participants(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Check the cells of a table of strings and give them their types; paths are taken relative to `folder`."""
-    table = table[[*COLUMNS, *(["split"] if "split" in table else [])]].apply(lambda column: column.str.strip())
+    columns = [*COLUMNS, *(column for column in OPTIONAL_COLUMNS if column in table)]
+    table = table[columns].fillna("").apply(lambda column: column.str.strip())
     for column, choices in CHOICES.items():
         for line, value in _cells(table, column):
             if value not in choices:
                 raise InputError(
                     f"participants table, line {line}: {column} is {value!r}, expected {' or '.join(choices)}."
                 )
-    for line, value in _cells(table, "participant_id"):
-        if not ID_PATTERN.fullmatch(value):
-            raise InputError(
-                f"participants table, line {line}: participant_id {value!r} may hold letters, digits, - and _ only."
-            )
-    for column in ("participant_id", "image"):
-        for line, value in _cells(table[table[column].duplicated()], column):
-            first = table.index[table[column] == value][0] + 2
-            raise InputError(
-                f"participants table, line {line}: {column} {value!r} stands in line {first} already;"
-                " every scan has one row."
-            )
+    _check_ids(table)
+    _check_subjects(table)
     for (line, group), mask in zip(_cells(table, "group"), table["lesion_mask"], strict=True):
         if group == "healthy" and mask not in MISSING:
             raise InputError(
                 f"participants table, line {line}: a healthy scan has the lesion_mask {mask!r}, expected n/a."
             )
-    return table.assign(
-        image=[str(folder / image) for image in table["image"]],
-        lesion_mask=pd.Series(
-            [None if mask in MISSING else str(folder / mask) for mask in table["lesion_mask"]], dtype=object
-        ),
-        skull_stripped=table["skull_stripped"] == "true",
-    )
+    for line, reason in _cells(table, "exclude"):
+        if reason.lower() in NO_REASONS:
+            raise InputError(
+                f"participants table, line {line}: exclude is {reason!r}, expected the reason in words, or n/a for a"
+                " scan that is kept."
+            )
+    for line, image in _cells(table, "image"):
+        if image in MISSING:
+            raise InputError(f"participants table, line {line}: image is {image!r}, expected the path of a scan.")
+    for column in {"session_id", "exclude"} & set(columns):
+        table[column] = _none_if_missing(table[column])
+    for column in ("image", "lesion_mask"):
+        paths = _none_if_missing(table[column])
+        table[column] = pd.Series([path and str(folder / path) for path in paths], index=table.index, dtype=object)
+    _check_files_differ(table)
+    return table.assign(scan_id=scan_ids(table), skull_stripped=table["skull_stripped"] == "true")
+
+
+def scan_ids(table: pd.DataFrame) -> pd.Series:
+    """The id of each row's scan, from its `participant_id` and, where there is one, its `session_id`."""
+    if "session_id" not in table:
+        return table["participant_id"]
+    session = table["session_id"]
+    return table["participant_id"].where(session.isna(), table["participant_id"] + "_" + session.fillna(""))
 
 
 def check_files(participants: pd.DataFrame) -> None:
     """Raise `InputError` for the first image or mask that is not a file."""
     for column in ("image", "lesion_mask"):
         for line, path in _cells(participants, column):
-            if path is not None and not Path(path).is_file():
+            if path is not None and not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a closed folder
                 raise InputError(
-                    f"participants table, line {line}: {column} {path} is not a file; paths are relative to the table."
+                    f"participants table, line {line}: {column} {path} is not a file that can be reached; paths are"
+                    " relative to the table: correct it, or exclude the scan."
                 )
 
 
@@ -109,6 +130,28 @@ def check_parts(participants: pd.DataFrame) -> None:
             )
 
 
+def check_teacher(participants: pd.DataFrame, teacher: str, balance: str, seed: int) -> None:
+    """Raise `InputError` when a teacher's triplets would find no second subject (see `split.teacher_scans`)."""
+    subjects = participants.set_index("scan_id")["participant_id"]
+    for part in ("train", "val"):
+        count = subjects[teacher_scans(participants, part, balance, seed)].nunique()
+        if count < 2:
+            raise InputError(
+                f"teacher {teacher!r}: its triplets are drawn from {count} subject(s) of the {part} part, expected at"
+                " least 2; add subjects, or set its epochs to 0 to keep its initial weights."
+            )
+
+
+def check_statistics(participants: pd.DataFrame, experiment: str) -> None:
+    """Raise `InputError` when healthy training scans are too few for a standard deviation."""
+    count = len(select(participants, split="train", group="healthy"))
+    if count < 2:
+        raise InputError(
+            f"experiment {experiment!r}: its z-scores stand on {count} healthy training scan(s), expected at least 2;"
+            " add scans, or remove the experiment."
+        )
+
+
 def select(
     participants: pd.DataFrame, *, split: str | Iterable[str] | None = None, group: str | None = None
 ) -> list[str]:
@@ -118,9 +161,57 @@ def select(
         rows = rows[rows["split"].isin([split] if isinstance(split, str) else list(split))]
     if group is not None:
         rows = rows[rows["group"] == group]
-    return list(rows["participant_id"])
+    return list(rows["scan_id"])
 
 
 def _cells(table: pd.DataFrame, column: str) -> list[tuple[int, Any]]:
     """Line number in the file (the header is line 1) and value of a column's cells; none if the column is absent."""
     return list(zip((table.index + 2).tolist(), table[column], strict=True)) if column in table else []
+
+
+def _none_if_missing(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(~column.isin(MISSING), None)
+
+
+def _check_ids(table: pd.DataFrame) -> None:
+    """Ids become file names, and each names one scan."""
+    for column in ("participant_id", "session_id"):
+        for line, value in _cells(table, column):
+            if not ID_PATTERN.fullmatch(value) and not (column == "session_id" and value in MISSING):
+                raise InputError(
+                    f"participants table, line {line}: {column} {value!r} may hold letters, digits, - and _ only."
+                )
+    sessions = _none_if_missing(table["session_id"]) if "session_id" in table else None
+    ids = scan_ids(table if sessions is None else table.assign(session_id=sessions))
+    for line, scan_id in _cells(table.assign(scan_id=ids)[ids.duplicated()], "scan_id"):
+        raise InputError(
+            f"participants table, line {line}: {scan_id!r} stands in line {ids.index[ids == scan_id][0] + 2} already;"
+            " every scan has one row, and a session_id where a subject has several scans."
+        )
+
+
+def _check_subjects(table: pd.DataFrame) -> None:
+    """A subject is healthy or a patient, and in one part: the split is by subject."""
+    for column in {"group", "split"} & set(table):
+        first = table.groupby("participant_id")[column].transform("first")
+        for line, value in _cells(table[table[column] != first], column):
+            subject, expected = table["participant_id"][line - 2], first[line - 2]
+            raise InputError(
+                f"participants table, line {line}: {subject!r} has the {column} {value!r}, but {expected!r} in an"
+                " earlier line; all scans of a subject share it."
+            )
+
+
+def _check_files_differ(table: pd.DataFrame) -> None:
+    """Every image and mask is a file of its own, however its path is written."""
+    found: dict[str, str] = {}
+    for column in ("image", "lesion_mask"):
+        for line, path in _cells(table, column):
+            if path is None:
+                continue
+            place = f"as {column} in line {line}"
+            if (known := found.setdefault(os.path.realpath(path), place)) != place:
+                raise InputError(
+                    f"participants table, line {line}: {column} {path!r} stands {known} already; every image and every"
+                    " mask is a file of its own."
+                )

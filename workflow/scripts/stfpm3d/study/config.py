@@ -10,7 +10,16 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from stfpm3d.study.errors import InputError
 
@@ -46,9 +55,9 @@ class Cohort(Section):
 class Counts(Section):
     """Numbers of subjects."""
 
-    train: PositiveInt = Field(description="Scans in the training part.")
-    val: PositiveInt = Field(description="Scans in the validation part.")
-    test: PositiveInt = Field(description="Scans in the test part.")
+    train: NonNegativeInt = Field(description="Scans in the training part.")
+    val: NonNegativeInt = Field(description="Scans in the validation part.")
+    test: NonNegativeInt = Field(description="Scans in the test part.")
 
 
 class Demo(Section):
@@ -189,7 +198,8 @@ class Student(Section):
     weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="SGD weight decay.")
     selection: Literal["auroc", "loss"] = Field(
         default="auroc",
-        description="What chooses the epoch on validation scans: AUROC (ties to the lower healthy loss) or that loss.",
+        description="What chooses the epoch on validation scans: AUROC (ties to the lower healthy loss) or that loss;"
+        " without validation patients always the loss.",
     )
     patience: PositiveInt = Field(default=5, description="Epochs without improvement before training stops.")
 

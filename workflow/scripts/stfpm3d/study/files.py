@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from stfpm3d.study.errors import InputError
 
 
 @contextmanager
@@ -14,6 +17,11 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` (same suffixes); on success it is renamed onto `path`, on failure removed.
 
     What a killed process left behind on its way to the same file is removed.
+
+    Raises
+    ------
+    InputError
+        When the disk is full.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -24,5 +32,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(target)
+    except Exception as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # libraries that write in C wrap it in errors of their own
+            raise InputError(f"{target} cannot be written: its disk is full; free some space and run again.") from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ def assign_split(participants: pd.DataFrame, fractions: Mapping[str, Mapping[str
     ----------
     participants
         Checked table with `participant_id`, `group`, `site` and, optionally, a complete `split` column, which is then
-        obeyed.
+        obeyed. Several scans of a subject share their part; the first one's site counts.
     fractions
         For `healthy` and `patient`, the fractions of train, val and test.
     seed
@@ -51,7 +51,7 @@ def assign_split(participants: pd.DataFrame, fractions: Mapping[str, Mapping[str
 
     Returns
     -------
-    Series of train, val or test, indexed by participant_id.
+    Series of train, val or test, one for each row, indexed by participant_id.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def assign_split(participants: pd.DataFrame, fractions: Mapping[str, Mapping[str
     if "split" in participants:
         return participants.set_index("participant_id")["split"]
     parts: dict[str, str] = {}
-    for group, members in participants.groupby("group"):
+    for group, members in participants.drop_duplicates("participant_id").groupby("group"):
         wanted = fractions[str(group)]
         needed = sum(wanted[part] > 0 for part in PARTS)
         if len(members) < needed:
@@ -85,9 +85,9 @@ def teacher_scans(participants: pd.DataFrame, part: str, balance: str, seed: int
     Without patients, or without healthy scans, there is nothing to balance and every scan is taken.
     """
     members = participants[participants["split"] == part]
-    groups = {str(name): list(rows["participant_id"]) for name, rows in members.groupby("group")}
+    groups = {str(name): list(rows["scan_id"]) for name, rows in members.groupby("group")}
     if balance == "equal" and len(groups) > 1:
         count = min(map(len, groups.values()))
         groups = {name: hash_order(ids, seed)[:count] for name, ids in groups.items()}
     chosen = {name for ids in groups.values() for name in ids}
-    return [name for name in members["participant_id"] if name in chosen]
+    return [name for name in members["scan_id"] if name in chosen]

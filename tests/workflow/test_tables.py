@@ -1,0 +1,143 @@
+"""The tables that labs have: without patients, without masks, with sessions, with scans that cannot be used."""
+
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Project
+
+MAPS = {"maps_student_test": 2, "maps_intensity_test": 1, "maps_zscore_test": 1}
+MEASURE = {"evaluate": 4, "compare": 1, "report": 1}
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the finished run, to go on with another table."""
+    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
+    again = Project.__new__(Project)
+    again.folder, again.overrides = tmp_path / "run", finished.overrides
+    return again
+
+
+def override(project: Project, text: str) -> None:
+    """Put another config file after those of the project."""
+    path = project.folder / "table.yaml"
+    path.write_text(text, encoding="utf-8")
+    project.overrides = (*project.overrides, path)
+
+
+def demo_table(project: Project) -> pd.DataFrame:
+    """The demo's cohort as a lab would write it, beside the project's results."""
+    written = pd.read_csv(
+        project.folder / "results/cohort/participants.tsv", sep="\t", dtype=str, keep_default_na=False
+    )
+    split = pd.read_csv(project.folder / "results/cohort/split.tsv", sep="\t")
+    return written.assign(split=split["split"], skull_stripped=written["skull_stripped"].str.lower())
+
+
+def use(project: Project, table: pd.DataFrame) -> None:
+    table.to_csv(project.folder / "participants.tsv", sep="\t", index=False, na_rep="n/a")
+    override(project, "cohort: {participants: participants.tsv}\n")
+
+
+def metrics(project: Project) -> pd.DataFrame:
+    table = pd.read_csv(project.folder / "results/evaluation/metrics.tsv", sep="\t")
+    return table[table["split"] == "test"].pivot(index="experiment", columns="metric", values="value")
+
+
+def page(project: Project) -> str:
+    return (project.folder / "results/report/index.html").read_text(encoding="utf-8")
+
+
+def test_a_cohort_without_patients_runs_to_a_report_that_says_what_is_missing(project):
+    override(project, "demo: {patient: {train: 0, val: 0, test: 0}}\n")
+    output = project.run()
+    assert output.count("student 'student': no validation patient, so the loss on healthy scans chooses its epoch") == 1
+    epochs = pd.read_csv(project.folder / "results/student/student/epochs.tsv", sep="\t")
+    assert epochs.loc[epochs["chosen"] == 1, "val_loss"].tolist() == [epochs["val_loss"].min()]
+    measured = metrics(project)
+    assert measured[["image_auroc", "voxel_auprc", "dice"]].isna().all(axis=None)
+    assert "no patient to measure against" in page(project)
+    assert "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available." in page(project)
+    assert project.planned() == {}
+
+
+def test_masks_sessions_and_exclusions_are_the_tables_matter(project):
+    """Patients have no masks, one is excluded, and two healthy test scans are of one subject."""
+    table = demo_table(project).assign(lesion_mask="n/a", session_id="n/a", exclude="n/a")
+    twice = table["participant_id"].isin(["sub-demoH07", "sub-demoH08"])
+    table.loc[twice, ["participant_id", "session_id"]] = [["sub-twice", "ses-01"], ["sub-twice", "ses-02"]]
+    table.loc[table["participant_id"] == "sub-demoP06", "exclude"] = "patient moved"
+    use(project, table)
+    assert project.planned() == {
+        "cohort": 1,
+        **dict.fromkeys(("register", "strip", "standardize"), 2),
+        **MAPS,
+        **MEASURE,
+        "grid": 2,
+    }
+    project.run()
+    scores = pd.read_csv(project.folder / "results/evaluation/scores.tsv", sep="\t")
+    test = scores[(scores["experiment"] == "stfpm") & (scores["split"] == "test")]
+    assert test[["participant_id", "session_id"]].fillna("").to_numpy().tolist() == [
+        ["sub-twice", "ses-01"],
+        ["sub-twice", "ses-02"],
+        ["sub-demoP05", ""],
+    ]
+    written = pd.read_csv(project.folder / "results/cohort/participants.tsv", sep="\t").set_index("participant_id")
+    assert written["exclude"].dropna().to_dict() == {"sub-demoP06": "patient moved"}
+    assert "sub-demoP06" not in (project.folder / "results/cohort/split.tsv").read_text()
+    assert metrics(project)["voxel_auprc"].isna().all() and metrics(project)["image_auroc"].notna().all()
+    assert "none of the 1 test patients has a lesion mask" in page(project)
+    assert "Scans that the participants table excludes: patient moved (1)." in page(project)
+    assert "sub-twice_ses-02" in page(project)
+
+
+def copy_of(table: pd.DataFrame, scan: str, name: str, **cells: str) -> pd.DataFrame:
+    row = table[table["participant_id"] == scan]
+    return row.assign(participant_id=name, image=f"{name}.nii.gz", lesion_mask="n/a", **cells)
+
+
+def test_a_bad_scan_is_named_once_leaves_nothing_behind_and_holds_up_no_other(project):
+    table = demo_table(project)
+    head = project.folder / "results/demo/sub-demoH07_T2w.nii.gz"
+    for name in ("sub-good", "sub-damaged", "sub-head"):
+        shutil.copy(head, project.folder / f"{name}.nii.gz")
+    content = bytearray(head.read_bytes())
+    content[len(content) // 2] ^= 255
+    (project.folder / "sub-damaged.nii.gz").write_bytes(content)
+    added = [copy_of(table, "sub-demoH07", name) for name in ("sub-good", "sub-damaged")]
+    added.append(copy_of(table, "sub-demoH07", "sub-head", skull_stripped="true"))
+    use(project, pd.concat([table, *added]))
+    done = project.snakemake("--keep-going", "--until", "register")
+    assert done.returncode != 0
+    for sentence in (
+        "sub-damaged: sub-damaged.nii.gz cannot be read as NIfTI",
+        "sub-head: sub-head.nii.gz is no skull-",
+    ):
+        assert done.stdout.count(sentence) == 1, done.stdout
+    assert "Traceback" not in done.stdout
+    kept = {path.parent.name for path in project.folder.glob("results/register/*/*")}
+    assert "sub-good" in kept and not kept & {"sub-damaged", "sub-head"}
+    assert not list(project.folder.glob("results/**/.*-*"))
+
+
+def test_bad_headers_are_all_named_before_any_job_runs(project):
+    table = demo_table(project)
+    nib.save(
+        nib.Nifti1Image(np.zeros((40, 40, 40, 3), np.float32), np.diag([4.0, 4, 4, 1])),
+        project.folder / "sub-4d.nii.gz",
+    )
+    (project.folder / "sub-text.nii.gz").write_text("not an image")
+    use(project, pd.concat([table, *(copy_of(table, "sub-demoH07", name) for name in ("sub-4d", "sub-text"))]))
+    done = project.snakemake("--keep-going")
+    assert done.returncode != 0
+    assert done.stdout.count("sub-4d: sub-4d.nii.gz has shape (40, 40, 40, 3); expected one 3D volume") == 1
+    assert done.stdout.count("sub-text: sub-text.nii.gz cannot be read as NIfTI") == 1
+    assert "Traceback" not in done.stdout and "rule " not in done.stdout
+    table.loc[len(table)] = copy_of(table, "sub-demoH07", "sub-text", exclude="no image").iloc[0]
+    use(project, table.fillna("n/a"))
+    assert project.planned()["report"] == 1
