@@ -10,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -27,7 +28,7 @@ SCAN = np.random.default_rng(0).integers(1, 1000, (5, 6, 7)).astype(np.float32)
 MM2 = np.diag([2.0, 2, 2, 1])
 
 
-def nifti(path: Path, data: np.ndarray, affine: np.ndarray = MM2, **fields: object) -> None:
+def nifti(path: Path, data: np.ndarray, affine: np.ndarray = MM2, **fields: Any) -> None:
     """Write a NIfTI file, with header fields as no library would write them."""
     image = nib.Nifti1Image(data, affine)
     nib.save(image, path)
@@ -98,7 +99,7 @@ BAD_SCANS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no orientation": (lambda path: nifti(path, SCAN, sform_code=0, qform_code=0), "sform and qform are unset"),
     "singular affine": (lambda path: nifti(path, SCAN, **SINGULAR), "has no valid voxel-to-world matrix; repair"),
     "zero affine": (
-        lambda path: nifti(path, SCAN, **{"sform_code": 1, "srow_x": 0, "srow_y": 0, "srow_z": 0}),
+        lambda path: nifti(path, SCAN, sform_code=1, srow_x=0, srow_y=0, srow_z=0),
         "has no valid voxel-to-world matrix; repair",
     ),
     "NaN affine": (
@@ -252,7 +253,7 @@ def test_flipped_permuted_and_oblique_scans_are_registered_alike(tmp_path: Path)
     shift = np.eye(4)
     shift[:3, 3] = [6, -8, 4]
     scan = Volume(blobs, shift @ template.affine)
-    turned = nib.Nifti1Image(scan.data, scan.affine).as_reoriented(np.array([[2, -1], [0, 1], [1, -1]]))
+    turned = nib.Nifti1Image(scan.data, scan.affine).as_reoriented([[2, -1], [0, 1], [1, -1]])
     angle = np.deg2rad(25)
     tilt = np.array([[np.cos(angle), 0, np.sin(angle), -40], [0, 1, 0, 0], [-np.sin(angle), 0, np.cos(angle), 40]])
     oblique = Volume(np.zeros((52, 40, 52)), np.vstack([tilt, [0, 0, 0, 1]]) @ scan.affine)
@@ -272,7 +273,7 @@ def test_flipped_permuted_and_oblique_scans_are_registered_alike(tmp_path: Path)
 def test_a_scan_ruled_by_a_few_extreme_voxels_is_refused() -> None:
     mask = BRAIN.data > 0
     data = np.where(mask, 100 + 10 * NOISE, 0).astype(np.float32)
-    landmarks = np.linspace(0, 100, 13)
+    landmarks = np.linspace(0, 100, 13, dtype=np.float64)
     standardize(data, mask, landmarks, "sub-7")
     data[24, 24, 24] = 1e7
     with pytest.raises(InputError, match=r"sub-7: a few extreme voxels .*; clip them, or exclude"):

@@ -1,7 +1,7 @@
 """What runs again when something changes: exactly the stages that the change touches, written by hand.
 
-The tiny cohort has 14 scans: healthy 4 train, 2 val, 2 test; patients 2, 2, 2. There are five experiments, three of them
-with the student. Each change is made, planned by a dry run, and taken back.
+The tiny cohort has 14 scans: healthy 4 train, 2 val, 2 test; patients 2, 2, 2. There are five experiments, three
+of them with the student. Each change is made, planned by a dry run, and taken back.
 """
 
 import os

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import zlib
 from pathlib import Path
+from typing import cast
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from nibabel import imageglobals
 from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError, HeaderTypeError
+from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from numpy.typing import NDArray
 
 from stfpm3d.study.errors import InputError
@@ -46,8 +48,8 @@ def read_header(path: Path | str, subject: str = "") -> nib.Nifti1Image:
     if not os.path.exists(path):  # noqa: PTH110 - so does Path.exists
         raise InputError(f"{who} does not exist or cannot be reached; correct its path.")
     try:
-        with nib.imageglobals.ErrorLevel(REFUSED_LEVEL):
-            given = nib.load(path)
+        with imageglobals.ErrorLevel(REFUSED_LEVEL):
+            given = cast(SpatialImage, nib.load(path))
         affine = np.asarray(given.affine, dtype=np.float64)
         _check_affine(affine, given.header, who)
         image = nib.Nifti1Image.from_image(given)
