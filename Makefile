@@ -2,11 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test install format lock clean
+.PHONY: demo resume test soak install format docs lock clean
 
 demo: install
-	$(BIN)/snakemake --cores all
-	@echo "Report: $(CURDIR)/results/report/index.html"
+	$(BIN)/snakemake --cores all $(ARGS)
+
+# After a kill: remove the dead run's lock and go on; refused while a run lives. ARGS as they were, if there were any.
+resume: install
+	$(BIN)/python workflow/await_end.py
+	$(BIN)/snakemake --unlock $(ARGS)
+	$(BIN)/snakemake --cores all $(ARGS)
 
 test: install
 	$(BIN)/ruff check
@@ -15,6 +20,10 @@ test: install
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest
+
+# Twenty kills at random moments, then the results compared with an undisturbed run's.
+soak: install
+	$(BIN)/pytest -m soak
 
 install: .venv/installed
 
@@ -30,6 +39,10 @@ format: install
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow/rules
+
+# Make the config's manual and schema anew from its models.
+docs: install
+	PYTHONPATH=workflow/scripts $(BIN)/python -m stfpm3d.study.manual
 
 # Make the lock anew from pyproject.toml, for all supported versions of Python.
 lock: install

@@ -36,3 +36,8 @@ rule all:
     input:
         "results/cohort/participants.tsv",
         "results/report/index.html",
+
+
+onsuccess:
+    if any(job.rule.name == "report" for job in workflow.dag.jobs):
+        logger.info(f"Report: {Path('results/report/index.html').resolve()}")

@@ -29,6 +29,8 @@ def test_blocks_are_scaled_up_and_multiplied_or_added() -> None:
     assert product.shape == (1, 16, 16, 16)
     torch.testing.assert_close(product, torch.full_like(product, 0.01))
     torch.testing.assert_close(total, torch.full_like(total, 0.8))
+    deep = combine_blocks(blocks, (16, 16, 16), "product", [2, 3])
+    torch.testing.assert_close(deep, torch.full_like(deep, 0.02))
 
 
 def test_a_feature_is_put_back_where_its_receptive_field_is_centred() -> None:

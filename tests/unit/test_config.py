@@ -4,6 +4,7 @@ import pytest
 
 from stfpm3d.study.config import read_config
 from stfpm3d.study.errors import InputError
+from stfpm3d.study.manual import MANUAL, SCHEMA, config_manual, config_schema
 
 ROWS = {
     "teachers": [{"name": "t"}],
@@ -45,3 +46,20 @@ def test_a_mistake_is_one_sentence(change, sentence):
         read_config(ROWS | change)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_manual_and_schema_are_in_step_with_the_models():
+    assert MANUAL.read_text(encoding="utf-8") == config_manual(), "run make docs"
+    assert SCHEMA.read_text(encoding="utf-8") == config_schema(), "run make docs"
+
+
+def test_every_key_is_explained():
+    explained = config_manual()
+    assert "None" not in explained
+    for key in (
+        "`crop_mm` | Edge of the network's cube, mm",
+        "`learning_rate`",
+        "`landmarks_from`",
+        "## `split.patient`",
+    ):
+        assert key in explained

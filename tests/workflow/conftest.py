@@ -9,31 +9,49 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
+
+from stfpm3d.imaging.phantom.cohort import demo_participants
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "config", "envs", "profiles", "workflow", "README.md")
+PARTS = ("Makefile", "Snakefile", "config", "envs", "profiles", "workflow", "README.md")
 
 
+@dataclass
 class Project:
-    """A copy of the workflow's files, to run, change and plan in."""
+    """A folder with the workflow's files, to run, change and plan in; `overrides` are config files in it."""
 
-    def __init__(self, folder: Path, *overrides: Path) -> None:
-        self.folder = folder
-        self.overrides = overrides
+    folder: Path
+    overrides: tuple[str, ...] = ()
+
+    @classmethod
+    def clone(cls, folder: Path, *overrides: str) -> Project:
+        """The workflow's files and `tiny.yaml` in an empty folder."""
         for part in PARTS:
             copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
             copy(ROOT / part, folder / part)
+        shutil.copy2(Path(__file__).with_name("tiny.yaml"), folder)
+        return cls(folder, overrides)
+
+    def copy(self, folder: Path) -> Project:
+        """The same project, results and all, in a new folder."""
+        shutil.copytree(self.folder, folder)
+        return Project(folder, self.overrides)
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        """Snakemake on the overrides."""
+        overrides = ["--configfile", *self.overrides] if self.overrides else []
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *map(str, arguments), *overrides]
 
     def snakemake(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the overrides, all output in `stdout`."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        if self.overrides:
-            command += ["--configfile", *self.overrides]
         return subprocess.run(
-            list(map(str, command)),
+            self.command(*arguments),
             cwd=self.folder,
             text=True,
             check=False,
@@ -57,22 +75,45 @@ class Project:
         return {name: count for name, count in jobs.items() if name != "all"}
 
     @contextmanager
-    def edited(self, name: str, old: str, new: str) -> Iterator[None]:
-        """Replace a text in a file of the project, and put the file back as it was."""
+    def kept(self, name: str) -> Iterator[Path]:
+        """A file of the project that is put back as it was, content and times."""
         path = self.folder / name
-        text, times = path.read_text(encoding="utf-8"), path.stat()
-        assert old in text, f"{name} does not hold {old!r}"
-        path.write_text(text.replace(old, new), encoding="utf-8")
+        content, times = path.read_bytes(), path.stat()
         try:
-            yield
+            yield path
         finally:
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    @contextmanager
+    def edited(self, name: str, old: str, new: str) -> Iterator[None]:
+        """Replace a text in a file of the project, and put the file back."""
+        with self.kept(name) as path:
+            text = path.read_text(encoding="utf-8")
+            assert old in text, f"{name} does not hold {old!r}"
+            path.write_text(text.replace(old, new), encoding="utf-8")
+            yield
+
+
+PARTS_OF_GROUP = {"healthy": (4, 2, 3), "patient": (2, 2, 2)}
+SPARE = "sub-demoH09"
+"""A healthy subject whose scan lies beside the others, but whom the table does not name."""
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
-    """The tiny cohort, run to its report."""
-    project = Project(tmp_path_factory.mktemp("tiny"), Path(__file__).with_name("tiny.yaml"))
+    """A tiny cohort as a user would bring it, in `data/participants.tsv`, run to its report."""
+    folder = tmp_path_factory.mktemp("tiny")
+    counts = {group: dict(zip(("train", "val", "test"), parts, strict=True)) for group, parts in PARTS_OF_GROUP.items()}
+    project = Project.clone(folder, "tiny.yaml", "demo.yaml")
+    demo = {"cohort": {"participants": "demo"}, "demo": counts}
+    (folder / "demo.yaml").write_text(yaml.safe_dump(demo), encoding="utf-8")
+    table = pd.DataFrame(demo_participants(0, **PARTS_OF_GROUP))
+    files = [*table["image"], *table["lesion_mask"][table["lesion_mask"] != "n/a"]]
+    project.run(*(f"results/demo/{name}" for name in files))
+    (folder / "results/demo").rename(folder / "data")
+    shutil.rmtree(folder / "results")
+    table[table["participant_id"] != SPARE].to_csv(folder / "data/participants.tsv", sep="\t", index=False)
+    project.overrides = ("tiny.yaml",)
     project.run()
     return project

@@ -6,7 +6,7 @@ import pandas as pd
 
 from stfpm3d.imaging.volumes import load_mask, load_volume
 
-EXPERIMENTS = {"stfpm", "untrained", "intensity", "zscore"}
+EXPERIMENTS = {"stfpm", "stfpm-paper", "untrained", "intensity", "zscore"}
 TESTED = ["sub-demoH07", "sub-demoH08", "sub-demoP05", "sub-demoP06"]
 
 

@@ -1,5 +1,6 @@
 """The config, the cohort, the split and the digests become the names that the rules use."""
 
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -25,7 +26,10 @@ from stfpm3d.study.cohort import (
 from stfpm3d.study.config import read_config
 from stfpm3d.study.digest import code_digest, environment_digest
 from stfpm3d.study.errors import InputError
+from stfpm3d.study.lifeline import DRIVER_VARIABLE
 from stfpm3d.study.split import assign_split, teacher_scans
+
+os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process is gone
 
 
 def open_cohort(study):

@@ -58,6 +58,7 @@ for part in ("val", "test"):
         params:
             subjects=select(PARTICIPANTS, split=part),
             combine=lambda w: EXPERIMENTS[w.experiment]["combine"],
+            blocks=lambda w: EXPERIMENTS[w.experiment]["blocks"],
             threads=COMPUTE["threads"],
             accelerator=COMPUTE["accelerator"],
             code=code("maps_student"),

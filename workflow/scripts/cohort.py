@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]) as log:
     table = pd.DataFrame(snakemake.params["rows"])
+    table["skull_stripped"] = table["skull_stripped"].map({True: "true", False: "false"})
     kept = table[table["exclude"].isna()] if "exclude" in table else table
     keys = [column for column in ("participant_id", "session_id", "group", "split") if column in table]
     for name, rows in (("participants", table.drop(columns="split")), ("split", kept[keys])):

@@ -29,6 +29,7 @@ with rule_log(snakemake.log[0]):
         Path(snakemake.input["student"]),
         read_grid(snakemake.input["grid"]),
         combine=snakemake.params["combine"],
+        blocks=snakemake.params["blocks"],
         accelerator=snakemake.params["accelerator"],
         threads=snakemake.params["threads"],
     )

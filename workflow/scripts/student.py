@@ -10,9 +10,10 @@ from stfpm3d.study.logs import rule_log
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
+folder = Path("results/checkpoints/student", snakemake.wildcards["student"])
 with (
     rule_log(snakemake.log[0]),
-    checkpoint_folder("results/checkpoints", dict(snakemake.params.items()), snakemake.input) as checkpoints,
+    checkpoint_folder(folder, dict(snakemake.params.items()), snakemake.input) as checkpoints,
 ):
     train_student(
         [Path(path) for path in snakemake.input["train"]],

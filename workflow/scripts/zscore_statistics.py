@@ -7,13 +7,14 @@ import numpy as np
 from stfpm3d.evaluation.baselines import fit_statistics
 from stfpm3d.imaging.volumes import load_mask, load_volume
 from stfpm3d.study.files import replacing
-from stfpm3d.study.logs import rule_log
+from stfpm3d.study.logs import progress, rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with rule_log(snakemake.log[0]):
-    pairs = zip(snakemake.input["images"], snakemake.input["supports"], strict=True)
-    statistics = fit_statistics((load_volume(image), load_mask(support)) for image, support in pairs)
+    pairs = list(zip(snakemake.input["images"], snakemake.input["supports"], strict=True))
+    scans = ((load_volume(image), load_mask(support)) for image, support in progress(pairs, "z-score statistics"))
+    statistics = fit_statistics(scans)
     with replacing(snakemake.output["statistics"]) as temporary:
         np.savez_compressed(temporary, **statistics._asdict())

@@ -13,6 +13,7 @@ from stfpm3d.evaluation.maps import bin_value, read_voxels
 from stfpm3d.evaluation.voxelwise import PooledVoxels, quantile_threshold
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.study.errors import InputError
+from stfpm3d.study.logs import progress
 
 METRIC_COLUMNS = ["experiment", "protocol", "split", "metric", "value", "ci_low", "ci_high", "n_healthy", "n_patient"]
 SCORE_COLUMNS = ["experiment", "participant_id", "group", "split", "score"]
@@ -52,7 +53,7 @@ def evaluate_experiment(
     """
     scans = scans[scans["split"].isin(SPLITS)]
     pooled = {split: PooledVoxels() for split in SPLITS}
-    for scan in read_voxels(scans, brain_mask):
+    for scan in progress(read_voxels(scans, brain_mask), f"evaluate {experiment}", len(scans)):
         pooled[scan.split].add(scan)
 
     validation = pooled["val"]

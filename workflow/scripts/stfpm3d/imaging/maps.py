@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.study.files import replacing
+from stfpm3d.study.logs import progress
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def write_maps(
         The table to write: `scan_id` and `score`.
     """
     values = []
-    for number, scan in enumerate(scans.to_dict("records"), start=1):
+    for number, scan in enumerate(progress(scans.to_dict("records"), "maps"), start=1):
         computed = anomaly_map(scan)
         save_volume(scan["map"], computed)
         values.append(image_score(computed, brain_mask))

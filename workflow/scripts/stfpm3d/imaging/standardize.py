@@ -5,6 +5,7 @@ L.G. Nyúl, J.K. Udupa, X. Zhang, New variants of a method of MRI scale standard
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def fit_landmarks(images: Sequence[Path | str], masks: Sequence[Path | str]) -> 
     """
     from torchio.transforms import HistogramStandardization  # torch is loaded in this one job only
 
-    landmarks = HistogramStandardization.train(list(images), mask_path=list(masks), progress=False)
+    landmarks = HistogramStandardization.train(list(images), mask_path=list(masks), progress=sys.stderr.isatty())
     if not np.all(np.diff(landmarks) > 0):
         raise InputError(
             f"Nyúl landmarks do not increase ({np.round(landmarks, 2)}); do the scans have few grey values?"

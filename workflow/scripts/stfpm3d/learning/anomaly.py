@@ -45,15 +45,21 @@ def upsample(block: Tensor, stride: int, size: Sequence[int]) -> Tensor:
     return F.interpolate(padded, fine, mode="trilinear", align_corners=True)[:, 0, :x, :y, :z]
 
 
-def combine_blocks(distances: Sequence[Tensor], size: Sequence[int], combine: Combination) -> Tensor:
-    """Scale the three blocks' maps up to `size` and multiply (or add) them: (N, *size), float32."""
-    maps = torch.stack([upsample(block, stride, size) for block, stride in zip(distances, STRIDES, strict=True)])
+def combine_blocks(
+    distances: Sequence[Tensor], size: Sequence[int], combine: Combination, blocks: Sequence[int] = (1, 2, 3)
+) -> Tensor:
+    """Scale the maps of the chosen `blocks` up to `size` and multiply (or add) them: (N, *size), float32."""
+    maps = torch.stack([upsample(distances[block - 1], STRIDES[block - 1], size) for block in blocks])
     return maps.prod(dim=0) if combine == "product" else maps.sum(dim=0)
 
 
 @torch.inference_mode()
 def anomaly_map(
-    teacher: AcsResNet, student: AcsResNet, scan: NDArray, combine: Combination
+    teacher: AcsResNet,
+    student: AcsResNet,
+    scan: NDArray,
+    combine: Combination,
+    blocks: Sequence[int] = (1, 2, 3),
 ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
     """Return the anomaly map of a scan (X, Y, Z) on the network grid, and the three blocks' maps at their own size
     (position i of a block lies at voxel 4 i, 8 i or 16 i, see `upsample`).
@@ -62,7 +68,7 @@ def anomaly_map(
     """
     volume = torch.from_numpy(scan.astype(np.float32))[None, None].to(next(student.parameters()).device)
     distances = block_distances(teacher.pyramid(volume), student.pyramid(volume))
-    combined = combine_blocks(distances, scan.shape, combine)
+    combined = combine_blocks(distances, scan.shape, combine, blocks)
     return combined[0].cpu().numpy(), [block[0].cpu().numpy() for block in distances]
 
 
@@ -75,20 +81,29 @@ class StudentMaps:
         Weights that `save_network` wrote.
     grid
         The network's grid in MNI space.
-    combine
-        How the three blocks' maps become one.
+    combine, blocks
+        How the maps of which ResNet blocks become one; the paper multiplies those of blocks 1, 2 and 3.
     accelerator, threads
         Lightning's name of where to compute, and the number of CPU threads.
     """
 
     def __init__(
-        self, teacher: Path, student: Path, grid: NetworkGrid, *, combine: Combination, accelerator: str, threads: int
+        self,
+        teacher: Path,
+        student: Path,
+        grid: NetworkGrid,
+        *,
+        combine: Combination,
+        blocks: Sequence[int],
+        accelerator: str,
+        threads: int,
     ) -> None:
         torch.set_num_threads(threads)
         device = Fabric(accelerator=accelerator, devices=1).device
         self.teacher, self.student = (load_network(path).to(device) for path in (teacher, student))
         self.grid = grid
         self.combine: Combination = combine
+        self.blocks = blocks
 
     def __call__(self, scan: Mapping[Hashable, Any]) -> Volume:
         """The map on the MNI grid; the blocks' maps are written to the row's `blocks` (.npz, network grid).
@@ -96,9 +111,11 @@ class StudentMaps:
         The row has `scan_id`, `array` (scan on the network grid, .npy), `support` (mask on the MNI grid) and
         `blocks`. In the .npz position i of block n lies at network voxel `strides[n - 1]` * i.
         """
-        anomaly, blocks = anomaly_map(self.teacher, self.student, np.load(scan["array"]), self.combine)
+        array = np.load(scan["array"])
+        anomaly, distances = anomaly_map(self.teacher, self.student, array, self.combine, self.blocks)
         with replacing(scan["blocks"]) as temporary:
-            np.savez_compressed(temporary, block1=blocks[0], block2=blocks[1], block3=blocks[2], strides=STRIDES)
+            block1, block2, block3 = distances
+            np.savez_compressed(temporary, block1=block1, block2=block2, block3=block3, strides=STRIDES)
         support = load_mask(scan["support"], scan["scan_id"])
         return map_on_mni(Volume(anomaly, self.grid.affine), support)
 

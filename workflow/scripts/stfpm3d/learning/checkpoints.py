@@ -15,11 +15,12 @@ from lightning.pytorch.utilities import rank_zero_only
 
 @contextmanager
 def checkpoint_folder(parent: Path | str, params: Mapping[str, Any], files: Iterable[Path | str]) -> Iterator[Path]:
-    """Yield the folder below `parent` for one training, and remove it when the training has ended well.
+    """Yield the folder below `parent` for one training; when it has ended well, `parent` is removed.
 
-    Its name is a digest of `params` (plain values: settings, digests of code and environment) and of the content of
-    all input `files`, so that a training goes on only from checkpoints of its own kind. Snakemake does not know the
-    folder: a failed job loses its outputs, and keeps its checkpoints.
+    `parent` belongs to one network: what its trainings with other settings left behind goes as well. The folder's name
+    is a digest of `params` (plain values: settings, digests of code and environment) and of the content of all input
+    `files`, so that a training goes on only from checkpoints of its own kind. Snakemake does not know the folder: a
+    failed job loses its outputs, and keeps its checkpoints.
     """
     digest = hashlib.sha256(json.dumps(dict(params), sort_keys=True).encode())
     for path in files:
@@ -27,4 +28,4 @@ def checkpoint_folder(parent: Path | str, params: Mapping[str, Any], files: Iter
             digest.update(hashlib.file_digest(file, "sha256").digest())
     folder = Path(parent) / digest.hexdigest()[:16]
     yield folder
-    rank_zero_only(shutil.rmtree)(folder, ignore_errors=True)
+    rank_zero_only(shutil.rmtree)(parent, ignore_errors=True)

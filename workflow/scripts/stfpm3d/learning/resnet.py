@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
@@ -135,7 +135,7 @@ def save_network(path: Path, network: AcsResNet) -> None:
         metadata["embedding_dim"] = str(network.embedding_dim)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        temporary.write_bytes(save(tensors, metadata))
 
 
 def load_network(path: Path) -> AcsResNet:

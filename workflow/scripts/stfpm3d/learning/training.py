@@ -6,15 +6,18 @@ import fcntl
 import logging
 import math
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
@@ -74,11 +77,12 @@ class EpochLoaders(LightningDataModule):
 
 
 class EpochSelection(LightningModule):
-    """A training that remembers its epochs' metrics and knows which epoch is best.
+    """A training that remembers its epochs' metrics and the best epoch's weights.
 
     Subclasses log `train_loss` and the validation metrics by which `rank` compares epochs; the memory is part of the
-    checkpoint. The training ends after `patience` epochs without a better one. (Lightning's EarlyStopping forgets,
-    when resumed, that it had stopped; and ties between epochs are not its matter.)
+    one checkpoint, so that no kill can leave the weights of one epoch beside the metrics of another. The training ends
+    after `patience` epochs without a better one. (Lightning's EarlyStopping forgets, when resumed, that it had
+    stopped; and ties between epochs are not its matter.)
     """
 
     def __init__(
@@ -91,6 +95,8 @@ class EpochSelection(LightningModule):
         self.weight_decay = weight_decay
         self.patience = patience
         self.epochs: list[dict[str, float]] = []
+        self.best_weights: dict[str, Tensor] = {}
+        self.started = (0, 0.0)
 
     def rank(self, epoch: dict[str, float]) -> tuple[float, ...]:
         """How good an epoch is: of two, the greater is better, and the earlier one of equals."""
@@ -106,15 +112,18 @@ class EpochSelection(LightningModule):
         return torch.optim.SGD(trained, self.learning_rate, self.momentum, weight_decay=self.weight_decay)
 
     def on_train_start(self) -> None:
+        self.started = (self.current_epoch, time.monotonic())
         self._stop_if_patience_is_out()
 
     def on_train_epoch_end(self) -> None:
-        metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items() if name != "best_epoch"}
+        metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         self.check_finite(metrics)
         self.epochs.append({"epoch": self.current_epoch} | metrics)
-        self.log("best_epoch", float(self.best_epoch))
+        if self.best_epoch == len(self.epochs) - 1:
+            self.best_weights = {name: value.cpu().clone() for name, value in self.network.state_dict().items()}
         figures = ", ".join(f"{name} {value:.6g}" for name, value in sorted(metrics.items()))
-        log.info("epoch %d of %s: %s (best: %d)", self.current_epoch, self.trainer.max_epochs, figures, self.best_epoch)
+        place = f"epoch {self.current_epoch} of {self.trainer.max_epochs}"
+        log.info("%s: %s (best: %d); %s", place, figures, self.best_epoch, self._time_left())
         self._stop_if_patience_is_out()
 
     def check_finite(self, metrics: dict[str, float]) -> None:
@@ -128,13 +137,34 @@ class EpochSelection(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["epochs_so_far"] = self.epochs
+        checkpoint["best_weights"] = self.best_weights
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         self.epochs = checkpoint["epochs_so_far"]
+        self.best_weights = checkpoint["best_weights"]
+        log.info("going on from the checkpoint after epoch %d", len(self.epochs) - 1)
+
+    def _time_left(self) -> str:
+        first, start = self.started
+        assert self.trainer.max_epochs is not None
+        to_go = self.trainer.max_epochs - self.current_epoch - 1
+        minutes = (time.monotonic() - start) / (self.current_epoch + 1 - first) * to_go / 60
+        return f"at most {math.ceil(minutes)} min left"
 
     def _stop_if_patience_is_out(self) -> None:
         if self.patience is not None and self.epochs and len(self.epochs) - 1 - self.best_epoch >= self.patience:
             self.trainer.should_stop = True
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """A checkpoint replaces the one before it only when it is whole.
+
+    Lightning writes to the system's temporary folder and moves the file, which is a slow copy between file systems.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        with replacing(path) as temporary:
+            torch.save(checkpoint, temporary)
 
 
 def fit(
@@ -161,20 +191,18 @@ def fit(
     if epochs == 0:
         return
     torch.set_num_threads(threads)
-    checkpoints: list[Callback] = [
-        # `rank` decides, which settles ties: a new best epoch has a new, larger number.
-        ModelCheckpoint(checkpoint_dir, "best", "best_epoch", mode="max", enable_version_counter=False),
-        ModelCheckpoint(checkpoint_dir, "last", enable_version_counter=False),
-    ]
-    watched = sys.stderr.isatty()
+    callbacks: list[Callback] = [ModelCheckpoint(checkpoint_dir, "last", enable_version_counter=False)]
+    watched = sys.stderr.isatty() and sys.stdout.isatty()  # Lightning draws its bar on stdout
+    if watched:
+        callbacks.append(TQDMProgressBar())
     trainer = Trainer(
         accelerator=accelerator,
         devices=devices,
         precision=precision,  # pyright: ignore[reportArgumentType]
         max_epochs=epochs,
-        callbacks=[*checkpoints, TQDMProgressBar()] if watched else checkpoints,
+        callbacks=callbacks,
         # Under srun Lightning would choose its SLURM environment, start no second rank and can hang.
-        plugins=[LightningEnvironment()],
+        plugins=[LightningEnvironment(), WholeCheckpoints()],
         # Strictly deterministic max pooling in 3D has no backward pass on CUDA.
         deterministic="warn",
         reload_dataloaders_every_n_epochs=1,
@@ -190,8 +218,7 @@ def fit(
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")
         trainer.fit(training, loaders, ckpt_path=last if last.exists() else None)
-    best = torch.load(checkpoint_dir / "best.ckpt", map_location="cpu", weights_only=True)
-    training.load_state_dict(best["state_dict"])
+    training.network.load_state_dict(training.best_weights)
 
 
 @rank_zero_only

@@ -28,6 +28,7 @@ from stfpm3d.reporting.figures import (
 )
 from stfpm3d.study.cohort import scan_ids
 from stfpm3d.study.files import replacing
+from stfpm3d.study.logs import progress
 
 LEARNED_FACTOR = 1.3  # a student that gains less over its own initial weights has not learned
 RELIABLE_PATIENTS = 10
@@ -212,7 +213,7 @@ def _scan_figures(
     """Each test scan's slices; scans are read one at a time, twice, so that memory stays flat."""
     rows = scans.assign(scan_id=scan_ids(scans)).to_dict("records")
     windows = shared_windows((load_panels(row, brain_mask, grid) for row in rows), brain_mask)
-    for row in rows:
+    for row in progress(rows, "report"):
         png = scan_png(load_panels(row, brain_mask, grid), brain_mask, windows=windows, threshold=threshold)
         source = f"data:image/png;base64,{b64encode(png).decode()}"
         has_mask = isinstance(row["lesion_mask"], str | Path)

@@ -25,16 +25,21 @@ from stfpm3d.study.errors import InputError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class Section(BaseModel):
-    """A part of the config; unknown keys are errors, values never change after reading."""
+    """A part of the config; unknown keys are errors, values never change after reading.
+
+    The docstrings of its subclasses stand in config/README.md: what it is, and what runs again when it changes.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Cohort(Section):
+    """Who is studied. Reruns: everything that depends on the scans which are new, changed or gone."""
+
     participants: str = Field(
         default="demo", description="Path of participants.tsv, or `demo` for the synthetic cohort."
     )
@@ -48,18 +53,24 @@ class Cohort(Section):
 
 
 class Counts(Section):
+    """Numbers of subjects."""
+
     train: NonNegativeInt = Field(description="Scans in the training part.")
     val: NonNegativeInt = Field(description="Scans in the validation part.")
     test: NonNegativeInt = Field(description="Scans in the test part.")
 
 
 class Demo(Section):
+    """The synthetic cohort, used when `cohort.participants` is `demo`. Reruns: rendering and all that follows."""
+
     seed: Seed = Field(default=0, description="Seed of the rendered cohort.")
     healthy: Counts = Field(default=Counts(train=16, val=6, test=6), description="Number of healthy subjects.")
     patient: Counts = Field(default=Counts(train=6, val=6, test=8), description="Number of patients.")
 
 
 class Fractions(Section):
+    """Shares of a group; they sum to 1."""
+
     train: Fraction = Field(default=0.70, description="Share of the group's scans to train on.")
     val: Fraction = Field(default=0.15, description="Share of the group's scans to validate on.")
     test: Fraction = Field(default=0.15, description="Share of the group's scans to test on.")
@@ -73,12 +84,16 @@ class Fractions(Section):
 
 
 class Split(Section):
+    """How subjects are divided without a `split` column. Reruns: what is fitted or measured on scans that move."""
+
     seed: Seed = Field(default=0, description="Seed of the hash that orders the subjects.")
     healthy: Fractions = Field(default=Fractions(), description="How healthy subjects are divided.")
     patient: Fractions = Field(default=Fractions(), description="How patients are divided.")
 
 
 class Template(Section):
+    """The MNI space of the run. Reruns: the template, registration, and all that follows."""
+
     resolution_mm: Annotated[float, Field(ge=0.5, le=8)] = Field(
         default=2.0, description="Voxel edge of the MNI grid, mm."
     )
@@ -100,16 +115,22 @@ class Template(Section):
 
 
 class Registration(Section):
+    """Scans to MNI space. Reruns: registration and all that follows."""
+
     seed: Seed = Field(default=0, description="Random seed of ANTs.")
 
 
 class Standardization(Section):
+    """Intensities. Reruns: the landmarks, standardization, and all that follows."""
+
     landmarks_from: Literal["healthy", "all"] = Field(
         default="healthy", description="Training scans that the Nyúl landmarks are fitted on."
     )
 
 
 class Grid(Section):
+    """The cube of MNI space that the networks see. Reruns: the grid, the trainings, and what follows."""
+
     crop_mm: Annotated[float, Field(ge=16, le=300)] | Literal["brain"] = Field(
         default=156.0,
         description="Edge of the network's cube, mm; `brain`: the smallest that holds the brain.",
@@ -120,6 +141,8 @@ class Grid(Section):
 
 
 class Compute(Section):
+    """Where trainings and maps are computed. Reruns: trainings and what follows, since sums depend on it."""
+
     accelerator: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="Lightning's accelerator.")
     devices: PositiveInt = Field(default=1, description="Number of devices that one training uses.")
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
@@ -129,6 +152,8 @@ class Compute(Section):
 
 
 class Teacher(Section):
+    """A teacher: patch learning on healthy and diseased scans. Reruns: that teacher, its students, and what follows."""
+
     name: Name = Field(description="Name of the row, and of its folder.")
     architecture: Literal["resnet18", "resnet34", "resnet50"] = Field(
         default="resnet18", description="torchvision's network to convert."
@@ -150,7 +175,9 @@ class Teacher(Section):
     min_brain_fraction: Fraction = Field(default=0.5, description="Least share of brain in a patch.")
     margin: PositiveFloat = Field(default=1.0, description="Margin of the triplet loss.")
     squared: bool = Field(default=True, description="Squared distances (paper, eq. 3-4) or plain ones (authors' code).")
-    learning_rate: PositiveFloat = Field(default=0.1, description="SGD learning rate.")
+    learning_rate: PositiveFloat = Field(
+        default=0.001, description="SGD learning rate; the paper's 0.1 diverges with squared distances."
+    )
     momentum: Fraction = Field(default=0.0, description="SGD momentum.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="SGD weight decay.")
     lr_step_epochs: PositiveInt = Field(default=10, description="Epochs between two decays of the learning rate.")
@@ -158,6 +185,8 @@ class Teacher(Section):
 
 
 class Student(Section):
+    """A student: it matches a teacher on healthy scans. Reruns: that student, its maps, evaluation and report."""
+
     name: Name = Field(description="Name of the row, and of its folder.")
     teacher: Name = Field(description="Name of the teacher row to learn from.")
     seed: Seed = Field(default=1, description="Seed of the initial weights and the order of scans.")
@@ -176,23 +205,32 @@ class Student(Section):
 
 
 class StfpmExperiment(Section):
+    """Distances of a student to its teacher. Reruns: its maps, evaluation and report."""
+
     name: Name = Field(description="Name of the row, and of its folder.")
-    method: Literal["stfpm"]
+    method: Literal["stfpm"] = Field(description="`stfpm`.")
     student: Name = Field(description="Name of the student row.")
     weights: Literal["trained", "initial"] = Field(
         default="trained", description="The student's trained or its initial weights."
     )
-    combine: Literal["product", "sum"] = Field(default="product", description="How the three blocks' maps become one.")
+    combine: Literal["product", "sum"] = Field(default="product", description="How the blocks' maps become one.")
+    blocks: Annotated[list[Literal[1, 2, 3]], Field(min_length=1, max_length=3)] = Field(
+        default=[1, 2, 3], description="ResNet blocks whose maps are combined; the paper takes all three."
+    )
 
 
 class IntensityExperiment(Section):
+    """The standardized intensity itself. Reruns: its maps, evaluation and report."""
+
     name: Name = Field(description="Name of the row, and of its folder.")
-    method: Literal["intensity"]
+    method: Literal["intensity"] = Field(description="`intensity`.")
 
 
 class ZscoreExperiment(Section):
+    """Voxel-wise z-score against healthy training scans. Reruns: its maps, evaluation and report."""
+
     name: Name = Field(description="Name of the row, and of its folder.")
-    method: Literal["zscore"]
+    method: Literal["zscore"] = Field(description="`zscore`.")
     smoothing_mm: Annotated[float, Field(ge=0)] = Field(
         default=4.0, description="FWHM of the Gaussian that smooths the map, mm."
     )
@@ -202,6 +240,8 @@ Experiment = Annotated[StfpmExperiment | IntensityExperiment | ZscoreExperiment,
 
 
 class Evaluation(Section):
+    """How maps are measured. Reruns: evaluation and report."""
+
     healthy_quantile: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.99, description="The segmentation threshold is this quantile of healthy validation brain voxels."
     )
@@ -283,15 +323,15 @@ def _sentence(problem: Any) -> str:
     )
 
 
-def _sections(annotation: Any) -> Iterator[type[Section]]:
-    """The section models inside a type annotation."""
+def section_models(annotation: Any) -> Iterator[type[Section]]:
+    """The models inside a type annotation: of a section, of a list of rows, of a choice of rows."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         yield annotation
     for inner in get_args(annotation):
-        yield from _sections(inner)
+        yield from section_models(inner)
 
 
-_METHODS = {get_args(model.model_fields["method"].annotation)[0]: model for model in _sections(Experiment)}
+_METHODS = {get_args(model.model_fields["method"].annotation)[0]: model for model in section_models(Experiment)}
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
@@ -301,5 +341,5 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
         if isinstance(part, str) and part in _METHODS:
             section = _METHODS[part]
         elif isinstance(part, str):
-            section = next(_sections(section.model_fields[part].annotation))
+            section = next(section_models(section.model_fields[part].annotation))
     return list(section.model_fields)

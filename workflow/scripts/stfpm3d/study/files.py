@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,9 @@ from stfpm3d.study.errors import InputError
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path` (same suffixes); on success it is renamed onto `path`, on failure
-    removed.
+    """Yield a temporary path beside `path` (same suffixes); on success it is renamed onto `path`, on failure removed.
+
+    What a killed process left behind on its way to the same file is removed.
 
     Raises
     ------
@@ -24,6 +26,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{os.getpid()}-{target.name}")
+    for sibling in target.parent.iterdir():
+        if re.fullmatch(rf"\.\d+-{re.escape(target.name)}", sibling.name):
+            sibling.unlink(missing_ok=True)
     try:
         yield temporary
         temporary.replace(target)

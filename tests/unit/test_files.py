@@ -1,0 +1,30 @@
+"""Files appear whole or not at all, and a kill leaves nothing that stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stfpm3d.study.files import replacing
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_that_could_not_be_finished_leaves_the_one_before_it(tmp_path: Path) -> None:
+    (tmp_path / "map.nii.gz").write_text("before")
+    with pytest.raises(ValueError), replacing(tmp_path / "map.nii.gz") as temporary:
+        temporary.write_text("half")
+        raise ValueError
+    assert (tmp_path / "map.nii.gz").read_text() == "before"
+    assert names(tmp_path) == ["map.nii.gz"]
+
+
+def test_what_a_killed_process_left_on_its_way_to_a_file_is_removed(tmp_path: Path) -> None:
+    for name in (".4711-map.nii.gz", ".4711-other.nii.gz"):
+        (tmp_path / name).write_text("half")
+    with replacing(tmp_path / "map.nii.gz") as temporary:
+        temporary.write_text("whole")
+    assert names(tmp_path) == [".4711-other.nii.gz", "map.nii.gz"]
