@@ -156,6 +156,12 @@ def test_without_validation_patients_only_the_loss_can_choose(folder: Path) -> N
 def test_a_scan_with_nan_and_a_diverging_training_are_named(folder: Path) -> None:
     with pytest.raises(InputError, match=r"diverged in epoch .* lower its learning_rate"):
         train(folder, "wild", epochs=3, learning_rate=1e30)
+    with torch.no_grad():
+        wild = AcsResNet("resnet18", embedding_dim=128, seed=0)
+        wild.bn1.weight.fill_(1e38)
+    save_network(folder / "teacher.safetensors", wild)
+    with pytest.raises(InputError, match="teacher's features are not finite"):
+        train(folder, "blind", epochs=1)
     scan = folder / "sub-2.npy"
     np.save(scan, np.full_like(np.load(scan), np.nan))
     with pytest.raises(InputError, match=r"sub-2\.npy holds NaN"):

@@ -9,38 +9,23 @@ import pandas as pd
 import pytest
 from conftest import Project
 
-MAPS = {"maps_student_test": 2, "maps_intensity_test": 1, "maps_zscore_test": 1}
-MEASURE = {"evaluate": 4, "compare": 1, "report": 1}
+MAPS = {"maps_student_test": 3, "maps_intensity_test": 1, "maps_zscore_test": 1}
+MEASURED = {"evaluate": 5, "compare": 1, "report": 1}
 
 
 @pytest.fixture
 def project(finished: Project, tmp_path: Path) -> Project:
     """A copy of the finished run, to go on with another table."""
-    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
-    again = Project.__new__(Project)
-    again.folder, again.overrides = tmp_path / "run", finished.overrides
-    return again
+    return finished.copy(tmp_path / "run")
 
 
-def override(project: Project, text: str) -> None:
-    """Put another config file after those of the project."""
-    path = project.folder / "table.yaml"
-    path.write_text(text, encoding="utf-8")
-    project.overrides = (*project.overrides, path)
-
-
-def demo_table(project: Project) -> pd.DataFrame:
-    """The demo's cohort as a lab would write it, beside the project's results."""
-    written = pd.read_csv(
-        project.folder / "results/cohort/participants.tsv", sep="\t", dtype=str, keep_default_na=False
-    )
-    split = pd.read_csv(project.folder / "results/cohort/split.tsv", sep="\t")
-    return written.assign(split=split["split"], skull_stripped=written["skull_stripped"].str.lower())
+def cohort(project: Project) -> pd.DataFrame:
+    """The participants table of the finished run."""
+    return pd.read_csv(project.folder / "data/participants.tsv", sep="\t", dtype=str, keep_default_na=False)
 
 
 def use(project: Project, table: pd.DataFrame) -> None:
-    table.to_csv(project.folder / "participants.tsv", sep="\t", index=False, na_rep="n/a")
-    override(project, "cohort: {participants: participants.tsv}\n")
+    table.fillna("n/a").to_csv(project.folder / "data/participants.tsv", sep="\t", index=False)
 
 
 def metrics(project: Project) -> pd.DataFrame:
@@ -53,7 +38,8 @@ def page(project: Project) -> str:
 
 
 def test_a_cohort_without_patients_runs_to_a_report_that_says_what_is_missing(project):
-    override(project, "demo: {patient: {train: 0, val: 0, test: 0}}\n")
+    table = cohort(project)
+    use(project, table[table["group"] == "healthy"])
     output = project.run()
     assert output.count("student 'student': no validation patient, so the loss on healthy scans chooses its epoch") == 1
     epochs = pd.read_csv(project.folder / "results/student/student/epochs.tsv", sep="\t")
@@ -67,7 +53,7 @@ def test_a_cohort_without_patients_runs_to_a_report_that_says_what_is_missing(pr
 
 def test_masks_sessions_and_exclusions_are_the_tables_matter(project):
     """Patients have no masks, one is excluded, and two healthy test scans are of one subject."""
-    table = demo_table(project).assign(lesion_mask="n/a", session_id="n/a", exclude="n/a")
+    table = cohort(project).assign(lesion_mask="n/a", session_id="n/a", exclude="n/a")
     twice = table["participant_id"].isin(["sub-demoH07", "sub-demoH08"])
     table.loc[twice, ["participant_id", "session_id"]] = [["sub-twice", "ses-01"], ["sub-twice", "ses-02"]]
     table.loc[table["participant_id"] == "sub-demoP06", "exclude"] = "patient moved"
@@ -76,7 +62,7 @@ def test_masks_sessions_and_exclusions_are_the_tables_matter(project):
         "cohort": 1,
         **dict.fromkeys(("register", "strip", "standardize"), 2),
         **MAPS,
-        **MEASURE,
+        **MEASURED,
         "grid": 2,
     }
     project.run()
@@ -102,21 +88,22 @@ def copy_of(table: pd.DataFrame, scan: str, name: str, **cells: str) -> pd.DataF
 
 
 def test_a_bad_scan_is_named_once_leaves_nothing_behind_and_holds_up_no_other(project):
-    table = demo_table(project)
-    head = project.folder / "results/demo/sub-demoH07_T2w.nii.gz"
+    table = cohort(project)
+    data = project.folder / "data"
+    head = data / "sub-demoH07_T2w.nii.gz"
     for name in ("sub-good", "sub-damaged", "sub-head"):
-        shutil.copy(head, project.folder / f"{name}.nii.gz")
+        shutil.copy(head, data / f"{name}.nii.gz")
     content = bytearray(head.read_bytes())
     content[len(content) // 2] ^= 255
-    (project.folder / "sub-damaged.nii.gz").write_bytes(content)
+    (data / "sub-damaged.nii.gz").write_bytes(content)
     added = [copy_of(table, "sub-demoH07", name) for name in ("sub-good", "sub-damaged")]
     added.append(copy_of(table, "sub-demoH07", "sub-head", skull_stripped="true"))
     use(project, pd.concat([table, *added]))
     done = project.snakemake("--keep-going", "--until", "register")
     assert done.returncode != 0
     for sentence in (
-        "sub-damaged: sub-damaged.nii.gz cannot be read as NIfTI",
-        "sub-head: sub-head.nii.gz is no skull-",
+        "sub-damaged: data/sub-damaged.nii.gz cannot be read as NIfTI",
+        "sub-head: data/sub-head.nii.gz is no skull-",
     ):
         assert done.stdout.count(sentence) == 1, done.stdout
     assert "Traceback" not in done.stdout
@@ -126,18 +113,17 @@ def test_a_bad_scan_is_named_once_leaves_nothing_behind_and_holds_up_no_other(pr
 
 
 def test_bad_headers_are_all_named_before_any_job_runs(project):
-    table = demo_table(project)
+    table = cohort(project)
     nib.save(
         nib.Nifti1Image(np.zeros((40, 40, 40, 3), np.float32), np.diag([4.0, 4, 4, 1])),
-        project.folder / "sub-4d.nii.gz",
+        project.folder / "data/sub-4d.nii.gz",
     )
-    (project.folder / "sub-text.nii.gz").write_text("not an image")
+    (project.folder / "data/sub-text.nii.gz").write_text("not an image")
     use(project, pd.concat([table, *(copy_of(table, "sub-demoH07", name) for name in ("sub-4d", "sub-text"))]))
     done = project.snakemake("--keep-going")
     assert done.returncode != 0
-    assert done.stdout.count("sub-4d: sub-4d.nii.gz has shape (40, 40, 40, 3); expected one 3D volume") == 1
-    assert done.stdout.count("sub-text: sub-text.nii.gz cannot be read as NIfTI") == 1
+    assert done.stdout.count("sub-4d: data/sub-4d.nii.gz has shape (40, 40, 40, 3); expected one 3D volume") == 1
+    assert done.stdout.count("sub-text: data/sub-text.nii.gz cannot be read as NIfTI") == 1
     assert "Traceback" not in done.stdout and "rule " not in done.stdout
-    table.loc[len(table)] = copy_of(table, "sub-demoH07", "sub-text", exclude="no image").iloc[0]
-    use(project, table.fillna("n/a"))
-    assert project.planned()["report"] == 1
+    use(project, pd.concat([table, copy_of(table, "sub-demoH07", "sub-text", exclude="no image")]))
+    assert project.planned() == {"cohort": 1, "report": 1}

@@ -108,10 +108,11 @@ class TripletDataset(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         rng = np.random.default_rng([self.seed, self.epoch, index])
         scan = np.load(self.volumes[index], mmap_mode="r")
-        others = np.flatnonzero(self.subjects != self.subjects[index])
+        others = np.roll(np.arange(len(self.volumes)), -index)
+        others = others[self.subjects[others] != self.subjects[index]]
         triplets = []
         for _ in range(self.triplets_per_scan):
-            negative_scan = np.load(self.volumes[rng.choice(others)], mmap_mode="r")
+            negative_scan = np.load(self.volumes[others[rng.integers(len(others))]], mmap_mode="r")
             anchor, neighbour, negative = self.grid.draw(rng)
             triplets.append([self._cut(scan, anchor), self._cut(scan, neighbour), self._cut(negative_scan, negative)])
         patches = np.array(triplets, dtype=np.float32)

@@ -62,6 +62,8 @@ class FrozenTeacher(nn.Module):
         if index in self.kept:
             return self.kept[index]
         pyramid = self.network.pyramid(scan)
+        if not all(block.isfinite().all() for block in pyramid):
+            raise InputError("The teacher's features are not finite: its training diverged; lower its learning_rate.")
         size = sum(block.nbytes for block in pyramid)
         if scan.device.type == "cpu" and size <= self.free_bytes:
             self.kept[index] = pyramid

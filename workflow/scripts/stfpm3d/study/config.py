@@ -14,7 +14,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -55,9 +54,9 @@ class Cohort(Section):
 class Counts(Section):
     """Numbers of subjects."""
 
-    train: NonNegativeInt = Field(description="Scans in the training part.")
-    val: NonNegativeInt = Field(description="Scans in the validation part.")
-    test: NonNegativeInt = Field(description="Scans in the test part.")
+    train: PositiveInt = Field(description="Scans in the training part.")
+    val: PositiveInt = Field(description="Scans in the validation part.")
+    test: PositiveInt = Field(description="Scans in the test part.")
 
 
 class Demo(Section):
