@@ -75,6 +75,19 @@ def scans(pattern, **parts):
     return [pattern.replace("{sub}", sub) for sub in select(PARTICIPANTS, **parts)]
 
 
+def template_files():
+    """The head and the brain mask that the template is made of; the packaged mask is no file."""
+    source = STUDY.template
+    if source.templateflow:
+        return {part: f"results/template/templateflow_{part}.nii.gz" for part in ("head", "brain_mask")}
+    return {"head": source.head or "results/template/head_1mm.nii.gz", "brain_mask": source.brain_mask or []}
+
+
+def native_image(sub):
+    """The scan that is registered: the table's own, or its bias-corrected copy (native grid)."""
+    return f"results/bias_correction/{sub}/image.nii.gz" if STUDY.bias_correction.method == "n4" else SCANS.image[sub]
+
+
 def experiments(method):
     """A wildcard constraint: the names of the experiments of one method, or a pattern that matches no file."""
     return "|".join(name for name, row in EXPERIMENTS.items() if row["method"] == method) or "$^"

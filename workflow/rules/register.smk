@@ -1,17 +1,21 @@
-"""Scans to MNI space by affine registration."""
+"""Scans to MNI space: registration, and a look at how well it went."""
+
+WARPS = ["to_mni_warp", "from_mni_warp"] if STUDY.registration.transform == "SyN" else []
+TRANSFORM = ["results/register/{sub}/to_mni.mat", *(f"results/register/{{sub}}/{warp}.nii.gz" for warp in WARPS)]
 
 
 rule register:
-    """Estimate the affine transform of a scan to the template and resample the scan once, linearly, to the MNI grid.
+    """Estimate the transform of a scan to the template and resample the scan once, linearly, to the MNI grid.
 
-    A whole head is registered to the template's head, a skull-stripped scan to its brain.
+    A whole head is registered to the template's head, a skull-stripped scan to its brain. SyN's matrix has two warps
+    beside it (from and to MNI space); the other transforms are the matrix alone.
     """
     input:
-        image=lambda w: SCANS.image[w.sub],
+        image=lambda w: native_image(w.sub),
         template=lambda w: f"results/template/{'brain' if SCANS.skull_stripped[w.sub] else 'head'}.nii.gz",
     output:
         image=ensure("results/register/{sub}/image.nii.gz", non_empty=True),
-        to_mni="results/register/{sub}/to_mni.mat",
+        transform=TRANSFORM,
     log:
         "logs/register/{sub}.log",
     benchmark:
@@ -23,6 +27,7 @@ rule register:
         mem_mb=4000,
         runtime=30,
     params:
+        transform=STUDY.registration.transform,
         seed=STUDY.registration.seed,
         code=code("register"),
         env=environment("imaging"),
@@ -35,7 +40,7 @@ rule register_lesion:
     input:
         image=lambda w: SCANS.image[w.sub],
         lesion_mask=lambda w: SCANS.lesion_mask[w.sub],
-        to_mni="results/register/{sub}/to_mni.mat",
+        transform=TRANSFORM,
         template="results/template/mask.nii.gz",
     output:
         lesion_mask=ensure("results/register/{sub}/lesion_mask.nii.gz", non_empty=True),

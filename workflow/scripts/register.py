@@ -13,5 +13,7 @@ with rule_log(snakemake.log[0]):
     subject = snakemake.wildcards["sub"]
     scan = load_volume(snakemake.input["image"], subject)
     template = load_volume(snakemake.input["template"], "template")
-    estimate_transform(scan, template, snakemake.output["to_mni"], seed=snakemake.params["seed"], subject=subject)
-    save_volume(snakemake.output["image"], apply_transform(scan, template, snakemake.output["to_mni"]))
+    transform = list(snakemake.output["transform"])
+    settings = {"kind": snakemake.params["transform"], "seed": snakemake.params["seed"]}
+    estimate_transform(scan, template, transform, **settings, subject=subject)
+    save_volume(snakemake.output["image"], apply_transform(scan, template, transform))

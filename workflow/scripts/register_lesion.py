@@ -16,5 +16,5 @@ with rule_log(snakemake.log[0]):
     lesion = load_mask(snakemake.input["lesion_mask"], subject)
     check_same_grid(lesion, load_volume(snakemake.input["image"], subject), subject, snakemake.input["lesion_mask"])
     template = load_mask(snakemake.input["template"], "template")
-    registered = apply_transform(lesion, template, snakemake.input["to_mni"])
+    registered = apply_transform(lesion, template, snakemake.input["transform"])
     save_volume(snakemake.output["lesion_mask"], registered, np.uint8)

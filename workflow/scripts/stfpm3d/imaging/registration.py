@@ -1,4 +1,4 @@
-"""Affine registration to the MNI template: ANTs estimates the transform, SimpleITK applies it.
+"""Registration to the MNI template: ANTs estimates the transform, SimpleITK applies it.
 
 The fixed image follows the scan. A whole head is registered to the whole-head template and a skull-stripped scan to
 the brain-only template; the other way round the scalp is fitted to the brain's outline, or the brain is blown up to
@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import SimpleITK as sitk
 
@@ -23,11 +24,24 @@ if TYPE_CHECKING:
     import ants
 
 
-def estimate_transform(moving: Volume, fixed: Volume, output: Path | str, *, seed: int, subject: str = "") -> None:
-    """Estimate the affine transform of `moving` to `fixed` (ANTs' `AffineFast`) and write it as an ITK file.
+Kind = Literal["AffineFast", "Rigid", "Affine", "SyN"]
 
-    The transform maps points of the fixed (MNI) space to the moving (native) space, as ITK resampling wants it.
+
+def estimate_transform(
+    moving: Volume, fixed: Volume, outputs: Sequence[Path | str], *, kind: Kind, seed: int, subject: str = ""
+) -> None:
+    """Estimate the transform of `moving` to `fixed` and write it as ITK files.
+
     One thread and a fixed seed make it reproducible.
+
+    Parameters
+    ----------
+    outputs
+        First the matrix (.mat), which maps points of the fixed (MNI) space to the moving (native) space, as ITK
+        resampling wants it. `SyN` alone has two displacement fields (.nii.gz, mm) besides: from MNI points to those
+        that the matrix takes to the native space, and back.
+    kind
+        ANTs' name of the transform.
 
     Raises
     ------
@@ -44,24 +58,35 @@ def estimate_transform(moving: Volume, fixed: Volume, output: Path | str, *, see
             found = ants.registration(
                 fixed=_to_ants(fixed),
                 moving=_to_ants(moving),
-                type_of_transform="AffineFast",
+                type_of_transform=kind,
                 outprefix=f"{folder}/",
             )
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"{subject}: registration to the template failed ({error}); look at the scan's orientation."
             ) from error
-        (affine,) = found["fwdtransforms"]
-        with replacing(output) as temporary:
-            shutil.copyfile(affine, temporary)
+        *warp, matrix = found["fwdtransforms"]
+        inverse_warp = found["invtransforms"][1:]
+        for estimated, output in zip([matrix, *warp, *inverse_warp], outputs, strict=True):
+            with replacing(output) as temporary:
+                shutil.copyfile(estimated, temporary)
 
 
-def apply_transform(volume: Volume, reference: Volume, transform_file: Path | str) -> Volume:
+def read_transform(files: Sequence[Path | str]) -> sitk.Transform:
+    """The transform from MNI points to native points (LPS mm), of the files that `estimate_transform` wrote."""
+    matrix = sitk.ReadTransform(str(files[0]))
+    if len(files) == 1:
+        return matrix
+    warp = sitk.DisplacementFieldTransform(sitk.ReadImage(str(files[1]), sitk.sitkVectorFloat64))
+    return sitk.CompositeTransform([matrix, warp])  # the last is applied first
+
+
+def apply_transform(volume: Volume, reference: Volume, files: Sequence[Path | str]) -> Volume:
     """Bring a native image (linear) or mask (nearest) to the grid of `reference` in one interpolation; 0 outside the
     scan.
     """
-    transform = sitk.ReadTransform(str(transform_file))
-    return resample_like(volume, reference, nearest=volume.data.dtype == bool, transform=transform)
+    nearest = volume.data.dtype == bool
+    return resample_like(volume, reference, nearest=nearest, transform=read_transform(files))
 
 
 def _to_ants(volume: Volume) -> ants.ANTsImage:
