@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 
 Kind = Literal["AffineFast", "Rigid", "Affine", "SyN"]
+LEVELS_MM = (6, 4, 2, 1)
+"""Voxel edges of ANTs' levels. ANTs counts them in voxels of the fixed image, which suits 1 mm: on a 2 mm grid its
+`AffineFast` would stop at 8 mm, too coarse for a third of the awkward scans tried."""
+ITERATIONS = (2100, 1200, 1200, 10)
+SIGMAS_MM = (3, 2, 1, 0)
 
 
 def estimate_transform(
@@ -41,7 +46,7 @@ def estimate_transform(
         resampling wants it. `SyN` alone has two displacement fields (.nii.gz, mm) besides: from MNI points to those
         that the matrix takes to the native space, and back.
     kind
-        ANTs' name of the transform.
+        `AffineFast` is an affine transform at the two coarse levels; `SyN` adds a warp to it.
 
     Raises
     ------
@@ -53,14 +58,22 @@ def estimate_transform(
     from ants.config import set_ants_deterministic
 
     set_ants_deterministic(seed_value=seed + 1)  # 0 would mean the clock
+    images = {"fixed": _to_ants(fixed), "moving": _to_ants(moving)}
+    linear = kind if kind in ("Rigid", "Affine") else "Affine"
+    fast = kind in ("AffineFast", "SyN")
     with tempfile.TemporaryDirectory() as folder:
         try:
             found = ants.registration(
-                fixed=_to_ants(fixed),
-                moving=_to_ants(moving),
-                type_of_transform=kind,
+                **images,
+                type_of_transform=linear,
                 outprefix=f"{folder}/",
+                **_levels(float(fixed.spacing_mm.min()), fast),
             )
+            if kind == "SyN":
+                start = found["fwdtransforms"]
+                found = ants.registration(
+                    **images, type_of_transform="SyNOnly", outprefix=f"{folder}/warp", initial_transform=start
+                )
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"{subject}: registration to the template failed ({error}); look at the scan's orientation."
@@ -87,6 +100,17 @@ def apply_transform(volume: Volume, reference: Volume, files: Sequence[Path | st
     """
     nearest = volume.data.dtype == bool
     return resample_like(volume, reference, nearest=nearest, transform=read_transform(files))
+
+
+def _levels(spacing_mm: float, fast: bool) -> dict[str, object]:
+    """ANTs' settings for levels of `LEVELS_MM` on a grid of `spacing_mm`, those finer than the grid left out."""
+    count = 2 if fast else max(2, sum(level >= spacing_mm for level in LEVELS_MM))
+    return {
+        "aff_shrink_factors": tuple(max(1, round(level / spacing_mm)) for level in LEVELS_MM[:count]),
+        "aff_smoothing_sigmas": SIGMAS_MM[:count],
+        "aff_iterations": ITERATIONS[:count],
+        "smoothing_in_mm": True,
+    }
 
 
 def _to_ants(volume: Volume) -> ants.ANTsImage:

@@ -125,7 +125,8 @@ class BiasCorrection(Section):
 class Registration(Section):
     transform: Literal["AffineFast", "Rigid", "Affine", "SyN"] = Field(
         default="AffineFast",
-        description="ANTs' transform; SyN adds a warp, which may pull a lesion towards normal anatomy.",
+        description="AffineFast: affine, at 6 and 4 mm; Rigid and Affine: down to 1 mm; SyN: AffineFast and a warp, "
+        "which may pull a lesion towards normal anatomy.",
     )
     seed: Seed = Field(default=0, description="Random seed of ANTs.")
 
