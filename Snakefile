@@ -37,4 +37,5 @@ rule all:
     default_target: True
     input:
         "results/cohort/participants.tsv",
+        "results/qc/index.html",
         "results/report/index.html",

@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.basedir)
 SCRIPTS = ROOT / "workflow" / "scripts"
+PAGES = {path.name: str(path) for path in (SCRIPTS / "stfpm3d" / "reporting" / "templates").iterdir()}
 sys.path.insert(0, str(SCRIPTS))
 
 from stfpm3d.imaging.phantom.cohort import demo_participants

@@ -59,3 +59,35 @@ rule register_lesion:
         env=environment("imaging"),
     script:
         "../scripts/register_lesion.py"
+
+
+rule register_qc:
+    """Measure how well every scan lies on the template, draw it, and list the scans that stand out first (MNI grid)."""
+    input:
+        page_template=PAGES["quality.html.j2"],
+        style=PAGES["style.css"],
+        images=scans("results/register/{sub}/image.nii.gz"),
+        head="results/template/head.nii.gz",
+        brain="results/template/brain.nii.gz",
+        brain_mask="results/template/mask.nii.gz",
+    output:
+        page="results/qc/index.html",
+        table="results/qc/registration.tsv",
+        pictures=scans("results/qc/{sub}.png"),
+    log:
+        "logs/register_qc.log",
+    benchmark:
+        "benchmarks/register_qc.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        scans=PARTICIPANTS[["participant_id", "group", "site", "skull_stripped"]].to_dict("records"),
+        space=STUDY.template.space,
+        code=code("register_qc"),
+        env=environment("imaging"),
+    script:
+        "../scripts/register_qc.py"
