@@ -64,3 +64,10 @@ def test_the_code_of_the_loss_retrains_the_student(finished):
 def test_the_reports_page_is_written_again_when_its_template_changes(finished):
     with finished.edited(f"{PACKAGE}/reporting/templates/report.html.j2", "<body", "<body "):
         assert finished.planned() == {"report": 1}
+
+
+def test_a_change_of_colours_registers_nothing_again(finished):
+    with finished.edited(f"{PACKAGE}/reporting/figures.py", "#f0503c", "#ff0000"):
+        assert finished.planned() == {"register_qc": 1, "report": 1}
+    with finished.edited(f"{PACKAGE}/reporting/templates/quality.html.j2", "<body", "<body "):
+        assert finished.planned() == {"register_qc": 1}

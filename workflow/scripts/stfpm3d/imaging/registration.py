@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import SimpleITK as sitk
 
@@ -58,7 +58,7 @@ def estimate_transform(
     from ants.config import set_ants_deterministic
 
     set_ants_deterministic(seed_value=seed + 1)  # 0 would mean the clock
-    images = {"fixed": _to_ants(fixed), "moving": _to_ants(moving)}
+    images: dict[str, Any] = {"fixed": _to_ants(fixed), "moving": _to_ants(moving)}
     linear = kind if kind in ("Rigid", "Affine") else "Affine"
     fast = kind in ("AffineFast", "SyN")
     with tempfile.TemporaryDirectory() as folder:
@@ -102,7 +102,7 @@ def apply_transform(volume: Volume, reference: Volume, files: Sequence[Path | st
     return resample_like(volume, reference, nearest=nearest, transform=read_transform(files))
 
 
-def _levels(spacing_mm: float, fast: bool) -> dict[str, object]:
+def _levels(spacing_mm: float, fast: bool) -> dict[str, Any]:
     """ANTs' settings for levels of `LEVELS_MM` on a grid of `spacing_mm`, those finer than the grid left out."""
     count = 2 if fast else max(2, sum(level >= spacing_mm for level in LEVELS_MM))
     return {
