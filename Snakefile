@@ -12,6 +12,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/demo.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/template.smk"
+include: "workflow/rules/bias_correction.smk"
 include: "workflow/rules/register.smk"
 include: "workflow/rules/strip.smk"
 include: "workflow/rules/standardize.smk"
@@ -26,6 +27,7 @@ include: "workflow/rules/report.smk"
 localrules:
     all,
     head_template,
+    templateflow,
     cohort,
     compare,
     report,
@@ -35,6 +37,7 @@ rule all:
     default_target: True
     input:
         "results/cohort/participants.tsv",
+        "results/qc/index.html",
         "results/report/index.html",
 
 

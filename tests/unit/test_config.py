@@ -38,6 +38,9 @@ def test_rows_alone_are_a_config():
         ({"teachers": [{"name": "../t"}]}, "config: teachers.0.name"),
         ({"split": {"healthy": {"train": 0.9}}}, "train, val and test sum to 1.2, expected 1"),
         ({"cohort": {"modality": "T1w"}}, "the demo cohort is T2w"),
+        ({"template": {"templateflow": "MNI152Lin", "head": "h.nii", "brain_mask": "m.nii"}}, "two sources"),
+        ({"template": {"templateflow": "MNI152Lin", "space": "MNI"}}, "leave space out"),
+        ({"template": {"sha256": {"head": "0" * 64, "brain_mask": "0" * 64}}}, "sha256 belongs to templateflow"),
         ({"grid": {"size": 48}}, "patch_size 32 leaves no room for a neighbour"),
     ],
 )
@@ -63,3 +66,8 @@ def test_every_key_is_explained():
         "## `split.patient`",
     ):
         assert key in explained
+
+
+def test_templateflow_names_the_space():
+    assert read_config(ROWS).template.space == "MNI152NLin2009cAsym"
+    assert read_config(ROWS | {"template": {"templateflow": "MNI152Lin"}}).template.space == "MNI152Lin"

@@ -3,10 +3,12 @@
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from torchio import ScalarImage, Subject
 from torchio.transforms import HistogramStandardization
 
+from stfpm3d.imaging.bias import correct_bias
 from stfpm3d.imaging.grid import (
     brain_cut_share,
     mask_on_network_grid,
@@ -15,10 +17,10 @@ from stfpm3d.imaging.grid import (
     to_network_grid,
     write_grid,
 )
-from stfpm3d.imaging.registration import apply_transform, estimate_transform
+from stfpm3d.imaging.registration import apply_transform, estimate_transform, read_transform
 from stfpm3d.imaging.skullstrip import brain_support
 from stfpm3d.imaging.standardize import apply_landmarks, fit_landmarks, standardize
-from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.imaging.volumes import Volume, resample_like, save_volume, to_sitk
 from stfpm3d.study.errors import InputError
 
 
@@ -120,19 +122,78 @@ def test_the_network_sees_the_scan_at_the_right_place():
     assert mask_on_network_grid(mask, grid).sum() == np.prod(counts)
 
 
-def test_registration_undoes_a_known_affine_and_repeats_itself_to_the_bit(tmp_path):
+@pytest.fixture(scope="module")
+def blobs() -> Volume:
+    """Eight blobs in a cube of 192 mm."""
     rng = np.random.default_rng(4)
     places = np.stack(np.meshgrid(*(np.linspace(-1, 1, 48),) * 3, indexing="ij"), axis=-1)
     centres = rng.uniform(-0.5, 0.5, (8, 3))
-    blobs = np.exp(-np.square(places[..., None, :] - centres).sum(axis=-1) / 0.05).sum(axis=-1)
-    fixed = Volume(blobs.astype(np.float32), np.diag([4, 4, 4, 1.0]))
-    turn = np.eye(4)
-    turn[:2, :2] = [[np.cos(0.1), -np.sin(0.1)], [np.sin(0.1), np.cos(0.1)]]
-    turn[:3, 3] = [6, -8, 4]
-    moving = Volume(fixed.data, turn @ fixed.affine)
+    values = np.exp(-np.square(places[..., None, :] - centres).sum(axis=-1) / 0.05).sum(axis=-1)
+    return Volume(values.astype(np.float32), np.diag([4, 4, 4, 1.0]))
+
+
+TURN = np.array([[np.cos(0.1), -np.sin(0.1), 0, 6], [np.sin(0.1), np.cos(0.1), 0, -8], [0, 0, 1, 4], [0, 0, 0, 1]])
+
+
+def correlation(first: Volume, second: Volume) -> float:
+    return np.corrcoef(first.data.ravel(), second.data.ravel())[0, 1]
+
+
+def test_registration_undoes_a_known_affine_and_repeats_itself_to_the_bit(blobs, tmp_path):
+    moving = Volume(blobs.data, TURN @ blobs.affine)
     first, second = tmp_path / "first.mat", tmp_path / "second.mat"
     for path in (first, second):
-        estimate_transform(moving, fixed, path, seed=0)
+        estimate_transform(moving, blobs, [path], kind="AffineFast", seed=0)
     assert first.read_bytes() == second.read_bytes()
-    registered = apply_transform(moving, fixed, first)
-    assert np.corrcoef(registered.data.ravel(), fixed.data.ravel())[0, 1] > 0.98
+    assert correlation(apply_transform(moving, blobs, [first]), blobs) > 0.98
+
+
+def test_a_rigid_transform_keeps_lengths_and_an_affine_one_need_not(blobs, tmp_path):
+    moving = Volume(blobs.data, TURN @ np.diag([1.2, 1, 1, 1]) @ blobs.affine)
+    lengths = {}
+    for kind in ("Rigid", "Affine"):
+        path = tmp_path / f"{kind}.mat"
+        estimate_transform(moving, blobs, [path], kind=kind, seed=0)
+        origin, *axes = (read_transform([path]).TransformPoint(p) for p in np.eye(4, 3, -1))
+        lengths[kind] = np.linalg.svd(np.subtract(axes, origin), compute_uv=False)
+    np.testing.assert_allclose(lengths["Rigid"], 1, atol=1e-6)
+    np.testing.assert_allclose(lengths["Affine"], [1.2, 1, 1], atol=0.03)
+
+
+def test_syn_undoes_a_warp_that_no_affine_can_and_leaves_the_way_back(blobs, tmp_path):
+    bend_mm = 10 * np.sin(np.arange(48) / 47 * 4 * np.pi)
+    field = np.zeros((48, 48, 48, 3))  # (z, y, x, component); x is bent along y
+    field[..., 0] = bend_mm[None, :, None]
+    warp = sitk.GetImageFromArray(field, isVector=True)
+    warp.CopyInformation(to_sitk(blobs))
+    moving = resample_like(blobs, blobs, transform=sitk.DisplacementFieldTransform(warp))
+    affine, *syn = tmp_path / "affine.mat", *(tmp_path / n for n in ("syn.mat", "to.nii.gz", "from.nii.gz"))
+    estimate_transform(moving, blobs, [affine], kind="AffineFast", seed=0)
+    estimate_transform(moving, blobs, syn, kind="SyN", seed=0)
+    assert correlation(apply_transform(moving, blobs, [affine]), blobs) < 0.97
+    assert correlation(apply_transform(moving, blobs, syn), blobs) > 0.99
+
+    there = read_transform(syn)
+    back_warp = sitk.DisplacementFieldTransform(sitk.ReadImage(str(syn[2]), sitk.sitkVectorFloat64))
+    back = sitk.CompositeTransform([back_warp, sitk.ReadTransform(str(syn[0])).GetInverse()])
+    point = (-90.0, -100.0, 80.0)  # LPS mm, inside the cube
+    assert np.linalg.norm(np.subtract(there.TransformPoint(point), point)) > 1
+    np.testing.assert_allclose(back.TransformPoint(there.TransformPoint(point)), point, atol=0.5)
+
+
+def test_n4_removes_a_known_bias_field():
+    places = np.stack(np.meshgrid(*(np.linspace(-1, 1, 40),) * 3, indexing="ij"))
+    radius = np.sqrt(np.square(places).sum(axis=0))
+    tissue = np.where(radius < 0.8, 100.0, 0) + np.where(radius < 0.45, 60.0, 0)
+    tissue = np.where(tissue > 0, tissue + np.random.default_rng(5).normal(0, 2, tissue.shape), 0)
+    field = np.exp(0.35 * places[0] + 0.2 * places[1] * places[2])
+    corrected = correct_bias(Volume((tissue * field).astype(np.float32), np.diag([4, 4, 4, 1.0])))
+
+    inside = tissue > 0
+    left = corrected.data[inside] / tissue[inside]
+
+    def spread(values):
+        return values.std() / values.mean()
+
+    assert spread(left) < 0.3 * spread(field[inside])
+    assert not corrected.data[~inside].any()

@@ -158,7 +158,7 @@ def test_a_scan_with_nan_and_a_diverging_training_are_named(folder: Path) -> Non
         train(folder, "wild", epochs=3, learning_rate=1e30)
     with torch.no_grad():
         wild = AcsResNet("resnet18", embedding_dim=128, seed=0)
-        wild.bn1.weight.fill_(1e38)
+        wild.conv1.weight.fill_(1e38)
     save_network(folder / "teacher.safetensors", wild)
     with pytest.raises(InputError, match="teacher's features are not finite"):
         train(folder, "blind", epochs=1)

@@ -1,10 +1,12 @@
 """The template: one anatomy on one grid, from a download that is checked."""
 
+import hashlib
 import subprocess
 import zipfile
 
 import numpy as np
 import pytest
+import requests
 
 from stfpm3d.imaging import template
 from stfpm3d.imaging.volumes import Volume
@@ -89,3 +91,44 @@ def test_a_failed_download_names_the_way_out(tmp_path, monkeypatch) -> None:
 
     with pytest.raises(InputError, match=r"no matching distribution.*template\.head"):
         template.fetch_head_template(tmp_path / "head.nii.gz")
+
+
+@pytest.fixture
+def templateflow_home(tmp_path, monkeypatch):
+    """A folder as TemplateFlow keeps it, with the two files of one template."""
+    folder = tmp_path / "templateflow" / "tpl-MNI152NLin2009cSym"
+    folder.mkdir(parents=True)
+    for part, suffix in (("head", "T1w"), ("brain_mask", "desc-brain_mask")):
+        (folder / f"tpl-MNI152NLin2009cSym_res-1_{suffix}.nii.gz").write_bytes(part.encode())
+    monkeypatch.setenv("TEMPLATEFLOW_HOME", str(folder.parent))
+    return folder
+
+
+def fetch(tmp_path, name="MNI152NLin2009cSym", sha256=None):
+    outputs = {part: tmp_path / f"{part}.nii.gz" for part in ("head", "brain_mask")}
+    template.fetch_templateflow(name, outputs, sha256)
+    return {part: path.read_bytes() for part, path in outputs.items()}
+
+
+def test_a_templateflow_template_is_taken_from_its_folder_if_its_checksums_match(tmp_path, templateflow_home) -> None:
+    sha256 = {part: hashlib.sha256(part.encode()).hexdigest() for part in ("head", "brain_mask")}
+
+    assert fetch(tmp_path, sha256=sha256) == {"head": b"head", "brain_mask": b"brain_mask"}
+    with pytest.raises(InputError, match=r"brain_mask\.nii\.gz has sha256 .*template\.sha256\.brain_mask"):
+        fetch(tmp_path, sha256=sha256 | {"brain_mask": "0" * 64})
+
+
+def test_an_unknown_templateflow_template_names_the_way_out(tmp_path, templateflow_home) -> None:
+    with pytest.raises(InputError, match=r"MNI152NLin2009 has 0 files for head, expected one.*template\.head"):
+        fetch(tmp_path, "MNI152NLin2009")
+
+
+def test_a_failed_templateflow_download_names_the_way_out(tmp_path, templateflow_home, monkeypatch) -> None:
+    def refuse(*_, **__):
+        raise requests.ConnectionError("no route to host")
+
+    (templateflow_home / "tpl-MNI152NLin2009cSym_res-1_T1w.nii.gz").write_bytes(b"")  # known, not downloaded yet
+    monkeypatch.setattr(requests, "get", refuse)
+    with pytest.raises(InputError, match=r"T1w\.nii\.gz could not be downloaded \(no route to host\); connect"):
+        fetch(tmp_path)
+    assert not (tmp_path / "head.nii.gz").exists()

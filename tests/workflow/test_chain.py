@@ -59,6 +59,17 @@ def test_registered_brains_overlap_the_template(finished):
         assert 2 * (own & brain).sum() / (own.sum() + brain.sum()) > 0.9
 
 
+def test_every_scan_is_shown_in_the_quality_control_and_none_of_the_demo_is_astray(finished):
+    quality = table(finished, "qc/registration.tsv")
+    assert sorted(quality["participant_id"]) == sorted(table(finished, "cohort/participants.tsv")["participant_id"])
+    page = (finished.folder / "results/qc/index.html").read_text(encoding="utf-8")
+    for sub in quality["participant_id"]:
+        assert f'src="{sub}.png"' in page
+        assert (finished.folder / "results/qc" / f"{sub}.png").is_file()
+    assert quality["coverage"].min() > 0.9
+    assert quality.loc[quality["skull_stripped"], "dice"].min() > 0.9
+
+
 def test_the_report_is_one_file_without_paths(finished):
     page = (finished.folder / "results/report/index.html").read_text(encoding="utf-8")
     assert all(sub in page for sub in TESTED)

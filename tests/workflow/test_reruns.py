@@ -21,10 +21,10 @@ BASELINES = {f"maps_{method}_{part}": 1 for method in ("intensity", "zscore") fo
 AFTER_GRID = {"teacher": 1, **AFTER_STUDENT}
 AFTER_STANDARDIZE = {"grid": 14, "zscore_statistics": 1, **AFTER_GRID, **BASELINES, **MEASURED}
 AFTER_STRIP = {"landmarks": 1, "standardize": 14, **AFTER_STANDARDIZE}
-AFTER_REGISTER = {"register_lesion": 4, "strip": 14, **AFTER_STRIP}
+AFTER_REGISTER = {"register_qc": 1, "register_lesion": 4, "strip": 14, **AFTER_STRIP}
 AFTER_TEMPLATE = {"network_grid": 1, "register": 14, **AFTER_REGISTER}
 TEST_MAPS = {"maps_student_test": 3, "maps_intensity_test": 1, "maps_zscore_test": 1}
-ONE_TEST_SCAN = {"register": 1, "strip": 1, "standardize": 1, "grid": 1, **TEST_MAPS, **MEASURED}
+ONE_TEST_SCAN = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 1, **TEST_MAPS, **MEASURED}
 
 AFTER_CONTRAST = {**STUDENT_MAPS, **BASELINES, **MEASURED}  # it stands in the maps' names
 AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, **MEASURED}
@@ -41,7 +41,7 @@ CONFIG = {
     "the contrast": (
         "participants.tsv",
         "participants.tsv\n  modality: FLAIR",
-        {**STUDENT_MAPS, **BASELINES, **MEASURED},
+        AFTER_CONTRAST,
     ),
     "the split of a table that has its own": ("grid:", "split: {seed: 1}\ngrid:", {}),
     "the demo of another cohort": ("grid:", "demo: {seed: 1}\ngrid:", {}),
@@ -72,10 +72,16 @@ CODE = {
         f"{PACKAGE}/evaluation/baselines.py",
         "sd_floor: float = 0.1",
         "sd_floor: float = 0.2",
-        {"zscore_statistics": 1, **BASELINES, **MEASURED},
+        AFTER_BASELINES,
     ),
     "evaluation: the metrics": (f"{PACKAGE}/evaluation/voxelwise.py", "def auroc", "def _auroc", MEASURED),
-    "reporting: figures": (f"{PACKAGE}/reporting/figures.py", "MARGIN_MM = 6", "MARGIN_MM = 7", {"report": 1}),
+    "reporting: figures": (
+        f"{PACKAGE}/reporting/figures.py",
+        "MARGIN_MM = 6",
+        "MARGIN_MM = 7",
+        {"report": 1, "register_qc": 1},
+    ),
+    "the quality page": (f"{PACKAGE}/reporting/templates/quality.html.j2", "<body", "<body ", {"register_qc": 1}),
     "the report's template": (f"{PACKAGE}/reporting/templates/report.html.j2", "<body", "<body ", {"report": 1}),
     "a rule's script": ("workflow/scripts/compare.py", 'na_rep="n/a"', 'na_rep="-"', {"compare": 1, "report": 1}),
     "a comment": (f"{PACKAGE}/learning/student.py", '"""The student: it', '# why\n"""The student: it', {}),
@@ -139,7 +145,7 @@ def test_a_test_subject_removed(finished):
     with finished.kept("data/participants.tsv") as table:
         lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
         table.write_text("".join(line for line in lines if "sub-demoH08" not in line), encoding="utf-8")
-        assert finished.planned() == {"cohort": 1, **TEST_MAPS, **MEASURED}
+        assert finished.planned() == {"cohort": 1, "register_qc": 1, **TEST_MAPS, **MEASURED}
 
 
 def test_a_column_that_is_ignored(finished):

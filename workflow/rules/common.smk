@@ -11,6 +11,7 @@ from snakemake.logging import logger
 
 ROOT = Path(workflow.basedir)
 SCRIPTS = ROOT / "workflow" / "scripts"
+PAGES = {path.name: str(path) for path in (SCRIPTS / "stfpm3d" / "reporting" / "templates").iterdir()}
 sys.path.insert(0, str(SCRIPTS))
 
 from stfpm3d.imaging.phantom.cohort import demo_participants
@@ -121,6 +122,19 @@ def environment(name):
 def scans(pattern, **parts):
     """Paths of the scans of one part or group (see `select`), from a pattern with `{sub}`; other wildcards are kept."""
     return [pattern.replace("{sub}", sub) for sub in select(PARTICIPANTS, **parts)]
+
+
+def template_files():
+    """The head and the brain mask that the template is made of; the packaged mask is no file."""
+    source = STUDY.template
+    if source.templateflow:
+        return {part: f"results/template/templateflow_{part}.nii.gz" for part in ("head", "brain_mask")}
+    return {"head": source.head or "results/template/head_1mm.nii.gz", "brain_mask": source.brain_mask or []}
+
+
+def native_image(sub):
+    """The scan that is registered: the table's own, or its bias-corrected copy (native grid)."""
+    return f"results/bias_correction/{sub}/image.nii.gz" if STUDY.bias_correction.method == "n4" else SCANS.image[sub]
 
 
 def experiments(method):

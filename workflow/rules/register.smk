@@ -1,17 +1,21 @@
-"""Scans to MNI space by affine registration."""
+"""Scans to MNI space: registration, and a look at how well it went."""
+
+WARPS = ["to_mni_warp", "from_mni_warp"] if STUDY.registration.transform == "SyN" else []
+TRANSFORM = ["results/register/{sub}/to_mni.mat", *(f"results/register/{{sub}}/{warp}.nii.gz" for warp in WARPS)]
 
 
 rule register:
-    """Estimate the affine transform of a scan to the template and resample the scan once, linearly, to the MNI grid.
+    """Estimate the transform of a scan to the template and resample the scan once, linearly, to the MNI grid.
 
-    A whole head is registered to the template's head, a skull-stripped scan to its brain.
+    A whole head is registered to the template's head, a skull-stripped scan to its brain. SyN's matrix has two warps
+    beside it (from and to MNI space); the other transforms are the matrix alone.
     """
     input:
-        image=lambda w: SCANS.image[w.sub],
+        image=lambda w: native_image(w.sub),
         template=lambda w: f"results/template/{'brain' if SCANS.skull_stripped[w.sub] else 'head'}.nii.gz",
     output:
         image=ensure("results/register/{sub}/image.nii.gz", non_empty=True),
-        to_mni="results/register/{sub}/to_mni.mat",
+        transform=TRANSFORM,
     log:
         "logs/register/{sub}.log",
     benchmark:
@@ -23,6 +27,7 @@ rule register:
         mem_mb=4000,
         runtime=30,
     params:
+        transform=STUDY.registration.transform,
         seed=STUDY.registration.seed,
         skull_stripped=lambda w: bool(SCANS.skull_stripped[w.sub]),
         code=code("register"),
@@ -36,7 +41,7 @@ rule register_lesion:
     input:
         image=lambda w: SCANS.image[w.sub],
         lesion_mask=lambda w: SCANS.lesion_mask[w.sub],
-        to_mni="results/register/{sub}/to_mni.mat",
+        transform=TRANSFORM,
         template="results/template/mask.nii.gz",
     output:
         lesion_mask=ensure("results/register/{sub}/lesion_mask.nii.gz", non_empty=True),
@@ -55,3 +60,35 @@ rule register_lesion:
         env=environment("imaging"),
     script:
         "../scripts/register_lesion.py"
+
+
+rule register_qc:
+    """Measure how well every scan lies on the template, draw it, and list the scans that stand out first (MNI grid)."""
+    input:
+        page_template=PAGES["quality.html.j2"],
+        style=PAGES["style.css"],
+        images=scans("results/register/{sub}/image.nii.gz"),
+        head="results/template/head.nii.gz",
+        brain="results/template/brain.nii.gz",
+        brain_mask="results/template/mask.nii.gz",
+    output:
+        page="results/qc/index.html",
+        table="results/qc/registration.tsv",
+        pictures=scans("results/qc/{sub}.png"),
+    log:
+        "logs/register_qc.log",
+    benchmark:
+        "benchmarks/register_qc.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        scans=PARTICIPANTS[["scan_id", "group", "site", "skull_stripped"]].to_dict("records"),
+        space=STUDY.template.space,
+        code=code("register_qc"),
+        env=environment("imaging"),
+    script:
+        "../scripts/register_qc.py"

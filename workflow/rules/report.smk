@@ -7,7 +7,8 @@ TESTED = select(PARTICIPANTS, split="test")
 rule report:
     """Write one self-contained page; slices are shown of the config's first experiment (MNI grid)."""
     input:
-        template=str(SCRIPTS / "stfpm3d" / "reporting" / "templates" / "report.html.j2"),
+        template=PAGES["report.html.j2"],
+        style=PAGES["style.css"],
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
         curves=expand("results/evaluation/{experiment}/curves.tsv", experiment=EXPERIMENTS),

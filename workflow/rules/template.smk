@@ -23,11 +23,35 @@ rule head_template:
         "../scripts/head_template.py"
 
 
+rule templateflow:
+    """Fetch head and brain mask of the TemplateFlow template that the config names, checked by their sha256."""
+    output:
+        head="results/template/templateflow_head.nii.gz",
+        brain_mask="results/template/templateflow_brain_mask.nii.gz",
+    log:
+        "logs/template/templateflow.log",
+    benchmark:
+        "benchmarks/template/templateflow.tsv"
+    retries: 3
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        name=STUDY.template.templateflow,
+        sha256=STUDY.template.sha256 and STUDY.template.sha256.model_dump(),
+        code=code("fetch_templateflow"),
+        env=environment("imaging"),
+    script:
+        "../scripts/fetch_templateflow.py"
+
+
 rule template:
     """Resample head and brain mask to one isotropic MNI grid; the brain is the head times the mask."""
     input:
-        head=STUDY.template.head or "results/template/head_1mm.nii.gz",
-        brain_mask=STUDY.template.brain_mask or [],
+        **template_files(),
     output:
         head="results/template/head.nii.gz",
         brain="results/template/brain.nii.gz",

@@ -15,5 +15,7 @@ with rule_log(snakemake.log[0]):
     scan = zero_background(load_volume(snakemake.input["image"], subject))
     check_skull_stripped(scan, snakemake.params["skull_stripped"], subject, snakemake.input["image"])
     template = load_volume(snakemake.input["template"], "template")
-    estimate_transform(scan, template, snakemake.output["to_mni"], seed=snakemake.params["seed"], subject=subject)
-    save_volume(snakemake.output["image"], apply_transform(scan, template, snakemake.output["to_mni"]))
+    transform = list(snakemake.output["transform"])
+    settings = {"kind": snakemake.params["transform"], "seed": snakemake.params["seed"]}
+    estimate_transform(scan, template, transform, **settings, subject=subject)
+    save_volume(snakemake.output["image"], apply_transform(scan, template, transform))

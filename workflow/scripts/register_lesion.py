@@ -19,7 +19,7 @@ with rule_log(snakemake.log[0]) as log:
     check_same_grid(lesion, scan, subject, snakemake.input["lesion_mask"])
     check_lesion(lesion, scan, subject, snakemake.input["lesion_mask"])
     template = load_mask(snakemake.input["template"], "template")
-    registered = apply_transform(lesion, template, snakemake.input["to_mni"])
+    registered = apply_transform(lesion, template, snakemake.input["transform"])
     if not registered.data.any():
         log.warning("%s: the lesion is too small for the template's grid, and is not measured", subject)
     save_volume(snakemake.output["lesion_mask"], registered, np.uint8)

@@ -1,4 +1,4 @@
-"""Affine registration to the MNI template: ANTs estimates the transform, SimpleITK applies it.
+"""Registration to the MNI template: ANTs estimates the transform, SimpleITK applies it.
 
 The fixed image follows the scan. A whole head is registered to the whole-head template and a skull-stripped scan to
 the brain-only template; the other way round the scalp is fitted to the brain's outline, or the brain is blown up to
@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import SimpleITK as sitk
 
@@ -23,11 +24,29 @@ if TYPE_CHECKING:
     import ants
 
 
-def estimate_transform(moving: Volume, fixed: Volume, output: Path | str, *, seed: int, subject: str = "") -> None:
-    """Estimate the affine transform of `moving` to `fixed` (ANTs' `AffineFast`) and write it as an ITK file.
+Kind = Literal["AffineFast", "Rigid", "Affine", "SyN"]
+LEVELS_MM = (6, 4, 2, 1)
+"""Voxel edges of ANTs' levels. ANTs counts them in voxels of the fixed image, which suits 1 mm: on a 2 mm grid its
+`AffineFast` would stop at 8 mm, too coarse for a third of the awkward scans tried."""
+ITERATIONS = (2100, 1200, 1200, 10)
+SIGMAS_MM = (3, 2, 1, 0)
 
-    The transform maps points of the fixed (MNI) space to the moving (native) space, as ITK resampling wants it.
+
+def estimate_transform(
+    moving: Volume, fixed: Volume, outputs: Sequence[Path | str], *, kind: Kind, seed: int, subject: str = ""
+) -> None:
+    """Estimate the transform of `moving` to `fixed` and write it as ITK files.
+
     One thread and a fixed seed make it reproducible.
+
+    Parameters
+    ----------
+    outputs
+        First the matrix (.mat), which maps points of the fixed (MNI) space to the moving (native) space, as ITK
+        resampling wants it. `SyN` alone has two displacement fields (.nii.gz, mm) besides: from MNI points to those
+        that the matrix takes to the native space, and back.
+    kind
+        `AffineFast` is an affine transform at the two coarse levels; `SyN` adds a warp to it.
 
     Raises
     ------
@@ -39,29 +58,59 @@ def estimate_transform(moving: Volume, fixed: Volume, output: Path | str, *, see
     from ants.config import set_ants_deterministic
 
     set_ants_deterministic(seed_value=seed + 1)  # 0 would mean the clock
+    images: dict[str, Any] = {"fixed": _to_ants(fixed), "moving": _to_ants(moving)}
+    linear = kind if kind in ("Rigid", "Affine") else "Affine"
+    fast = kind in ("AffineFast", "SyN")
     with tempfile.TemporaryDirectory() as folder:
         try:
             found = ants.registration(
-                fixed=_to_ants(fixed),
-                moving=_to_ants(moving),
-                type_of_transform="AffineFast",
+                **images,
+                type_of_transform=linear,
                 outprefix=f"{folder}/",
+                **_levels(float(fixed.spacing_mm.min()), fast),
             )
+            if kind == "SyN":
+                start = found["fwdtransforms"]
+                found = ants.registration(
+                    **images, type_of_transform="SyNOnly", outprefix=f"{folder}/warp", initial_transform=start
+                )
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"{subject}: registration to the template failed ({error}); look at the scan's orientation."
             ) from error
-        (affine,) = found["fwdtransforms"]
-        with replacing(output) as temporary:
-            shutil.copyfile(affine, temporary)
+        *warp, matrix = found["fwdtransforms"]
+        inverse_warp = found["invtransforms"][1:]
+        for estimated, output in zip([matrix, *warp, *inverse_warp], outputs, strict=True):
+            with replacing(output) as temporary:
+                shutil.copyfile(estimated, temporary)
 
 
-def apply_transform(volume: Volume, reference: Volume, transform_file: Path | str) -> Volume:
+def read_transform(files: Sequence[Path | str]) -> sitk.Transform:
+    """The transform from MNI points to native points (LPS mm), of the files that `estimate_transform` wrote."""
+    matrix = sitk.ReadTransform(str(files[0]))
+    if len(files) == 1:
+        return matrix
+    warp = sitk.DisplacementFieldTransform(sitk.ReadImage(str(files[1]), sitk.sitkVectorFloat64))
+    return sitk.CompositeTransform([matrix, warp])  # the last is applied first
+
+
+def apply_transform(volume: Volume, reference: Volume, files: Sequence[Path | str]) -> Volume:
     """Bring a native image (linear) or mask (nearest) to the grid of `reference` in one interpolation; 0 outside the
     scan.
     """
-    transform = sitk.ReadTransform(str(transform_file))
-    return resample_like(volume, reference, nearest=volume.data.dtype == bool, transform=transform)
+    nearest = volume.data.dtype == bool
+    return resample_like(volume, reference, nearest=nearest, transform=read_transform(files))
+
+
+def _levels(spacing_mm: float, fast: bool) -> dict[str, Any]:
+    """ANTs' settings for levels of `LEVELS_MM` on a grid of `spacing_mm`, those finer than the grid left out."""
+    count = 2 if fast else max(2, sum(level >= spacing_mm for level in LEVELS_MM))
+    return {
+        "aff_shrink_factors": tuple(max(1, round(level / spacing_mm)) for level in LEVELS_MM[:count]),
+        "aff_smoothing_sigmas": SIGMAS_MM[:count],
+        "aff_iterations": ITERATIONS[:count],
+        "smoothing_in_mm": True,
+    }
 
 
 def _to_ants(volume: Volume) -> ants.ANTsImage:

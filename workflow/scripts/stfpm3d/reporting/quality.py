@@ -1,0 +1,73 @@
+"""Quality control of registration: a table of figures, a picture of each scan, a page that shows the worst first."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stfpm3d.imaging.alignment import LEAST_DEVIATION, OUTLIER_Z, flag_outliers, measure_alignment
+from stfpm3d.imaging.template import Template
+from stfpm3d.imaging.volumes import load_volume
+from stfpm3d.reporting.figures import BRAIN_MASK, TEMPLATE, contour_png
+from stfpm3d.study.files import replacing
+
+log = logging.getLogger(__name__)
+
+
+def write_quality(
+    scans: pd.DataFrame,
+    template: Template,
+    *,
+    space: str,
+    page_template: Path | str,
+    page: Path | str,
+    table: Path | str,
+) -> None:
+    """Measure, draw and list registered scans, read one at a time.
+
+    Parameters
+    ----------
+    scans
+        One row a scan: `scan_id`, `group`, `site`, `skull_stripped`, `image` (on the MNI grid) and `picture`
+        (the PNG to write, in the page's folder).
+    template
+        What the scans were registered to.
+    space
+        The template's name.
+    page_template
+        The page's Jinja2 template.
+    page, table
+        The files to write.
+    """
+    measured = []
+    for number, scan in enumerate(scans.to_dict("records"), start=1):
+        image = load_volume(scan["image"], scan["scan_id"])
+        stripped = bool(scan["skull_stripped"])
+        measured.append(measure_alignment(image, template.head, template.mask, skull_stripped=stripped))
+        with replacing(scan["picture"]) as temporary:
+            temporary.write_bytes(contour_png(image, template.brain if stripped else template.head, template.mask))
+        log.info("%s (%d of %d)", scan["scan_id"], number, len(scans))
+    figures = flag_outliers(scans.join(pd.DataFrame(measured, index=scans.index)))
+    for scan in figures[figures["outlier"]].to_dict("records"):
+        log.warning("%s stands out (robust z %.1f); look at its picture", scan["scan_id"], scan["z"])
+    with replacing(table) as temporary:
+        listed = figures.drop(columns=["image", "picture"])
+        listed.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.4f")
+    environment = Environment(
+        loader=FileSystemLoader(Path(page_template).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    text = environment.get_template(Path(page_template).name).render(
+        scans=figures.assign(picture=[Path(path).name for path in figures["picture"]]).to_dict("records"),
+        space=space,
+        colours={"template": TEMPLATE, "brain_mask": BRAIN_MASK},
+        outlier_z=OUTLIER_Z,
+        least_deviation=LEAST_DEVIATION,
+    )
+    with replacing(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
