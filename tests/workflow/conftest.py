@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
+from torchvision.models import resnet18
 
 from stfpm3d.imaging.phantom.cohort import demo_participants
 
@@ -113,6 +115,8 @@ def finished(tmp_path_factory) -> Project:
     project.run(*(f"results/demo/{name}" for name in files))
     (folder / "results/demo").rename(folder / "data")
     shutil.rmtree(folder / "results")
+    torch.manual_seed(0)
+    torch.save(resnet18().state_dict(), folder / "data/resnet18.pth")
     table[table["participant_id"] != SPARE].to_csv(folder / "data/participants.tsv", sep="\t", index=False)
     project.overrides = ("tiny.yaml",)
     project.run()

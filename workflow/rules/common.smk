@@ -150,7 +150,7 @@ def settings(row, *without):
 def initial_weights(teacher):
     """The checkpoint that a teacher starts from, as a rule's input; nothing when its weights are random."""
     weights = TEACHERS[teacher]["weights"]
-    return [] if weights == "random" else [weights]
+    return [] if weights == "random" else weights
 
 
 def seen_by_teacher(teacher, part):
