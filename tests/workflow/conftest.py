@@ -110,13 +110,15 @@ def finished(tmp_path_factory) -> Project:
     project = Project.clone(folder, "tiny.yaml", "demo.yaml")
     demo = {"cohort": {"participants": "demo"}, "demo": counts}
     (folder / "demo.yaml").write_text(yaml.safe_dump(demo), encoding="utf-8")
+    (folder / "data").mkdir()
+    torch.manual_seed(0)
+    torch.save(resnet18().state_dict(), folder / "data/resnet18.pth")
     table = pd.DataFrame(demo_participants(0, **PARTS_OF_GROUP))
     files = [*table["image"], *table["lesion_mask"][table["lesion_mask"] != "n/a"]]
     project.run(*(f"results/demo/{name}" for name in files))
-    (folder / "results/demo").rename(folder / "data")
+    for name in files:
+        (folder / "results/demo" / name).rename(folder / "data" / name)
     shutil.rmtree(folder / "results")
-    torch.manual_seed(0)
-    torch.save(resnet18().state_dict(), folder / "data/resnet18.pth")
     table[table["participant_id"] != SPARE].to_csv(folder / "data/participants.tsv", sep="\t", index=False)
     project.overrides = ("tiny.yaml",)
     project.run()
