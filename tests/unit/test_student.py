@@ -135,6 +135,29 @@ def test_a_training_that_was_cut_off_ends_with_the_weights_of_an_uninterrupted_o
     assert (folder / "whole.tsv").read_text() == (folder / "resumed.tsv").read_text()
 
 
+def test_the_best_epoch_is_kept_over_a_kill_while_a_checkpoint_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"epochs": 3, "momentum": 0.9}
+    whole = train(folder, "whole", **settings)
+    save, saved = torch.save, []
+
+    def killed(checkpoint: dict, path: Path) -> None:
+        saved.append(path)
+        if len(saved) == 3:
+            path.write_bytes(b"half of a checkpoint")
+            raise KeyboardInterrupt
+        save(checkpoint, path)
+
+    with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, SystemExit)):
+        patch.setattr(torch, "save", killed)
+        train(folder, "cut", **settings)
+    (folder / "cut-checkpoints").rename(folder / "moved")
+    resumed = train(folder, "resumed", **settings, checkpoints="moved")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert (folder / "whole.tsv").read_text() == (folder / "resumed.tsv").read_text()
+
+
 def test_training_stops_when_patience_is_out_and_stays_stopped(folder: Path) -> None:
     # Nothing is learned at this rate: the first epoch's AUROC is not surpassed, and what wavers is batch norm.
     settings = {"epochs": 9, "patience": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "selection": "loss"}

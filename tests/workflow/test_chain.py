@@ -76,3 +76,8 @@ def test_the_report_is_one_file_without_paths(finished):
     assert str(finished.folder) not in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert 'src="data:image/png' in page
+
+
+def test_snakemakes_own_report_holds_the_page(finished, tmp_path):
+    finished.run("--report", tmp_path / "report.html")
+    assert "results/report/index.html" in (tmp_path / "report.html").read_text(encoding="utf-8")

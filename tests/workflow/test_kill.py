@@ -118,7 +118,7 @@ def test_twenty_kills_at_random_moments_change_nothing(finished: Project, tmp_pa
     start_over(project)
     draw = random.Random(0)
     kills = 0
-    while kills < int(os.environ.get("SOAK_KILLS", "20")):
+    while kills < 20:
         output = (project.folder / "killed.log").open("wb")
         with (
             output,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -130,19 +131,17 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 def save_network(path: Path, network: AcsResNet) -> None:
     """Write a network's weights and what is needed to build it again (as metadata) to a .safetensors file."""
-    metadata = {"architecture": network.architecture, "in_channels": str(network.in_channels)}
-    if network.embedding_dim is not None:
-        metadata["embedding_dim"] = str(network.embedding_dim)
+    form = {name: getattr(network, name) for name in ("architecture", "in_channels", "embedding_dim")}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata))
+        # One entry, since safetensors writes several in random order: equal networks would be unequal files.
+        temporary.write_bytes(save(tensors, {"network": json.dumps(form)}))
 
 
 def load_network(path: Path) -> AcsResNet:
     """Return the network that `save_network` wrote, in evaluation mode."""
     with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-    embedding_dim = int(metadata["embedding_dim"]) if "embedding_dim" in metadata else None
-    network = AcsResNet(metadata["architecture"], int(metadata["in_channels"]), embedding_dim, seed=0)
+        form = json.loads(file.metadata()["network"])
+    network = AcsResNet(form["architecture"], form["in_channels"], form["embedding_dim"], seed=0)
     network.load_state_dict(load_file(path))
     return network.eval()
