@@ -61,9 +61,9 @@ def test_registered_brains_overlap_the_template(finished):
 
 def test_every_scan_is_shown_in_the_quality_control_and_none_of_the_demo_is_astray(finished):
     quality = table(finished, "qc/registration.tsv")
-    assert sorted(quality["participant_id"]) == sorted(table(finished, "cohort/participants.tsv")["participant_id"])
+    assert sorted(quality["scan_id"]) == sorted(table(finished, "cohort/participants.tsv")["participant_id"])
     page = (finished.folder / "results/qc/index.html").read_text(encoding="utf-8")
-    for sub in quality["participant_id"]:
+    for sub in quality["scan_id"]:
         assert f'src="{sub}.png"' in page
         assert (finished.folder / "results/qc" / f"{sub}.png").is_file()
     assert quality["coverage"].min() > 0.9

@@ -27,7 +27,7 @@ TEST_MAPS = {"maps_student_test": 3, "maps_intensity_test": 1, "maps_zscore_test
 ONE_TEST_SCAN = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 1, **TEST_MAPS, **MEASURED}
 
 AFTER_CONTRAST = {**STUDENT_MAPS, **BASELINES, **MEASURED}  # it stands in the maps' names
-AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, **MEASURED}
+AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, "evaluate": 2, "compare": 1, "report": 1}
 
 CONFIG = {
     "a student's setting": ("epochs: 2", "epochs: 2\n    weight_decay: 0.001", AFTER_STUDENT),
@@ -43,7 +43,7 @@ CONFIG = {
         "participants.tsv\n  modality: FLAIR",
         AFTER_CONTRAST,
     ),
-    "the split of a table that has its own": ("grid:", "split: {seed: 1}\ngrid:", {}),
+    "the seed of a split that the table has": ("grid:", "split: {seed: 1}\ngrid:", AFTER_GRID),  # the teacher's choice
     "the demo of another cohort": ("grid:", "demo: {seed: 1}\ngrid:", {}),
 }
 
@@ -156,8 +156,14 @@ def test_a_column_that_is_ignored(finished):
 
 
 def test_conda_on_or_off(finished, tmp_path, monkeypatch):
-    conda = tmp_path / "conda"
-    conda.write_text('#!/bin/sh\necho \'{"conda_prefix": "/", "conda_version": "25.1.0", "platform": "linux-64"}\'\n')
+    conda = tmp_path / "conda"  # all that Snakemake asks it in a dry run
+    conda.write_text("""#!/bin/sh
+case "$1" in
+    info) echo '{"conda_prefix": "/", "platform": "linux-64"}' ;;
+    --version) echo "conda 25.9.1" ;;
+    config) echo '{"get": {"channel_priority": "strict"}}' ;;
+esac
+""")
     conda.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert finished.planned("--use-conda") == {}
