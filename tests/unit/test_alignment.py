@@ -79,7 +79,7 @@ def test_the_page_lists_the_scan_that_went_astray_first(template, tmp_path):
         noise = np.random.default_rng(number).normal(0, 5, (24, 24, 24)).astype(np.float32)
         image = Volume(template.head.data + noise * (template.head.data > 0), GRID)
         save_volume(tmp_path / f"{number}.nii.gz", moved(image, 2) if number == 5 else image)
-        rows.append({"participant_id": f"sub-{number}", "group": "healthy", "site": "A<B", "skull_stripped": False})
+        rows.append({"scan_id": f"sub-{number}", "group": "healthy", "site": "A<B", "skull_stripped": False})
     scans = pd.DataFrame(rows).assign(
         image=[tmp_path / f"{number}.nii.gz" for number in range(8)],
         picture=[tmp_path / f"sub-{number}.png" for number in range(8)],
@@ -89,7 +89,7 @@ def test_the_page_lists_the_scan_that_went_astray_first(template, tmp_path):
     write_quality(scans, template, space="MNI", page_template=page_template, page=page, table=table)
 
     listed = pd.read_csv(table, sep="\t", na_values="n/a")
-    assert listed["participant_id"][0] == "sub-5"
+    assert listed["scan_id"][0] == "sub-5"
     assert listed["outlier"].tolist() == [True] + [False] * 7
     text = page.read_text(encoding="utf-8")
     assert "1 of 8 scans stands out" in text
