@@ -60,6 +60,7 @@ def test_masks_sessions_and_exclusions_are_the_tables_matter(project):
     use(project, table)
     assert project.planned() == {
         "cohort": 1,
+        "register_qc": 1,
         **dict.fromkeys(("register", "strip", "standardize"), 2),
         **MAPS,
         **MEASURED,

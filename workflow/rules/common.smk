@@ -11,7 +11,9 @@ from snakemake.logging import logger
 
 ROOT = Path(workflow.basedir)
 SCRIPTS = ROOT / "workflow" / "scripts"
-PAGES = {path.name: str(path) for path in (SCRIPTS / "stfpm3d" / "reporting" / "templates").iterdir()}
+TEMPLATES = SCRIPTS / "stfpm3d" / "reporting" / "templates"
+# Relative, so that a project that is moved or copied has nothing to do.
+PAGES = {path.name: os.path.relpath(path) for path in TEMPLATES.iterdir()}
 sys.path.insert(0, str(SCRIPTS))
 
 from stfpm3d.imaging.phantom.cohort import demo_participants
