@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, Subset
 from stfpm3d.imaging.grid import read_grid
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.anomaly import block_distances, combine_blocks, feature_differences
-from stfpm3d.learning.corruption import Corruption, CorruptedScans
+from stfpm3d.learning.corruption import CorruptedScans, Corruption
 from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
 from stfpm3d.learning.training import EpochLoaders, EpochSelection, ScanDataset, fit, save_epochs
 from stfpm3d.study.errors import InputError

@@ -277,7 +277,7 @@ class StfpmExperiment(Section):
 
 
 class PadimExperiment(Section):
-    """PaDiM: a Gaussian of the teacher's features of healthy training scans. Reruns: it, its maps, evaluation, report."""
+    """PaDiM: a Gaussian of healthy scans' teacher features. Reruns: it, its maps, evaluation and report."""
 
     name: Name = Field(description="Name of the row, and of its folder.")
     method: Literal["padim"] = Field(description="`padim`.")
