@@ -23,10 +23,15 @@ from stfpm3d.study.files import replacing
 Combination = Literal["product", "sum"]
 
 
+def unit_vectors(features: Tensor) -> Tensor:
+    """Features (N, channels, X, Y, Z) as vectors of length 1 at each position, float32 (paper, below eq. 5)."""
+    return F.normalize(features.float(), dim=1)
+
+
 def feature_differences(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Iterator[Tensor]:
     """Differences of the L2-normalised feature vectors at each position, block by block, (N, channels, X, Y, Z)."""
     for teacher_block, student_block in zip(teacher, student, strict=True):
-        yield F.normalize(teacher_block.float(), dim=1) - F.normalize(student_block.float(), dim=1)
+        yield unit_vectors(teacher_block) - unit_vectors(student_block)
 
 
 def block_distances(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> list[Tensor]:
