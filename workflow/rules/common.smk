@@ -98,6 +98,7 @@ TEACHERS, STUDENTS, EXPERIMENTS = (
     for rows in (STUDY.teachers, STUDY.students, STUDY.experiments)
 )
 COMPUTE = STUDY.compute.model_dump(mode="json")
+GPUS = 0 if COMPUTE["accelerator"] == "cpu" else COMPUTE["devices"]
 EVALUATED = select(PARTICIPANTS, split=("val", "test"))
 MAP_NAME = f"{{sub}}_space-{STUDY.template.space}_desc-anomaly_{STUDY.cohort.modality}.nii.gz"
 
@@ -107,6 +108,11 @@ wildcard_constraints:
     teacher="|".join(TEACHERS),
     student="|".join(STUDENTS),
     experiment="|".join(EXPERIMENTS),
+
+
+def scaled(amount):
+    """A resource (MB or minutes) that grows with each attempt: one that a scheduler ended for it may ask for more."""
+    return lambda wildcards, attempt: attempt * amount
 
 
 @cache

@@ -16,8 +16,8 @@ rule network_grid:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
     params:
         crop_mm=STUDY.grid.crop_mm,
         size=STUDY.grid.size,
@@ -42,8 +42,8 @@ rule grid:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
     params:
         code=code("grid"),
         env=environment("imaging"),
