@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import zlib
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 from nibabel import imageglobals
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from numpy.typing import NDArray
 
 from stfpm3d.study.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd  # every scan's job loads this module, none needs pandas
 
 UNREADABLE = (
     ImageFileError,
