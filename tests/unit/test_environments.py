@@ -24,7 +24,18 @@ SCRIPT_OF_RULE = r'envs/(\w+)\.yaml".*?environment\("(\w+)"\).*?\.\./scripts/(\w
 ENVIRONMENT_OF_SCRIPT = {script: conda for conda, _, script in re.findall(SCRIPT_OF_RULE, RULES, flags=re.DOTALL)}
 PER_SUBJECT = sorted(set(re.findall(r'log:\s+"[^"]*\{sub\}.*?\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL)))
 LIGHT = {"numpy", "nibabel", "SimpleITK", "scipy", "tqdm"}
-HEAVY = {"ants", "torch", "torchvision", "torchio", "lightning", "acsconv", "nilearn", "pandas", "sklearn", "matplotlib"}
+HEAVY = {"ants", "torch", "torchvision", "torchio", "lightning", "nilearn", "pandas", "sklearn", "matplotlib"}
+    "ants",
+    "torch",
+    "torchvision",
+    "torchio",
+    "lightning",
+    "acsconv",
+    "nilearn",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+}
 
 
 def normalized(name: str) -> str:
