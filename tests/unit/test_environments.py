@@ -25,17 +25,6 @@ ENVIRONMENT_OF_SCRIPT = {script: conda for conda, _, script in re.findall(SCRIPT
 PER_SUBJECT = sorted(set(re.findall(r'log:\s+"[^"]*\{sub\}.*?\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL)))
 LIGHT = {"numpy", "nibabel", "SimpleITK", "scipy", "tqdm"}
 HEAVY = {"ants", "torch", "torchvision", "torchio", "lightning", "nilearn", "pandas", "sklearn", "matplotlib"}
-    "ants",
-    "torch",
-    "torchvision",
-    "torchio",
-    "lightning",
-    "acsconv",
-    "nilearn",
-    "pandas",
-    "sklearn",
-    "matplotlib",
-}
 
 
 def normalized(name: str) -> str:
