@@ -38,6 +38,7 @@ CONFIG = {
     "registration": ("grid:", "registration: {seed: 1}\ngrid:", {"register": 14, **AFTER_REGISTER}),
     "standardization": ("grid:", "standardization: {landmarks_from: all}\ngrid:", AFTER_STRIP),
     "the threshold": ("grid:", "evaluation: {healthy_quantile: 0.98}\ngrid:", MEASURED),
+    "the report's pictures": ("grid:", "report: {pictures: 3}\ngrid:", {"report": 1}),
     "the contrast": (
         "participants.tsv",
         "participants.tsv\n  modality: FLAIR",

@@ -23,6 +23,7 @@ from stfpm3d.study.cohort import (
     check_parts,
     check_statistics,
     check_teacher,
+    in_turn,
     read_participants,
     select,
 )
