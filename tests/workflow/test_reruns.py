@@ -104,6 +104,10 @@ def test_a_finished_run_has_nothing_to_do(finished):
     assert finished.planned() == {}
 
 
+def test_a_cluster_has_nothing_to_do_either(finished):
+    assert finished.planned("--workflow-profile", "profiles/slurm") == {}
+
+
 @pytest.mark.parametrize("change", CONFIG)
 def test_config(finished, change):
     old, new, expected = CONFIG[change]
