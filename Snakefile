@@ -28,6 +28,7 @@ localrules:
     all,
     head_template,
     templateflow,
+    imagenet_weights,
     cohort,
     compare,
     report,

@@ -79,8 +79,13 @@ def given_files(study):
     """The files that the config names besides the participants table, by their keys."""
     files = {"template.head": study.template.head, "template.brain_mask": study.template.brain_mask}
     for teacher in study.teachers:
-        files[f"teachers, {teacher.name}, weights"] = None if teacher.weights == "random" else teacher.weights
+        files[f"teachers, {teacher.name}, weights"] = path_unless(teacher.weights, "random", "imagenet")
     return {key: path for key, path in files.items() if path is not None}
+
+
+def path_unless(value, *words):
+    """The path that a config key holds, or None where it holds one of its words."""
+    return None if value in words else value
 
 
 try:
@@ -104,6 +109,7 @@ MAP_NAME = f"{{sub}}_space-{STUDY.template.space}_desc-anomaly_{STUDY.cohort.mod
 
 wildcard_constraints:
     sub="|".join(SCANS.index),
+    architecture=r"resnet\d+",
     teacher="|".join(TEACHERS),
     student="|".join(STUDENTS),
     experiment="|".join(EXPERIMENTS),
@@ -151,8 +157,9 @@ def settings(row, *without):
 
 def initial_weights(teacher):
     """The checkpoint that a teacher starts from, as a rule's input; nothing when its weights are random."""
-    weights = TEACHERS[teacher]["weights"]
-    return [] if weights == "random" else weights
+    row = TEACHERS[teacher]
+    made = {"random": [], "imagenet": f"results/weights/{row['architecture']}.pth"}
+    return made.get(row["weights"], row["weights"])
 
 
 def seen_by_teacher(teacher, part):

@@ -199,7 +199,9 @@ class Teacher(Section):
         default="resnet18", description="torchvision's network to convert."
     )
     weights: str = Field(
-        default="random", description="`random`, or the path of a torchvision checkpoint to start from."
+        default="random",
+        description="What to start from: `random`, `imagenet` (torchvision's weights, downloaded), or the path of a "
+        "torchvision checkpoint.",
     )
     seed: Seed = Field(default=0, description="Seed of weights and triplets.")
     balance: Literal["equal", "all"] = Field(
