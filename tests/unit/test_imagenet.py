@@ -47,7 +47,9 @@ def test_a_failed_download_leaves_nothing_and_names_the_way_out(tmp_path: Path, 
         content = published.read_bytes()
         published.write_bytes(content[:-1] + (b"" if fault == "cut off" else bytes([content[-1] ^ 1])))
     output = tmp_path / "weights" / "resnet18.pth"
-    with pytest.raises(InputError, match=rf"{published.name} could not .*; connect .* or fetch file:.*`weights`") as error:
+    with pytest.raises(
+        InputError, match=rf"{published.name} could not .*; connect .* or fetch file:.*`weights`"
+    ) as error:
         fetch_weights(published.as_uri(), output)
     assert "\n" not in str(error.value)
     assert list(output.parent.iterdir()) == []

@@ -47,6 +47,14 @@ def test_a_torchvision_checkpoint_loads_with_its_rgb_planes_summed(tmp_path: Pat
     assert torch.equal(loaded["fc.weight"], embedding)
 
 
+def test_scan_and_atlas_take_two_rgb_planes_times_one_and_a_half(tmp_path: Path) -> None:
+    weights = resnet18().state_dict()
+    torch.save(weights, tmp_path / "resnet18.pth")
+    network = AcsResNet("resnet18", 2, embedding_dim=128, seed=0)
+    load_checkpoint(network, tmp_path / "resnet18.pth")
+    assert torch.equal(network.conv1.weight, weights["conv1.weight"][:, :2] * 1.5)
+
+
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "resnet34.pth"
     torch.save(resnet34().state_dict(), path)

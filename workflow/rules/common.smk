@@ -80,6 +80,7 @@ def given_files(study):
     files = {"template.head": study.template.head, "template.brain_mask": study.template.brain_mask}
     for teacher in study.teachers:
         files[f"teachers, {teacher.name}, weights"] = path_unless(teacher.weights, "random", "imagenet")
+        files[f"teachers, {teacher.name}, atlas"] = path_unless(teacher.atlas, "none", "coordinates")
     return {key: path for key, path in files.items() if path is not None}
 
 
@@ -160,6 +161,16 @@ def initial_weights(teacher):
     row = TEACHERS[teacher]
     made = {"random": [], "imagenet": f"results/weights/{row['architecture']}.pth"}
     return made.get(row["weights"], row["weights"])
+
+
+def atlas_file(teacher):
+    """The map that a teacher's atlas is made from, as a rule's input; coordinates need none."""
+    return path_unless(TEACHERS[teacher]["atlas"], "none", "coordinates") or []
+
+
+def atlas_of(teacher):
+    """The second input channel of a teacher and its students, as a rule's input; nothing where the scan is alone."""
+    return [] if TEACHERS[teacher]["atlas"] == "none" else f"results/teacher/{teacher}/atlas.npy"
 
 
 def seen_by_teacher(teacher, part):

@@ -37,6 +37,7 @@ for part in ("val", "test"):
             arrays=scans("results/grid/{sub}.npy", split=part),
             supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
             grid="results/grid/grid.json",
+            atlas=lambda w: atlas_of(teacher_of(w.experiment)),
             brain_mask="results/template/mask.nii.gz",
         output:
             maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),

@@ -8,6 +8,7 @@ rule student:
         val=scans("results/grid/{sub}.npy", split="val"),
         brain_mask="results/grid/mask.npy",
         teacher=lambda w: f"results/teacher/{STUDENTS[w.student]['teacher']}/model.safetensors",
+        atlas=lambda w: atlas_of(STUDENTS[w.student]["teacher"]),
     output:
         model="results/student/{student}/model.safetensors",
         initial="results/student/{student}/initial.safetensors",

@@ -23,6 +23,30 @@ rule imagenet_weights:
         "../scripts/imagenet_weights.py"
 
 
+rule atlas:
+    """Bring a teacher's atlas to the network's grid (float32 in [0, 1]): the second input channel of its networks."""
+    input:
+        grid="results/grid/grid.json",
+        atlas=lambda w: atlas_file(w.teacher),
+    output:
+        channel="results/teacher/{teacher}/atlas.npy",
+    log:
+        "logs/atlas/{teacher}.log",
+    benchmark:
+        "benchmarks/atlas/{teacher}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("atlas"),
+        env=environment("imaging"),
+    script:
+        "../scripts/atlas.py"
+
+
 rule teacher:
     """Train a teacher by triplets of patches (network grid), or keep its initial weights if its epochs are 0."""
     input:
@@ -30,6 +54,7 @@ rule teacher:
         val=lambda w: [f"results/grid/{scan}.npy" for scan in seen_by_teacher(w.teacher, "val")],
         brain_mask="results/grid/mask.npy",
         weights=lambda w: initial_weights(w.teacher),
+        atlas=lambda w: atlas_of(w.teacher),
     output:
         model="results/teacher/{teacher}/model.safetensors",
         epochs="results/teacher/{teacher}/epochs.tsv",
@@ -45,7 +70,7 @@ rule teacher:
         mem_mb=16000,
         runtime="24h",
     params:
-        settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance"),
+        settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance", "atlas"),
         train_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "train")],
         val_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "val")],
         compute=COMPUTE,

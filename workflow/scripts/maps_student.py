@@ -32,6 +32,7 @@ with rule_log(snakemake.log[0]):
         blocks=snakemake.params["blocks"],
         accelerator=snakemake.params["accelerator"],
         threads=snakemake.params["threads"],
+        atlas=Path(snakemake.input["atlas"]) if snakemake.input.get("atlas") else None,
     )
     brain_mask = load_mask(snakemake.input["brain_mask"], "template")
     write_maps(scans, anomaly_map, brain_mask, snakemake.output["scores"])

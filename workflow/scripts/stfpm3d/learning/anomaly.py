@@ -16,6 +16,7 @@ from torch import Tensor
 from stfpm3d.imaging.grid import NetworkGrid
 from stfpm3d.imaging.maps import outside_minimum
 from stfpm3d.imaging.volumes import Volume, load_mask, resample_like
+from stfpm3d.learning.channels import load_atlas, stack_channels
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
 from stfpm3d.study.files import replacing
 
@@ -60,13 +61,15 @@ def anomaly_map(
     scan: NDArray,
     combine: Combination,
     blocks: Sequence[int] = (1, 2, 3),
+    atlas: NDArray | None = None,
 ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
     """Return the anomaly map of a scan (X, Y, Z) on the network grid, and the three blocks' maps at their own size
     (position i of a block lies at voxel 4 i, 8 i or 16 i, see `upsample`).
 
-    All is float32: float16 sets a third of a product's voxels to zero. Both networks are in evaluation mode.
+    `atlas` (X, Y, Z) is the second channel of networks that have two. All is float32: float16 sets a third of a
+    product's voxels to zero. Both networks are in evaluation mode.
     """
-    volume = torch.from_numpy(scan.astype(np.float32))[None, None].to(next(student.parameters()).device)
+    volume = torch.from_numpy(stack_channels(scan, atlas))[None].to(next(student.parameters()).device)
     distances = block_distances(teacher.pyramid(volume), student.pyramid(volume))
     combined = combine_blocks(distances, scan.shape, combine, blocks)
     return combined[0].cpu().numpy(), [block[0].cpu().numpy() for block in distances]
@@ -85,6 +88,8 @@ class StudentMaps:
         How the maps of which ResNet blocks become one; the paper multiplies those of blocks 1, 2 and 3.
     accelerator, threads
         Lightning's name of where to compute, and the number of CPU threads.
+    atlas
+        The networks' second input channel on that grid, .npy (X, Y, Z), or None.
     """
 
     def __init__(
@@ -97,11 +102,13 @@ class StudentMaps:
         blocks: Sequence[int],
         accelerator: str,
         threads: int,
+        atlas: Path | None = None,
     ) -> None:
         torch.set_num_threads(threads)
         device = Fabric(accelerator=accelerator, devices=1).device
         self.teacher, self.student = (load_network(path).to(device) for path in (teacher, student))
         self.grid = grid
+        self.atlas = load_atlas(atlas)
         self.combine: Combination = combine
         self.blocks = blocks
 
@@ -112,7 +119,7 @@ class StudentMaps:
         `blocks`. In the .npz position i of block n lies at network voxel `strides[n - 1]` * i.
         """
         array = np.load(scan["array"])
-        anomaly, distances = anomaly_map(self.teacher, self.student, array, self.combine, self.blocks)
+        anomaly, distances = anomaly_map(self.teacher, self.student, array, self.combine, self.blocks, self.atlas)
         with replacing(scan["blocks"]) as temporary:
             block1, block2, block3 = distances
             np.savez_compressed(temporary, block1=block1, block2=block2, block3=block3, strides=STRIDES)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Subset
 
 from stfpm3d.learning.anomaly import block_distances, combine_blocks, feature_differences
+from stfpm3d.learning.channels import load_atlas
 from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
 from stfpm3d.learning.training import EpochLoaders, EpochSelection, ScanDataset, fit, save_epochs
 from stfpm3d.study.errors import InputError
@@ -53,7 +54,7 @@ class FrozenTeacher(nn.Module):
         return super().train(False)
 
     def forward(self, indices: Tensor, volumes: Tensor) -> Pyramid:
-        """Features of volumes (N, 1, X, Y, Z), which `indices` (N,) tell apart."""
+        """Features of volumes (N, C, X, Y, Z), which `indices` (N,) tell apart."""
         pyramids = [self._features(int(index), scan[None]) for index, scan in zip(indices, volumes, strict=True)]
         return Pyramid(*(torch.cat(blocks) for blocks in zip(*pyramids, strict=True)))
 
@@ -171,6 +172,7 @@ def train_student(
     devices: int,
     precision: str,
     cache_gb: float = 2.0,
+    atlas: Path | None = None,
 ) -> None:
     """Train a student of the teacher's architecture, from random weights, and write its weights.
 
@@ -184,6 +186,7 @@ def train_student(
     record: .tsv, the metrics of each epoch and which was chosen.
     checkpoint_dir: survives a kill; see `training.fit`.
     cache_gb: memory for the teacher's features (10^9 bytes), used on a CPU only.
+    atlas: .npy (X, Y, Z), the second input channel of teacher and student, or None.
 
     Raises
     ------
@@ -197,10 +200,10 @@ def train_student(
             "No validation patient is there to choose an epoch by AUROC: set the student's selection to `loss`."
         )
     frozen = FrozenTeacher(load_network(teacher), cache_gb)
-    network = AcsResNet(frozen.network.architecture, seed=seed)
+    network = AcsResNet(frozen.network.architecture, frozen.network.in_channels, seed=seed)
     rank_zero_only(save_network)(initial, network)
 
-    scans = ScanDataset([*train_volumes, *val_volumes])
+    scans = ScanDataset([*train_volumes, *val_volumes], load_atlas(atlas))
     train = Subset(scans, range(len(train_volumes)))
     training = StudentTraining(
         frozen,

@@ -203,6 +203,11 @@ class Teacher(Section):
         description="What to start from: `random`, `imagenet` (torchvision's weights, downloaded), or the path of a "
         "torchvision checkpoint.",
     )
+    atlas: str = Field(
+        default="none",
+        description="Second input channel of the teacher and its students: `none`; `coordinates`, the mean of a "
+        "voxel's three coordinates in the cube; or the path of a label or probability map in the template's space.",
+    )
     seed: Seed = Field(default=0, description="Seed of weights and triplets.")
     balance: Literal["equal", "all"] = Field(
         default="equal",
