@@ -43,9 +43,9 @@ class AcsResNet(ResNet):
     """torchvision's ResNet with ACS convolutions, on volumes (N, in_channels, X, Y, Z).
 
     The names and the shapes of its parameters are torchvision's, but for the stem's input channels and for `fc`:
-    a linear embedding of `embedding_dim`, or, with None, the pooled features as they are. Without `fc` and with one
-    channel, ResNet-18 has 11,170,240 parameters. The random weights (torchvision's initialisation) are a function
-    of `seed` alone and leave the global random state as it was.
+    a linear embedding of `embedding_dim`, or, with None, the pooled features as they are. Without `fc` ResNet-18 has
+    11,170,240 parameters with one channel and, as in the paper, 11,173,376 with two. The random weights (torchvision's
+    initialisation) are a function of `seed` alone and leave the global random state as it was.
     """
 
     def __init__(
