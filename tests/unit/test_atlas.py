@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import test_student
 import test_teacher
+import torch
 from safetensors import safe_open
 
 from stfpm3d.imaging.atlas import atlas_channel, coordinate_channel
-from stfpm3d.imaging.grid import NetworkGrid
+from stfpm3d.imaging.grid import NetworkGrid, write_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
-from stfpm3d.learning.anomaly import StudentMaps
+from stfpm3d.learning.anomaly import load_block_maps
 from stfpm3d.learning.patches import PatchGrid, TripletDataset
 from stfpm3d.learning.training import ScanDataset
 from stfpm3d.study.errors import InputError
@@ -78,6 +79,7 @@ def test_teacher_student_and_maps_see_the_atlas(tmp_path: Path) -> None:
     for path in scans:
         np.save(path, rng.normal(size=(SIZE,) * 3).astype(np.float16))
     np.save(tmp_path / "mask.npy", np.ones((SIZE,) * 3, dtype=bool))
+    write_grid(tmp_path / "grid.json", NetworkGrid(SIZE, np.diag([4.0, 4, 4, 1])), 0.0)
     np.save(tmp_path / "atlas.npy", coordinate_channel(SIZE))
     atlas = tmp_path / "atlas.npy"
     test_teacher.train(scans[:6], "teacher", epochs=1, atlas=atlas)
@@ -87,22 +89,12 @@ def test_teacher_student_and_maps_see_the_atlas(tmp_path: Path) -> None:
             assert json.loads(file.metadata()["network"])["in_channels"] == 2
             assert file.get_slice("conv1.weight").get_shape() == [64, 2, 7, 7]
 
-    grid = NetworkGrid(SIZE, np.diag([2.0, 2, 2, 1]))
-    save_volume(tmp_path / "support.nii.gz", Volume(np.ones((SIZE,) * 3), grid.affine), np.uint8)
+    scan = np.load(scans[0])
+    networks = (tmp_path / "teacher.safetensors", tmp_path / "student.safetensors", None)
     np.save(tmp_path / "elsewhere.npy", 1 - coordinate_channel(SIZE))
-    maps = []
-    for channel in (atlas, tmp_path / "elsewhere.npy"):
-        student_maps = StudentMaps(
-            tmp_path / "teacher.safetensors",
-            tmp_path / "student.safetensors",
-            grid,
-            combine="product",
-            blocks=[1, 2, 3],
-            accelerator="cpu",
-            threads=1,
-            atlas=channel,
-        )
-        support, blocks = tmp_path / "support.nii.gz", tmp_path / "blocks.npz"
-        maps.append(student_maps({"scan_id": "sub-0", "array": scans[0], "support": support, "blocks": blocks}).data)
-    assert maps[0].shape == (SIZE,) * 3 and np.isfinite(maps[0]).all()
-    assert not np.array_equal(*maps)
+    here, elsewhere = (
+        load_block_maps(*networks, channel, accelerator="cpu", threads=1)(scan)
+        for channel in (atlas, tmp_path / "elsewhere.npy")
+    )
+    assert [block.shape for block in here] == [(1, 4, 4, 4), (1, 2, 2, 2), (1, 1, 1, 1)]
+    assert not any(torch.equal(*blocks) for blocks in zip(here, elsewhere, strict=True))

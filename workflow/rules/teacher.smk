@@ -26,7 +26,7 @@ rule imagenet_weights:
 rule atlas:
     """Bring a teacher's atlas to the network's grid (float32 in [0, 1]): the second input channel of its networks."""
     input:
-        grid="results/grid/grid.json",
+        grid=lambda w: f"{grid_of(w.teacher)}grid.json",
         atlas=lambda w: atlas_file(w.teacher),
     output:
         channel="results/teacher/{teacher}/atlas.npy",
@@ -50,9 +50,9 @@ rule atlas:
 rule teacher:
     """Train a teacher by triplets of patches (network grid), or keep its initial weights if its epochs are 0."""
     input:
-        train=lambda w: [f"results/grid/{scan}.npy" for scan in seen_by_teacher(w.teacher, "train")],
-        val=lambda w: [f"results/grid/{scan}.npy" for scan in seen_by_teacher(w.teacher, "val")],
-        brain_mask="results/grid/mask.npy",
+        train=lambda w: [f"{grid_of(w.teacher)}{scan}.npy" for scan in seen_by_teacher(w.teacher, "train")],
+        val=lambda w: [f"{grid_of(w.teacher)}{scan}.npy" for scan in seen_by_teacher(w.teacher, "val")],
+        brain_mask=lambda w: f"{grid_of(w.teacher)}mask.npy",
         weights=lambda w: initial_weights(w.teacher),
         atlas=lambda w: atlas_of(w.teacher),
     output:
@@ -70,7 +70,7 @@ rule teacher:
         mem_mb=16000,
         runtime="24h",
     params:
-        settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance", "atlas"),
+        settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance", "atlas", "input_scale"),
         train_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "train")],
         val_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "val")],
         compute=COMPUTE,
