@@ -29,6 +29,7 @@ localrules:
     all,
     head_template,
     templateflow,
+    imagenet_weights,
     cohort,
     compare,
     report,

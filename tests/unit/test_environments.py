@@ -22,7 +22,9 @@ ENVIRONMENTS = ("imaging", "learning", "snakemake")
 RULES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
 SCRIPT_OF_RULE = r'envs/(\w+)\.yaml".*?environment\("(\w+)"\).*?\.\./scripts/(\w+)\.py"'
 ENVIRONMENT_OF_SCRIPT = {script: conda for conda, _, script in re.findall(SCRIPT_OF_RULE, RULES, flags=re.DOTALL)}
-PER_SUBJECT = sorted(set(re.findall(r'log:\s+"[^"]*\{sub\}.*?\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL)))
+PER_SUBJECT = sorted(
+    set(re.findall(r'log:\s+"[^"{]*(?:\{sampling\})?\{sub\}.*?\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL))
+)
 LIGHT = {"numpy", "nibabel", "SimpleITK", "scipy", "tqdm"}
 HEAVY = {"ants", "torch", "torchvision", "torchio", "lightning", "nilearn", "pandas", "sklearn", "matplotlib"}
 

@@ -1,5 +1,10 @@
 """Preprocessing agrees with independent implementations and with values worked out by hand."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -20,9 +25,11 @@ from stfpm3d.imaging.grid import (
 from stfpm3d.imaging.registration import apply_transform, estimate_transform, read_transform
 from stfpm3d.imaging.skullstrip import brain_support
 from stfpm3d.imaging.standardize import apply_landmarks, standardize
-from stfpm3d.imaging.volumes import Volume, resample_like, save_volume, to_sitk
+from stfpm3d.imaging.volumes import Volume, load_volume, resample_like, save_volume, to_sitk
 from stfpm3d.learning.landmarks import fit_landmarks
 from stfpm3d.study.errors import InputError
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 
 
 def box_mask(shape, low, high, spacing_mm=2.0):
@@ -198,3 +205,35 @@ def test_n4_removes_a_known_bias_field():
 
     assert spread(left) < 0.3 * spread(field[inside])
     assert not corrected.data[~inside].any()
+
+
+RULE = """
+import runpy, sys
+from types import SimpleNamespace
+names = ("image", "lesion_mask", "transform", "template")
+snakemake = SimpleNamespace(
+    input=dict(zip(names, ("scan.nii.gz", "seg.nii.gz", ["to_mni.mat"], "template.nii.gz"))),
+    output={"lesion_mask": "registered.nii.gz"}, wildcards={"sub": "sub-1"}, log=["rule.log"],
+)
+runpy.run_path(sys.argv[1], {"snakemake": snakemake})
+"""
+
+
+def test_every_label_of_a_brats_segmentation_is_lesion_after_registration(tmp_path):
+    labels = np.zeros((16, 16, 16), dtype=np.uint8)
+    for label, x in ((1, 4), (2, 6), (4, 8)):
+        labels[x : x + 2, 5:9, 5:9] = label
+    affine = np.diag([4.0, 4, 4, 1])
+    nib.save(nib.Nifti1Image(labels, affine), tmp_path / "seg.nii.gz")
+    scan = np.random.default_rng(0).uniform(1, 2, labels.shape)
+    save_volume(tmp_path / "scan.nii.gz", Volume(np.pad(scan[1:-1, 1:-1, 1:-1], 1), affine))
+    save_volume(tmp_path / "template.nii.gz", Volume(scan > 0, affine), np.uint8)
+    two_voxels_left = sitk.AffineTransform(3)
+    two_voxels_left.SetTranslation((8.0, 0.0, 0.0))  # LPS mm, from MNI to native points
+    sitk.WriteTransform(two_voxels_left, str(tmp_path / "to_mni.mat"))
+
+    script = SCRIPTS / "register_lesion.py"
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    subprocess.run([sys.executable, "-c", RULE, script], cwd=tmp_path, env=environment, check=True)
+    registered = load_volume(tmp_path / "registered.nii.gz")
+    np.testing.assert_array_equal(registered.data, np.roll(labels > 0, 2, axis=0))

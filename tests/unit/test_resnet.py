@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from acsconv.operators import ACSConv
 from safetensors.torch import save_file
-from torchvision.models import resnet18, resnet34
+from torch import nn
+from torchvision.models import get_model, resnet18, resnet34
 
-from stfpm3d.learning.resnet import AcsResNet, load_checkpoint, load_network, save_network
+from stfpm3d.learning.resnet import AcsResNet, Architecture, load_checkpoint, load_network, save_network
 from stfpm3d.study.errors import InputError
 
 
@@ -17,6 +19,57 @@ def test_parameter_counts_are_those_of_the_paper() -> None:
 
     assert count(1) == 11_170_240  # the authors' published code
     assert count(2) == 11_173_376  # the paper, section 5
+
+
+def with_acsconv(flat: nn.Module) -> nn.Module:
+    """A 2D network on volumes by acsconv's own operators, as its converter would make it."""
+    for name, layer in flat.named_children():
+        volumetric = with_acsconv(layer)
+        if isinstance(layer, nn.Conv2d):
+            volumetric = ACSConv(
+                layer.in_channels,
+                layer.out_channels,
+                layer.kernel_size[0],
+                stride=layer.stride[0],
+                padding=int(layer.padding[0]),
+                bias=False,
+            )
+        elif isinstance(layer, nn.BatchNorm2d):
+            volumetric = nn.BatchNorm3d(layer.num_features)
+        elif isinstance(layer, nn.MaxPool2d):
+            volumetric = nn.MaxPool3d(3, stride=2, padding=1)
+        elif isinstance(layer, nn.AdaptiveAvgPool2d):
+            volumetric = nn.AdaptiveAvgPool3d(1)
+        setattr(flat, name, volumetric)
+    return flat
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet34", "resnet50"])
+def test_a_network_is_torchvisions_with_acsconvs_convolutions(architecture: Architecture) -> None:
+    torch.manual_seed(0)
+    flat = get_model(architecture)
+    for name, buffer in flat.named_buffers():
+        if name.endswith("running_var"):
+            nn.init.uniform_(buffer, 0.5, 2)
+        elif name.endswith("running_mean"):
+            nn.init.uniform_(buffer, -0.5, 0.5)
+    weights = {name: tensor.clone() for name, tensor in flat.state_dict().items()}
+    network = AcsResNet(architecture, in_channels=3, embedding_dim=1000, seed=0)
+    network.load_state_dict(weights, strict=True)
+    reference = with_acsconv(flat)
+    reference.load_state_dict(weights, strict=True)
+    seen = []
+    for name in ("layer1", "layer2", "layer3"):
+        reference.get_submodule(name).register_forward_hook(lambda *call: seen.append(call[-1]))
+
+    for shape in ((32, 40, 24), (33, 37, 25)):
+        volumes = torch.randn(1, 3, *shape)
+        seen.clear()
+        with torch.no_grad():
+            expected = [reference.eval()(volumes), *seen]
+            found = [network.eval()(volumes), *network.pyramid(volumes)]
+        for ours, theirs in zip(found, expected, strict=True):
+            assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
 
 
 def test_initial_weights_are_a_function_of_the_seed_alone() -> None:
@@ -45,6 +98,14 @@ def test_a_torchvision_checkpoint_loads_with_its_rgb_planes_summed(tmp_path: Pat
         assert torch.equal(loaded[name], weights[name])
     torch.testing.assert_close(loaded["conv1.weight"][:, 0], weights["conv1.weight"].sum(dim=1))
     assert torch.equal(loaded["fc.weight"], embedding)
+
+
+def test_scan_and_atlas_take_two_rgb_planes_times_one_and_a_half(tmp_path: Path) -> None:
+    weights = resnet18().state_dict()
+    torch.save(weights, tmp_path / "resnet18.pth")
+    network = AcsResNet("resnet18", 2, embedding_dim=128, seed=0)
+    load_checkpoint(network, tmp_path / "resnet18.pth")
+    assert torch.equal(network.conv1.weight, weights["conv1.weight"][:, :2] * 1.5)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, "evaluate": 2, "compare"
 CONFIG = {
     "a student's setting": ("epochs: 2", "epochs: 2\n    weight_decay: 0.001", AFTER_STUDENT),
     "a teacher's setting": ("epochs: 1", "epochs: 1\n    margin: 2", AFTER_GRID),
+    "a teacher's first weights": (
+        "weights: data/resnet18.pth",
+        "weights: imagenet",
+        {"imagenet_weights": 1, **AFTER_GRID},
+    ),
+    "an atlas": ("epochs: 1", "epochs: 1\n    atlas: coordinates", {"atlas": 1, **AFTER_GRID}),
     "where it is computed": ("threads: 1", "threads: 2", AFTER_GRID),
     "the network's cube": ("size: 48", "size: 64", {"network_grid": 1, "grid": 14, **AFTER_GRID}),
     "the template's resolution": ("resolution_mm: 4", "resolution_mm: 5", {"template": 1, **AFTER_TEMPLATE}),

@@ -83,8 +83,14 @@ def given_files(study):
     """The files that the config names besides the participants table, by their keys."""
     files = {"template.head": study.template.head, "template.brain_mask": study.template.brain_mask}
     for teacher in study.teachers:
-        files[f"teachers, {teacher.name}, weights"] = None if teacher.weights == "random" else teacher.weights
+        files[f"teachers, {teacher.name}, weights"] = path_unless(teacher.weights, "random", "imagenet")
+        files[f"teachers, {teacher.name}, atlas"] = path_unless(teacher.atlas, "none", "coordinates")
     return {key: path for key, path in files.items() if path is not None}
+
+
+def path_unless(value, *words):
+    """The path that a config key holds, or None where it holds one of its words."""
+    return None if value in words else value
 
 
 try:
@@ -120,6 +126,7 @@ SAMPLINGS = {"": {"size": STUDY.grid.size}} | {
 
 wildcard_constraints:
     sub="|".join(SCANS.index),
+    architecture=r"resnet\d+",
     sampling=f"({'|'.join(map(re.escape, SAMPLINGS))})",
     teacher="|".join(TEACHERS),
     student="|".join(STUDENTS),
@@ -173,8 +180,19 @@ def settings(row, *without):
 
 def initial_weights(teacher):
     """The checkpoint that a teacher starts from, as a rule's input; nothing when its weights are random."""
-    weights = TEACHERS[teacher]["weights"]
-    return [] if weights == "random" else weights
+    row = TEACHERS[teacher]
+    made = {"random": [], "imagenet": f"results/weights/{row['architecture']}.pth"}
+    return made.get(row["weights"], row["weights"])
+
+
+def atlas_file(teacher):
+    """The map that a teacher's atlas is made from, as a rule's input; coordinates need none."""
+    return path_unless(TEACHERS[teacher]["atlas"], "none", "coordinates") or []
+
+
+def atlas_of(teacher):
+    """The second input channel of a teacher and its students, as a rule's input; nothing where the scan is alone."""
+    return [] if TEACHERS[teacher]["atlas"] == "none" else f"results/teacher/{teacher}/atlas.npy"
 
 
 def grid_of(teacher):

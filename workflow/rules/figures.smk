@@ -7,6 +7,7 @@ rule embeddings:
         teacher=lambda w: teacher_weights(w.experiment),
         student=lambda w: student_weights(w.experiment),
         gaussian=lambda w: gaussian_of(w.experiment),
+        atlas=lambda w: atlas_of(teacher_of(w.experiment)),
         array=lambda w: f"{grid_of(teacher_of(w.experiment))}{w.sub}.npy",
         brain_mask=lambda w: f"{grid_of(teacher_of(w.experiment))}mask.npy",
     output:

@@ -30,6 +30,7 @@ rule feature_gaussian:
     input:
         teacher=lambda w: teacher_weights(w.experiment),
         student=lambda w: student_weights(w.experiment),
+        atlas=lambda w: atlas_of(teacher_of(w.experiment)),
         arrays=lambda w: [f"{grid_of(teacher_of(w.experiment))}{sub}.npy" for sub in gaussian_scans(w.experiment)],
     output:
         gaussian="results/gaussian/{experiment}.safetensors",
@@ -68,6 +69,7 @@ for part in ("val", "test"):
             gaussian=lambda w: gaussian_of(w.experiment),
             arrays=arrays_of(part),
             supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
+            atlas=lambda w: atlas_of(teacher_of(w.experiment)),
             grid=lambda w: f"{grid_of(teacher_of(w.experiment))}grid.json",
             brain_mask="results/template/mask.nii.gz",
         output:

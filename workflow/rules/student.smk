@@ -9,6 +9,7 @@ rule student:
         brain_mask=lambda w: f"{grid_of_student(w.student)}mask.npy",
         grid=lambda w: f"{grid_of_student(w.student)}grid.json",
         teacher=lambda w: f"results/teacher/{STUDENTS[w.student]['teacher']}/model.safetensors",
+        atlas=lambda w: atlas_of(STUDENTS[w.student]["teacher"]),
     output:
         model="results/student/{student}/model.safetensors",
         initial="results/student/{student}/initial.safetensors",

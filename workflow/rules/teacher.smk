@@ -1,6 +1,52 @@
 """The teacher: patch learning on healthy and diseased scans (paper, 3.1)."""
 
 
+rule imagenet_weights:
+    """Fetch torchvision's ImageNet weights of a network (IMAGENET1K_V1), checked by the sha256 in their file's name."""
+    output:
+        weights="results/weights/{architecture}.pth",
+    log:
+        "logs/weights/{architecture}.log",
+    benchmark:
+        "benchmarks/weights/{architecture}.tsv"
+    retries: 3
+    conda:
+        "../../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code("imagenet_weights"),
+        env=environment("learning"),
+    script:
+        "../scripts/imagenet_weights.py"
+
+
+rule atlas:
+    """Bring a teacher's atlas to the network's grid (float32 in [0, 1]): the second input channel of its networks."""
+    input:
+        grid=lambda w: f"{grid_of(w.teacher)}grid.json",
+        atlas=lambda w: atlas_file(w.teacher),
+    output:
+        channel="results/teacher/{teacher}/atlas.npy",
+    log:
+        "logs/atlas/{teacher}.log",
+    benchmark:
+        "benchmarks/atlas/{teacher}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
+    params:
+        code=code("atlas"),
+        env=environment("imaging"),
+    script:
+        "../scripts/atlas.py"
+
+
 rule teacher:
     """Train a teacher by triplets of patches (network grid), or keep its initial weights if its epochs are 0."""
     input:
@@ -8,6 +54,7 @@ rule teacher:
         val=lambda w: [f"{grid_of(w.teacher)}{scan}.npy" for scan in seen_by_teacher(w.teacher, "val")],
         brain_mask=lambda w: f"{grid_of(w.teacher)}mask.npy",
         weights=lambda w: initial_weights(w.teacher),
+        atlas=lambda w: atlas_of(w.teacher),
     output:
         model="results/teacher/{teacher}/model.safetensors",
         epochs="results/teacher/{teacher}/epochs.tsv",
@@ -23,7 +70,7 @@ rule teacher:
         mem_mb=scaled(16000),
         runtime=24 * 60,  # not scaled: the next attempt goes on from the last checkpoint
     params:
-        settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance", "input_scale"),
+        settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance", "atlas", "input_scale"),
         train_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "train")],
         val_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "val")],
         compute=COMPUTE,

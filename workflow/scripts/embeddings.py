@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    teacher, *others = (Path(given[name]) if given[name] else None for name in ("teacher", "student", "gaussian"))
-    assert teacher is not None
+    others = [Path(given[name]) if given[name] else None for name in ("student", "gaussian", "atlas")]
+    teacher, atlas = Path(given["teacher"]), others[-1]
     array = np.load(given["array"])
-    features = load_block_maps(teacher, None, None, **params["compute"]).features(array)
+    features = load_block_maps(teacher, None, None, atlas, **params["compute"]).features(array)
     distances = load_block_maps(teacher, *others, **params["compute"])(array, fitted=params["fitted"])
     combined = combine_blocks(distances, array.shape, params["combine"], params["blocks"])
     arrays: dict[str, Any] = {f"sum{block}": sums for block, sums in enumerate(channel_sums(features), start=1)}

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with rule_log(snakemake.log[0]):
-    student = Path(snakemake.input["student"]) if snakemake.input["student"] else None
-    block_maps = load_block_maps(Path(snakemake.input["teacher"]), student, None, **snakemake.params["compute"])
-    gaussian = fit_features(block_maps, [Path(path) for path in snakemake.input["arrays"]])
+    given = snakemake.input
+    student, atlas = (Path(given[name]) if given[name] else None for name in ("student", "atlas"))
+    block_maps = load_block_maps(Path(given["teacher"]), student, None, atlas, **snakemake.params["compute"])
+    gaussian = fit_features(block_maps, [Path(path) for path in given["arrays"]])
     save_gaussian(Path(snakemake.output["gaussian"]), gaussian)

@@ -26,7 +26,7 @@ with rule_log(snakemake.log[0]):
         }
     )
     scans["fitted"] = scans["scan_id"].isin(snakemake.params["fitted"])
-    student, gaussian = (Path(given[name]) if given[name] else None for name in ("student", "gaussian"))
-    block_maps = load_block_maps(Path(given["teacher"]), student, gaussian, **snakemake.params["compute"])
+    others = [Path(given[name]) if given[name] else None for name in ("student", "gaussian", "atlas")]
+    block_maps = load_block_maps(Path(given["teacher"]), *others, **snakemake.params["compute"])
     anomaly_map = NetworkMaps(block_maps, read_grid(given["grid"]), **snakemake.params["settings"])
     write_maps(scans, anomaly_map, load_mask(given["brain_mask"], "template"), snakemake.output["scores"])

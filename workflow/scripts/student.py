@@ -26,6 +26,7 @@ with (
         Path(snakemake.output["initial"]),
         Path(snakemake.output["epochs"]),
         checkpoints,
+        atlas=Path(snakemake.input["atlas"]) if snakemake.input.get("atlas") else None,
         **snakemake.params["settings"],
         **snakemake.params["compute"],
     )

@@ -25,6 +25,7 @@ with (
         Path(snakemake.output["epochs"]),
         checkpoints,
         weights=Path(snakemake.input["weights"]) if snakemake.input.get("weights") else None,
+        atlas=Path(snakemake.input["atlas"]) if snakemake.input.get("atlas") else None,
         **snakemake.params["settings"],
         **snakemake.params["compute"],
     )

@@ -16,6 +16,7 @@ from torch import Tensor
 from stfpm3d.imaging.grid import NetworkGrid
 from stfpm3d.imaging.maps import outside_minimum, smoothed
 from stfpm3d.imaging.volumes import Volume, load_mask, resample_like
+from stfpm3d.learning.channels import load_atlas, stack_channels
 from stfpm3d.learning.density import FeatureGaussian, fit_gaussian, load_gaussian
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
 from stfpm3d.study.files import replacing
@@ -71,18 +72,24 @@ class BlockMaps:
         Networks in evaluation mode; without a student a Gaussian is needed (PaDiM).
     gaussian
         Of these features.
+    atlas
+        The second channel (X, Y, Z) of networks that have two.
     """
 
     def __init__(
-        self, teacher: AcsResNet, student: AcsResNet | None = None, gaussian: FeatureGaussian | None = None
+        self,
+        teacher: AcsResNet,
+        student: AcsResNet | None = None,
+        gaussian: FeatureGaussian | None = None,
+        atlas: NDArray | None = None,
     ) -> None:
-        self.teacher, self.student, self.gaussian = teacher, student, gaussian
+        self.teacher, self.student, self.gaussian, self.atlas = teacher, student, gaussian, atlas
 
     @torch.inference_mode()
     def features(self, scan: NDArray) -> list[Tensor]:
         """Features (1, channels, X', Y', Z') of a scan (X, Y, Z) after blocks 1-3."""
         device = next(self.teacher.parameters()).device
-        volume = torch.from_numpy(scan.astype(np.float32))[None, None].to(device)
+        volume = torch.from_numpy(stack_channels(scan, self.atlas))[None].to(device)
         teacher = self.teacher.pyramid(volume)
         if self.student is None:
             return [block.float() for block in teacher]
@@ -101,15 +108,16 @@ class BlockMaps:
 
 
 def load_block_maps(
-    teacher: Path, student: Path | None, gaussian: Path | None, *, accelerator: str, threads: int
+    teacher: Path, student: Path | None, gaussian: Path | None, atlas: Path | None, *, accelerator: str, threads: int
 ) -> BlockMaps:
-    """Load networks (and a Gaussian) to where they are computed: Lightning's `accelerator`, or CPU `threads`."""
+    """Load networks (a Gaussian, an atlas) to where they are computed: Lightning's `accelerator`, or CPU `threads`."""
     torch.set_num_threads(threads)
     device = Fabric(accelerator=accelerator, devices=1).device
     return BlockMaps(
         load_network(teacher).to(device),
         load_network(student).to(device) if student else None,
         load_gaussian(gaussian, device) if gaussian else None,
+        load_atlas(atlas),
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from stfpm3d.learning.channels import stack_channels
 from stfpm3d.study.errors import InputError
 
 STEPS = np.array([step for step in product((-1, 0, 1), repeat=3) if any(step)])
@@ -72,13 +73,15 @@ class PatchGrid:
 class TripletDataset(Dataset[Tensor]):
     """An epoch's triplets: item `index` holds those whose anchors lie in scan `index`.
 
-    An item is float32 (triplets_per_scan, 3, 1, p, p, p): anchor, neighbour, negative. It is a function of
-    (seed, epoch, index), so that a resumed training draws what an uninterrupted one would have drawn.
+    An item is float32 (triplets_per_scan, 3, C, p, p, p): anchor, neighbour, negative; the second channel is the
+    atlas, if there is one. It is a function of (seed, epoch, index), so that a resumed training draws what an
+    uninterrupted one would have drawn.
 
     Parameters
     ----------
     volumes: paths of scans, .npy (X, Y, Z) on the network grid; memory-mapped.
     subjects: whose scan each of them is, at least two different ones.
+    atlas: (X, Y, Z) on the network grid, cut where each patch is cut, or None.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class TripletDataset(Dataset[Tensor]):
         triplets_per_scan: int,
         seed: int,
         epoch: int,
+        atlas: NDArray | None = None,
     ) -> None:
         if len(set(subjects)) < 2:
             raise InputError(f"Triplets need scans of at least 2 subjects, not of {len(set(subjects))}: add subjects.")
@@ -101,6 +105,7 @@ class TripletDataset(Dataset[Tensor]):
         self.triplets_per_scan = triplets_per_scan
         self.seed = seed
         self.epoch = epoch
+        self.atlas = atlas
 
     def __len__(self) -> int:
         return len(self.volumes)
@@ -115,14 +120,14 @@ class TripletDataset(Dataset[Tensor]):
             negative_scan = np.load(self.volumes[others[rng.integers(len(others))]], mmap_mode="r")
             anchor, neighbour, negative = self.grid.draw(rng)
             triplets.append([self._cut(scan, anchor), self._cut(scan, neighbour), self._cut(negative_scan, negative)])
-        patches = np.array(triplets, dtype=np.float32)
+        patches = np.array(triplets)
         if not np.isfinite(patches).all():
             raise InputError(
                 f"{self.volumes[index]}, or a scan that its negatives come from, holds NaN or infinite voxels; remove"
                 " the file and run again."
             )
-        return torch.from_numpy(patches).unsqueeze(2)
+        return torch.from_numpy(patches)
 
-    def _cut(self, scan: NDArray, corner: NDArray) -> NDArray:
+    def _cut(self, scan: NDArray, corner: NDArray) -> NDArray[np.float32]:
         x, y, z = (slice(start, start + self.patch_size) for start in corner.tolist())
-        return scan[x, y, z]
+        return stack_channels(scan[x, y, z], None if self.atlas is None else self.atlas[x, y, z])

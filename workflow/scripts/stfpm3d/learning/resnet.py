@@ -43,9 +43,9 @@ class AcsResNet(ResNet):
     """torchvision's ResNet with ACS convolutions, on volumes (N, in_channels, X, Y, Z).
 
     The names and the shapes of its parameters are torchvision's, but for the stem's input channels and for `fc`:
-    a linear embedding of `embedding_dim`, or, with None, the pooled features as they are. Without `fc` and with one
-    channel, ResNet-18 has 11,170,240 parameters. The random weights (torchvision's initialisation) are a function
-    of `seed` alone and leave the global random state as it was.
+    a linear embedding of `embedding_dim`, or, with None, the pooled features as they are. Without `fc` ResNet-18 has
+    11,170,240 parameters with one channel and, as in the paper, 11,173,376 with two. The random weights (torchvision's
+    initialisation) are a function of `seed` alone and leave the global random state as it was.
     """
 
     def __init__(
@@ -75,8 +75,9 @@ class AcsResNet(ResNet):
 def load_checkpoint(network: AcsResNet, path: Path) -> None:
     """Load a torchvision checkpoint (.pth) or a .safetensors file into a network, strictly but for stem and fc.
 
-    An RGB stem is summed over its planes to the one channel of a scan. `fc` is taken if it fits: ImageNet's classes
-    are left out, and the network's own embedding stays.
+    An RGB stem is summed over its planes to the one channel of a scan; scan and atlas take one plane each, times 1.5
+    (both as in the authors' published code). `fc` is taken if it fits: ImageNet's classes are left out, and the
+    network's own embedding stays.
 
     Raises
     ------
@@ -86,8 +87,8 @@ def load_checkpoint(network: AcsResNet, path: Path) -> None:
     weights = _read_weights(path)
     own = network.state_dict()
     stem = weights.get("conv1.weight")
-    if stem is not None and stem.shape[1:2] == (3,) and network.in_channels == 1:
-        weights["conv1.weight"] = stem.sum(dim=1, keepdim=True)
+    if stem is not None and stem.shape[1:2] == (3,):
+        weights["conv1.weight"] = _stem_of(stem, network.in_channels)
     head = {name: tensor for name, tensor in own.items() if name.startswith("fc.")}
     if not head or _misfits(head, {name: tensor for name, tensor in weights.items() if name.startswith("fc.")}):
         weights = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")} | head
@@ -100,6 +101,13 @@ def load_checkpoint(network: AcsResNet, path: Path) -> None:
             f"{misfits[0]}); give a checkpoint of this architecture or change `architecture`."
         )
     network.load_state_dict(weights)
+
+
+def _stem_of(rgb: Tensor, in_channels: int) -> Tensor:
+    """An RGB stem (64, 3, 7, 7) for inputs of `in_channels` channels, scaled up for the planes that are left out."""
+    if in_channels == 1:
+        return rgb.sum(dim=1, keepdim=True)
+    return rgb[:, :in_channels] * (3 / in_channels)
 
 
 def _misfits(expected: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset, Subset
 from stfpm3d.imaging.grid import read_grid
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.anomaly import block_distances, combine_blocks, feature_differences
+from stfpm3d.learning.channels import load_atlas
 from stfpm3d.learning.corruption import CorruptedScans, Corruption
 from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
 from stfpm3d.learning.training import EpochLoaders, EpochSelection, ScanDataset, fit, save_epochs
@@ -56,7 +57,7 @@ class FrozenTeacher(nn.Module):
         return super().train(False)
 
     def forward(self, indices: Tensor, volumes: Tensor) -> Pyramid:
-        """Features of volumes (N, 1, X, Y, Z), which `indices` (N,) tell apart."""
+        """Features of volumes (N, C, X, Y, Z), which `indices` (N,) tell apart."""
         pyramids = [self._features(int(index), scan[None]) for index, scan in zip(indices, volumes, strict=True)]
         return Pyramid(*(torch.cat(blocks) for blocks in zip(*pyramids, strict=True)))
 
@@ -175,6 +176,7 @@ def train_student(
     devices: int,
     precision: str,
     cache_gb: float = 2.0,
+    atlas: Path | None = None,
 ) -> None:
     """Train a student of the teacher's architecture, from random weights, and write its weights.
 
@@ -190,6 +192,7 @@ def train_student(
     checkpoint_dir: survives a kill; see `training.fit`.
     corruption: what the student sees of a training scan instead of the clean one, or None; validation scans are clean.
     cache_gb: memory for the teacher's features (10^9 bytes), used on a CPU only.
+    atlas: .npy (X, Y, Z), the second input channel of teacher and student, or None.
 
     Raises
     ------
@@ -203,10 +206,10 @@ def train_student(
             "No validation patient is there to choose an epoch by AUROC: set the student's selection to `loss`."
         )
     frozen = FrozenTeacher(load_network(teacher), cache_gb)
-    network = AcsResNet(frozen.network.architecture, seed=seed)
+    network = AcsResNet(frozen.network.architecture, frozen.network.in_channels, seed=seed)
     rank_zero_only(save_network)(initial, network)
 
-    scans = ScanDataset([*train_volumes, *val_volumes])
+    scans = ScanDataset([*train_volumes, *val_volumes], load_atlas(atlas))
     brain = Volume(np.load(brain_mask), read_grid(grid).affine)
 
     def seen_in(epoch: int) -> Dataset:

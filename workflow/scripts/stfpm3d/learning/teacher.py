@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
+from stfpm3d.learning.channels import load_atlas
 from stfpm3d.learning.patches import PatchGrid, TripletDataset
 from stfpm3d.learning.resnet import AcsResNet, Architecture, load_checkpoint, save_network
 from stfpm3d.learning.training import EpochLoaders, EpochSelection, fit, save_epochs
@@ -89,7 +90,7 @@ class TeacherTraining(EpochSelection):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def loss(self, triplets: Tensor) -> Tensor:
-        """Loss of (scans, triplets, 3, 1, p, p, p): all patches go through the network, and its batch norm, at once."""
+        """Loss of (scans, triplets, 3, C, p, p, p): all patches go through the network, and its batch norm, at once."""
         patches = triplets.flatten(0, 1).transpose(0, 1).flatten(0, 1)
         anchor, neighbour, negative = self.network(patches).float().chunk(3)
         return triplet_loss(anchor, neighbour, negative, margin=self.margin, squared=self.squared)
@@ -134,6 +135,7 @@ def train_teacher(
     accelerator: str,
     devices: int,
     precision: str,
+    atlas: Path | None = None,
 ) -> None:
     """Train a teacher on scans of the network grid and write its weights.
 
@@ -148,8 +150,10 @@ def train_teacher(
     weights: initial weights (`resnet.load_checkpoint`), or None for random ones.
     epochs: 0 keeps the initial weights (experiment 1 of the paper).
     batch_size: scans a step, each with `triplets_per_scan` triplets.
+    atlas: .npy (X, Y, Z) on the same grid, the network's second input channel, or None.
     """
-    network = AcsResNet(architecture, embedding_dim=EMBEDDING_DIM, seed=seed)
+    channel = load_atlas(atlas)
+    network = AcsResNet(architecture, 1 if channel is None else 2, EMBEDDING_DIM, seed=seed)
     if weights is not None:
         load_checkpoint(network, weights)
     training = TeacherTraining(
@@ -175,6 +179,7 @@ def train_teacher(
                 triplets_per_scan=triplets_per_scan,
                 seed=seed,
                 epoch=epoch,
+                atlas=channel,
             )
 
         fit(

@@ -22,9 +22,11 @@ from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from stfpm3d.learning.channels import stack_channels
 from stfpm3d.learning.resnet import AcsResNet
 from stfpm3d.study.errors import InputError
 from stfpm3d.study.files import replacing
@@ -33,19 +35,23 @@ log = logging.getLogger(__name__)
 
 
 class ScanDataset(Dataset[tuple[int, Tensor]]):
-    """Whole scans: (index, float32 (1, X, Y, Z)) of .npy files (X, Y, Z) on the network grid, memory-mapped."""
+    """Whole scans: (index, float32 (C, X, Y, Z)) of .npy files (X, Y, Z) on the network grid, memory-mapped.
 
-    def __init__(self, volumes: Sequence[Path]) -> None:
+    The second channel is `atlas` (X, Y, Z), if there is one.
+    """
+
+    def __init__(self, volumes: Sequence[Path], atlas: NDArray | None = None) -> None:
         self.volumes = volumes
+        self.atlas = atlas
 
     def __len__(self) -> int:
         return len(self.volumes)
 
     def __getitem__(self, index: int) -> tuple[int, Tensor]:
-        scan = np.load(self.volumes[index], mmap_mode="r").astype(np.float32)
+        scan = stack_channels(np.load(self.volumes[index], mmap_mode="r"), self.atlas)
         if not np.isfinite(scan).all():
             raise InputError(f"{self.volumes[index]} holds NaN or infinite voxels; remove the file and run again.")
-        return index, torch.from_numpy(scan).unsqueeze(0)
+        return index, torch.from_numpy(scan)
 
 
 class EpochLoaders(LightningDataModule):

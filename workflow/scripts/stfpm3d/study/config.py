@@ -202,7 +202,14 @@ class Teacher(Section):
         default="resnet18", description="torchvision's network to convert."
     )
     weights: str = Field(
-        default="random", description="`random`, or the path of a torchvision checkpoint to start from."
+        default="random",
+        description="What to start from: `random`, `imagenet` (torchvision's weights, downloaded), or the path of a "
+        "torchvision checkpoint.",
+    )
+    atlas: str = Field(
+        default="none",
+        description="Second input channel of the teacher and its students: `none`; `coordinates`, the mean of a "
+        "voxel's three coordinates in the cube; or the path of a label or probability map in the template's space.",
     )
     input_scale: Annotated[float, Field(ge=0.1, le=4)] | None = Field(
         default=None,
