@@ -177,6 +177,27 @@ def teacher_of(experiment):
     return STUDENTS[EXPERIMENTS[experiment]["student"]]["teacher"]
 
 
+def segmented_maps(part):
+    """The maps of one part that a segmentation reads, those of the experiment which it names, as a rule's input."""
+    return lambda w: scans(f"results/maps/{EXPERIMENTS[w.experiment]['experiment']}/{part}/{MAP_NAME}", split=part)
+
+
+def top_fraction(experiment):
+    """The share of voxels that a segmentation takes, as a param; k-means takes none, and its rows need not say."""
+    row = EXPERIMENTS[experiment]
+    return row["fraction"] if row["by"] == "top_fraction" else None
+
+
+def is_segmented(experiment):
+    """Whether an experiment's maps are segmentations, 0 and 1 alone: no threshold is fitted to them."""
+    return EXPERIMENTS[experiment]["method"] in ("segmentation", "mask")
+
+
+def protocols(experiment):
+    """The protocols that measure an experiment; inside the brain the mask is constant, which says nothing."""
+    return ["paper"] if EXPERIMENTS[experiment]["method"] == "mask" else ["strict", "paper"]
+
+
 def has_blocks(experiment):
     """Whether an experiment's method makes a map from the blocks of two networks."""
     return EXPERIMENTS[experiment]["method"] == "stfpm"

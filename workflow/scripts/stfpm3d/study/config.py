@@ -276,7 +276,32 @@ class ZscoreExperiment(Section):
     )
 
 
-Experiment = Annotated[StfpmExperiment | IntensityExperiment | ZscoreExperiment, Field(discriminator="method")]
+class MaskExperiment(Section):
+    """The brain mask as every scan's map, beside the paper's protocol. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["mask"] = Field(description="`mask`.")
+
+
+class SegmentationExperiment(Section):
+    """Lesions cut out of another experiment's maps, without scores. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["segmentation"] = Field(description="`segmentation`.")
+    experiment: Name = Field(description="Name of the experiment row whose maps are segmented.")
+    by: Literal["kmeans", "top_fraction"] = Field(
+        default="kmeans",
+        description="What is lesion in a scan's brain: the higher of two k-means clusters, or the highest fraction.",
+    )
+    fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.01, description="Share of a scan's brain voxels that `top_fraction` takes."
+    )
+
+
+Experiment = Annotated[
+    StfpmExperiment | IntensityExperiment | ZscoreExperiment | MaskExperiment | SegmentationExperiment,
+    Field(discriminator="method"),
+]
 
 
 class Evaluation(Section):
@@ -313,9 +338,20 @@ class Config(Section):
         teachers, students = [t.name for t in self.teachers], [s.name for s in self.students]
         for student in self.students:
             _require(student.teacher, teachers, f"student {student.name!r} names the teacher")
+        binary = (MaskExperiment, SegmentationExperiment)
+        graded = [row.name for row in self.experiments if not isinstance(row, binary)]
+        if not graded:
+            raise ValueError("experiments has no row with graded maps; add one that is neither mask nor segmentation")
         for experiment in self.experiments:
             if isinstance(experiment, StfpmExperiment):
                 _require(experiment.student, students, f"experiment {experiment.name!r} names the student")
+            elif isinstance(experiment, SegmentationExperiment):
+                if experiment.experiment in [row.name for row in self.experiments if isinstance(row, binary)]:
+                    raise ValueError(
+                        f"experiment {experiment.name!r} segments the maps of {experiment.experiment!r}, which hold 0 "
+                        f"and 1 alone; name one of {', '.join(graded)}"
+                    )
+                _require(experiment.experiment, graded, f"experiment {experiment.name!r} segments the maps of")
         for teacher in self.teachers:
             if teacher.patch_size * 2 > self.grid.size:
                 raise ValueError(
