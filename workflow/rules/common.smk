@@ -203,6 +203,29 @@ def has_blocks(experiment):
     return EXPERIMENTS[experiment]["method"] == "stfpm"
 
 
+def evaluated_teachers():
+    """The teachers whose students' maps are measured, in the config's order."""
+    used = {teacher_of(name) for name in EXPERIMENTS if has_blocks(name)}
+    return [teacher for teacher in TEACHERS if teacher in used]
+
+
+def description(experiment):
+    """How an experiment's maps come about, for the report (see `write_report`)."""
+    row = EXPERIMENTS[experiment]
+    if row["method"] == "segmentation":
+        return {**description(row["experiment"]), "segmented_by": row["by"]}
+    teacher = TEACHERS[teacher_of(experiment)] if has_blocks(experiment) else None
+    weights = teacher and teacher["weights"]
+    return {
+        "method": row["method"],
+        "architecture": teacher and teacher["architecture"],
+        "weights": weights if weights in (None, "random", "imagenet") else "file",
+        "patch_learning": teacher is not None and teacher["epochs"] > 0,
+        "untrained": teacher is not None and row["weights"] == "initial",
+        "segmented_by": None,
+    }
+
+
 def initial_counterparts():
     """For each experiment with a trained student, the one that differs only in the student's initial weights."""
     rows = {name: settings(row) for name, row in EXPERIMENTS.items() if row["method"] == "stfpm"}

@@ -1,13 +1,14 @@
 """The report: one page with the numbers, the curves and the maps."""
 
-SHOWN = next(iter(EXPERIMENTS))
+SHOWN = next(name for name in EXPERIMENTS if not is_segmented(name))
 TESTED = select(PARTICIPANTS, split="test")
 
 
 rule report:
-    """Write one self-contained page; slices are shown of the config's first experiment (MNI grid)."""
+    """Write one self-contained page; slices are shown of the config's first experiment with graded maps (MNI grid)."""
     input:
         template=PAGES["report.html.j2"],
+        paper=PAGES["paper.html.j2"],
         style=PAGES["style.css"],
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
@@ -18,6 +19,7 @@ rule report:
         lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in TESTED if SCANS.lesion_mask[sub]],
         brain_mask="results/template/mask.nii.gz",
         grid="results/grid/grid.json",
+        networks=[f"results/teacher/{teacher}/model.safetensors" for teacher in evaluated_teachers()],
     output:
         page=report("results/report/index.html", category="Report"),
     log:
@@ -32,6 +34,8 @@ rule report:
         runtime=30,
     params:
         shown=SHOWN,
+        experiments={name: description(name) for name in EXPERIMENTS},
+        teachers=evaluated_teachers(),
         initial=initial_counterparts(),
         excluded=[reason for reason in COHORT.get("exclude", ()) if reason],
         scans=SCANS.loc[TESTED, [*KEYS, "group"]].reset_index().to_dict("records"),
