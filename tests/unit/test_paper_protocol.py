@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import f1_score, jaccard_score, roc_auc_score, roc_curve
+from sklearn import metrics as sklearn_metrics
+from sklearn.metrics import f1_score, jaccard_score, roc_curve
 
 from stfpm3d.evaluation.experiment import compare_metrics, evaluate_experiment
 from stfpm3d.evaluation.imagewise import equal_blocks
@@ -40,6 +41,10 @@ def scans(tmp_path, brain_mask):
             mask = f"{path}_lesion.nii.gz" if group == "patient" else None
             rows.append((f"sub-{split}{number}", group, split, f"{path}.nii.gz", rng.random(), mask))
     return pd.DataFrame(rows, columns=["participant_id", "group", "split", "map", "score", "lesion_mask"])
+
+
+def roc_auc_score(truth, values):
+    return float(sklearn_metrics.roc_auc_score(truth, values))
 
 
 def paper_values(metrics, split="test"):

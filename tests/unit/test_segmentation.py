@@ -35,7 +35,7 @@ def test_k_means_splits_the_brains_values_where_the_squares_are_least(inside, sc
     data = rng.exponential(size=SHAPE)
     data[3:6, 3:6, 3:6] += 9
     data[0] = 1000  # outside: neither in a cluster nor lesion
-    lesion = segment(Volume((scale * data).astype(np.float32), AFFINE), inside, "kmeans", None).data
+    lesion = segment(Volume((scale * data).astype(np.float32), AFFINE), inside, None).data
     assert lesion.dtype == np.float32
     np.testing.assert_array_equal(lesion[inside], exact_two_means(data[inside]))
     assert not lesion[~inside].any()
@@ -44,7 +44,7 @@ def test_k_means_splits_the_brains_values_where_the_squares_are_least(inside, sc
 @pytest.mark.parametrize(("fraction", "count"), [(0.01, 6), (0.5, 256), (1e-6, 1)])
 def test_the_top_fraction_is_a_share_of_the_brains_voxels(inside, fraction, count):
     data = np.random.default_rng(0).permutation(1000).reshape(SHAPE).astype(np.float32)  # 512 of them inside
-    lesion = segment(Volume(data, AFFINE), inside, "top_fraction", fraction).data
+    lesion = segment(Volume(data, AFFINE), inside, fraction).data
     assert lesion.sum() == count
     assert data[lesion == 1].min() > data[inside & (lesion == 0)].max()
 

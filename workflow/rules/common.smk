@@ -183,7 +183,7 @@ def segmented_maps(part):
 
 
 def top_fraction(experiment):
-    """The share of voxels that a segmentation takes, as a param; k-means takes none, and its rows need not say."""
+    """The share of voxels that a segmentation takes, as a param; None where k-means decides."""
     row = EXPERIMENTS[experiment]
     return row["fraction"] if row["by"] == "top_fraction" else None
 

@@ -154,8 +154,7 @@ for part in ("val", "test"):
             runtime="1h",
         params:
             subjects=select(PARTICIPANTS, split=part),
-            by=lambda w: EXPERIMENTS[w.experiment]["by"],
-            fraction=lambda w: top_fraction(w.experiment),
+            top_fraction=lambda w: top_fraction(w.experiment),
             code=code("maps_segmentation"),
             env=environment("imaging"),
         script:

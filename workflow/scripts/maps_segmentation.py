@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 def lesions(scan):
     """The lesions in the map of one row of the table below."""
     source, support = load_volume(scan["source"], scan["scan_id"]), load_mask(scan["support"])
-    inside = support.data & brain_mask.data
-    return segment(source, inside, snakemake.params["by"], snakemake.params["fraction"])
+    return segment(source, support.data & brain_mask.data, snakemake.params["top_fraction"])
 
 
 with rule_log(snakemake.log[0]):

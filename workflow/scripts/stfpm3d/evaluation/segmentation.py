@@ -6,7 +6,6 @@ Only the voxels inside count, those of the template's brain that the scan holds;
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +13,17 @@ from sklearn.cluster import KMeans
 
 from stfpm3d.imaging.volumes import Volume
 
-Segmenter = Literal["kmeans", "top_fraction"]
 
-
-def segment(anomaly_map: Volume, inside: NDArray[np.bool_], by: Segmenter, fraction: float | None) -> Volume:
+def segment(anomaly_map: Volume, inside: NDArray[np.bool_], top_fraction: float | None) -> Volume:
     """The lesions of one scan, float32 (X, Y, Z), from its map and the mask `inside` (X, Y, Z) on the same grid.
 
-    `kmeans`: the voxels fall into two clusters by value, healthy and diseased tissue; the one of the higher mean is
-    lesion (paper, section 4). `top_fraction`: the highest `fraction` of the voxels, with all that equal the last of
-    them (the authors' code binarises at the 99th percentile, and its clusters are then those two values).
+    Without `top_fraction` by k-means: the voxels fall into two clusters by value, healthy and diseased tissue, and the
+    one of the higher mean is lesion (paper, section 4). With it the highest fraction of the voxels, and all that equal
+    the last of them (the authors' code binarises at the 99th percentile, and its clusters are then those two values).
     """
     values = anomaly_map.data[inside]
     lesion = np.zeros(anomaly_map.shape, dtype=np.float32)
-    lesion[inside] = higher_cluster(values) if by == "kmeans" else highest(values, fraction)
+    lesion[inside] = higher_cluster(values) if top_fraction is None else highest(values, top_fraction)
     return Volume(lesion, anomaly_map.affine)
 
 
@@ -38,7 +35,8 @@ def higher_cluster(values: NDArray) -> NDArray[np.bool_]:
     """
     scaled = np.asarray(values, dtype=np.float64) / np.std(values, dtype=np.float64)  # products' squares underflow
     start = np.quantile(scaled, [0.25, 0.75])
-    clusters = KMeans(2, init=start[:, None], n_init=1, tol=0).fit(scaled[:, None])
+    kmeans = KMeans(2, init=start[:, None], n_init=1, tol=0)  # pyright: ignore[reportArgumentType] - untyped
+    clusters = kmeans.fit(scaled[:, None])
     return clusters.labels_ == np.argmax(clusters.cluster_centers_)
 
 
