@@ -6,7 +6,7 @@ import torch
 
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.anomaly import (
-    anomaly_map,
+    BlockMaps,
     block_distances,
     combine_blocks,
     map_on_mni,
@@ -52,11 +52,10 @@ def test_a_feature_is_put_back_where_its_receptive_field_is_centred() -> None:
 def test_a_student_that_is_the_teacher_sees_no_anomaly() -> None:
     teacher, other = (AcsResNet("resnet18", seed=seed).eval() for seed in (0, 1))
     scan = np.random.default_rng(0).normal(size=(32, 32, 32)).astype(np.float16)
-    combined, blocks = anomaly_map(teacher, teacher, scan, "product")
-    assert combined.dtype == np.float32 and combined.shape == scan.shape
-    assert [block.shape for block in blocks] == [(8, 8, 8), (4, 4, 4), (2, 2, 2)]
-    assert not combined.any()
-    assert anomaly_map(teacher, other, scan, "product")[0].min() > 0
+    same, different = BlockMaps(teacher, teacher)(scan), BlockMaps(teacher, other)(scan)
+    assert [block.shape for block in same] == [(1, 8, 8, 8), (1, 4, 4, 4), (1, 2, 2, 2)]
+    assert not combine_blocks(same, scan.shape, "sum").any()
+    assert combine_blocks(different, scan.shape, "product").min() > 0
 
 
 def test_outside_crop_and_support_the_map_is_its_minimum() -> None:

@@ -398,7 +398,7 @@ def test_parts_that_are_too_small_are_named_before_anything_runs(tmp_path: Path)
     check_parts(alone)
     with pytest.raises(InputError, match="drawn from 1 subject\\(s\\) of the train part, expected at least 2"):
         check_teacher(alone, "patches", "equal", 0)
-    with pytest.raises(InputError, match="stand on 1 healthy training scan\\(s\\), expected at least 2"):
+    with pytest.raises(InputError, match="stand on 1 healthy scan\\(s\\) of the train part, expected at least 2"):
         check_statistics(alone, "zscore")
     with pytest.raises(InputError, match="drawn from 1 subject\\(s\\) of the val part"):
         check_teacher(cohort(tmp_path, (2, 1, 1), (1, 0, 0)), "patches", "equal", 0)

@@ -15,7 +15,7 @@ PACKAGE = "workflow/scripts/stfpm3d"
 TINY = "tiny.yaml"
 
 MEASURED = {"evaluate": 5, "compare": 1, "report": 1}
-STUDENT_MAPS = {"maps_student_val": 3, "maps_student_test": 3}
+STUDENT_MAPS = {"maps_network_val": 3, "maps_network_test": 3}
 AFTER_STUDENT = {"student": 1, **STUDENT_MAPS, "evaluate": 3, "compare": 1, "report": 1}
 BASELINES = {f"maps_{method}_{part}": 1 for method in ("intensity", "zscore") for part in ("val", "test")}
 AFTER_GRID = {"teacher": 1, **AFTER_STUDENT}
@@ -23,7 +23,7 @@ AFTER_STANDARDIZE = {"grid": 14, "zscore_statistics": 1, **AFTER_GRID, **BASELIN
 AFTER_STRIP = {"landmarks": 1, "standardize": 14, **AFTER_STANDARDIZE}
 AFTER_REGISTER = {"register_qc": 1, "register_lesion": 4, "strip": 14, **AFTER_STRIP}
 AFTER_TEMPLATE = {"network_grid": 1, "register": 14, **AFTER_REGISTER}
-TEST_MAPS = {"maps_student_test": 3, "maps_intensity_test": 1, "maps_zscore_test": 1}
+TEST_MAPS = {"maps_network_test": 3, "maps_intensity_test": 1, "maps_zscore_test": 1}
 ONE_TEST_SCAN = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 1, **TEST_MAPS, **MEASURED}
 
 AFTER_CONTRAST = {**STUDENT_MAPS, **BASELINES, **MEASURED}  # it stands in the maps' names

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import Project
 
-MAPS = {"maps_student_test": 3, "maps_intensity_test": 1, "maps_zscore_test": 1}
+MAPS = {"maps_network_test": 3, "maps_intensity_test": 1, "maps_zscore_test": 1}
 MEASURED = {"evaluate": 5, "compare": 1, "report": 1}
 
 

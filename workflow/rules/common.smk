@@ -1,6 +1,7 @@
 """The config, the cohort, the split and the digests become the names that the rules use."""
 
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -68,8 +69,10 @@ def check_study(study, participants):
         if teacher.epochs > 0:
             check_teacher(participants, teacher.name, teacher.balance, study.split.seed)
     for experiment in study.experiments:
-        if experiment.method == "zscore":
+        if experiment.method in ("zscore", "padim"):
             check_statistics(participants, experiment.name)
+        elif experiment.method == "stfpm" and experiment.residual == "gaussian":
+            check_statistics(participants, experiment.name, "val", 3)  # each is measured against the others
     for key, path in given_files(study).items():
         if not Path(path).is_file():
             raise InputError(f"config: {key}: {path} is not a file; correct its path.")
@@ -98,12 +101,24 @@ TEACHERS, STUDENTS, EXPERIMENTS = (
     for rows in (STUDY.teachers, STUDY.students, STUDY.experiments)
 )
 COMPUTE = STUDY.compute.model_dump(mode="json")
+WHERE = {key: COMPUTE[key] for key in ("accelerator", "threads")}  # of what runs on one device
 EVALUATED = select(PARTICIPANTS, split=("val", "test"))
 MAP_NAME = f"{{sub}}_space-{STUDY.template.space}_desc-anomaly_{STUDY.cohort.modality}.nii.gz"
 
 
+def sampling(row):
+    """How a teacher's row samples the cube, as a folder below results/grid: nothing for the config's `grid.size`."""
+    return "" if row["input_scale"] is None else f"scale-{row['input_scale']:g}/"
+
+
+SAMPLINGS = {"": {"size": STUDY.grid.size}} | {
+    sampling(row): {"voxels_per_mm": row["input_scale"]} for row in TEACHERS.values() if sampling(row)
+}
+
+
 wildcard_constraints:
     sub="|".join(SCANS.index),
+    sampling=f"({'|'.join(map(re.escape, SAMPLINGS))})",
     teacher="|".join(TEACHERS),
     student="|".join(STUDENTS),
     experiment="|".join(EXPERIMENTS),
@@ -139,9 +154,9 @@ def native_image(sub):
     return f"results/bias_correction/{sub}/image.nii.gz" if STUDY.bias_correction.method == "n4" else SCANS.image[sub]
 
 
-def experiments(method):
-    """A wildcard constraint: the names of the experiments of one method, or a pattern that matches no file."""
-    return "|".join(name for name, row in EXPERIMENTS.items() if row["method"] == method) or "$^"
+def experiments(*methods):
+    """A wildcard constraint: the names of the experiments of some methods, or a pattern that matches no file."""
+    return "|".join(name for name, row in EXPERIMENTS.items() if row["method"] in methods) or "$^"
 
 
 def settings(row, *without):
@@ -155,6 +170,16 @@ def initial_weights(teacher):
     return [] if weights == "random" else weights
 
 
+def grid_of(teacher):
+    """The folder with the scans as a teacher and its students see them, ending in a slash."""
+    return f"results/grid/{sampling(TEACHERS[teacher])}"
+
+
+def grid_of_student(student):
+    """The folder of the student's teacher's grid."""
+    return grid_of(STUDENTS[student]["teacher"])
+
+
 def seen_by_teacher(teacher, part):
     """The scans of one part that a teacher sees."""
     return teacher_scans(PARTICIPANTS, part, TEACHERS[teacher]["balance"], STUDY.split.seed)
@@ -166,15 +191,44 @@ def student_settings(student):
     return row if select(PARTICIPANTS, split="val", group="patient") else {**row, "selection": "loss"}
 
 
-def student_of(experiment):
-    """The folder and the file name of the student weights that an experiment uses."""
-    row = EXPERIMENTS[experiment]
-    return {"student": row["student"], "weights": {"trained": "model", "initial": "initial"}[row["weights"]]}
-
-
 def teacher_of(experiment):
-    """The teacher of an experiment's student."""
-    return STUDENTS[EXPERIMENTS[experiment]["student"]]["teacher"]
+    """The teacher that an experiment names, or that its student names."""
+    row = EXPERIMENTS[experiment]
+    return row["teacher"] if row["method"] == "padim" else STUDENTS[row["student"]]["teacher"]
+
+
+def teacher_weights(experiment):
+    """The weights of an experiment's teacher, as a rule's input."""
+    return f"results/teacher/{teacher_of(experiment)}/model.safetensors"
+
+
+def student_weights(experiment):
+    """The weights of an experiment's student, as a rule's input; nothing for a method without one."""
+    row = EXPERIMENTS[experiment]
+    if row["method"] == "padim":
+        return []
+    weights = {"trained": "model", "initial": "initial"}[row["weights"]]
+    return f"results/student/{row['student']}/{weights}.safetensors"
+
+
+def gaussian_scans(experiment):
+    """The healthy scans that an experiment's Gaussian is fitted on: PaDiM's on the training part, a residual's on
+    validation scans, since the student has matched the training scans; nothing for an experiment without one."""
+    row = EXPERIMENTS[experiment]
+    if row["method"] == "padim":
+        return select(PARTICIPANTS, split="train", group="healthy")
+    return select(PARTICIPANTS, split="val", group="healthy") if row["residual"] == "gaussian" else []
+
+
+def gaussian_of(experiment):
+    """An experiment's Gaussian of features, as a rule's input."""
+    return f"results/gaussian/{experiment}.safetensors" if gaussian_scans(experiment) else []
+
+
+def map_settings(experiment):
+    """How the blocks' maps become an experiment's map, as params."""
+    row = {"smoothing_mm": 0.0, **EXPERIMENTS[experiment]}
+    return {key: row[key] for key in ("combine", "blocks", "smoothing_mm")}
 
 
 def segmented_maps(part):
@@ -199,8 +253,8 @@ def protocols(experiment):
 
 
 def has_blocks(experiment):
-    """Whether an experiment's method makes a map from the blocks of two networks."""
-    return EXPERIMENTS[experiment]["method"] == "stfpm"
+    """Whether an experiment's method makes a map from the blocks of networks."""
+    return EXPERIMENTS[experiment]["method"] in ("stfpm", "padim")
 
 
 def evaluated_teachers():
@@ -221,7 +275,7 @@ def description(experiment):
         "architecture": teacher and teacher["architecture"],
         "weights": weights if weights in (None, "random", "imagenet") else "file",
         "patch_learning": teacher is not None and teacher["epochs"] > 0,
-        "untrained": teacher is not None and row["weights"] == "initial",
+        "untrained": row.get("weights") == "initial",
         "segmented_by": None,
     }
 

@@ -1,4 +1,8 @@
-"""The network's grid: scans are cropped and scaled once, so that training only reads arrays."""
+"""The networks' grids: scans are cropped and scaled once, so that training only reads arrays.
+
+There is one cube of MNI space, sampled by `grid.size` voxels and, in folders of their own, by what a teacher's
+`input_scale` asks for (the wildcard `sampling`, see `sampling` in common.smk).
+"""
 
 
 rule network_grid:
@@ -6,12 +10,12 @@ rule network_grid:
     input:
         brain_mask="results/template/mask.nii.gz",
     output:
-        grid="results/grid/grid.json",
-        mask="results/grid/mask.npy",
+        grid="results/grid/{sampling}grid.json",
+        mask="results/grid/{sampling}mask.npy",
     log:
-        "logs/grid/network_grid.log",
+        "logs/grid/{sampling}network_grid.log",
     benchmark:
-        "benchmarks/grid/network_grid.tsv"
+        "benchmarks/grid/{sampling}network_grid.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -20,7 +24,7 @@ rule network_grid:
         runtime=10,
     params:
         crop_mm=STUDY.grid.crop_mm,
-        size=STUDY.grid.size,
+        sampling=lambda w: SAMPLINGS[w.sampling],
         code=code("network_grid"),
         env=environment("imaging"),
     script:
@@ -28,16 +32,16 @@ rule network_grid:
 
 
 rule grid:
-    """Crop and scale a standardized scan to the network's grid (size³, float16)."""
+    """Crop and scale a standardized scan to the network's grid (a cube, float16)."""
     input:
         image="results/standardize/{sub}/image.nii.gz",
-        grid="results/grid/grid.json",
+        grid="results/grid/{sampling}grid.json",
     output:
-        array=ensure("results/grid/{sub}.npy", non_empty=True),
+        array=ensure("results/grid/{sampling}{sub}.npy", non_empty=True),
     log:
-        "logs/grid/{sub}.log",
+        "logs/grid/{sampling}{sub}.log",
     benchmark:
-        "benchmarks/grid/{sub}.tsv"
+        "benchmarks/grid/{sampling}{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -25,18 +25,50 @@ rule zscore_statistics:
         "../scripts/zscore_statistics.py"
 
 
+rule feature_gaussian:
+    """Mean and variance of each position and channel of the features of healthy scans (network grid)."""
+    input:
+        teacher=lambda w: teacher_weights(w.experiment),
+        student=lambda w: student_weights(w.experiment),
+        arrays=lambda w: [f"{grid_of(teacher_of(w.experiment))}{sub}.npy" for sub in gaussian_scans(w.experiment)],
+    output:
+        gaussian="results/gaussian/{experiment}.safetensors",
+    log:
+        "logs/maps/{experiment}_gaussian.log",
+    benchmark:
+        "benchmarks/maps/{experiment}_gaussian.tsv"
+    wildcard_constraints:
+        experiment=experiments("stfpm", "padim"),
+    conda:
+        "../../envs/learning.yaml"
+    threads: COMPUTE["threads"]
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime="4h",
+    params:
+        compute=WHERE,
+        code=code("feature_gaussian"),
+        env=environment("learning"),
+    script:
+        "../scripts/feature_gaussian.py"
+
+
 for part in ("val", "test"):
 
     rule:
-        """Distances of the student's and the teacher's features, upsampled and combined to one map a scan (paper, 3.2)."""
+        """Distances of features, from a student's or from a Gaussian's, upsampled and combined to one map a scan (paper,
+        3.2).
+        """
         name:
-            f"maps_student_{part}"
+            f"maps_network_{part}"
         input:
-            teacher=lambda w: f"results/teacher/{teacher_of(w.experiment)}/model.safetensors",
-            student=lambda w: "results/student/{student}/{weights}.safetensors".format(**student_of(w.experiment)),
-            arrays=scans("results/grid/{sub}.npy", split=part),
+            teacher=lambda w: teacher_weights(w.experiment),
+            student=lambda w: student_weights(w.experiment),
+            gaussian=lambda w: gaussian_of(w.experiment),
+            arrays=lambda w: scans(f"{grid_of(teacher_of(w.experiment))}{{sub}}.npy", split=part),
             supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            grid="results/grid/grid.json",
+            grid=lambda w: f"{grid_of(teacher_of(w.experiment))}grid.json",
             brain_mask="results/template/mask.nii.gz",
         output:
             maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
@@ -47,7 +79,7 @@ for part in ("val", "test"):
         benchmark:
             f"benchmarks/maps/{{experiment}}_{part}.tsv"
         wildcard_constraints:
-            experiment=experiments("stfpm"),
+            experiment=experiments("stfpm", "padim"),
         conda:
             "../../envs/learning.yaml"
         threads: COMPUTE["threads"]
@@ -57,14 +89,13 @@ for part in ("val", "test"):
             runtime="4h",
         params:
             subjects=select(PARTICIPANTS, split=part),
-            combine=lambda w: EXPERIMENTS[w.experiment]["combine"],
-            blocks=lambda w: EXPERIMENTS[w.experiment]["blocks"],
-            threads=COMPUTE["threads"],
-            accelerator=COMPUTE["accelerator"],
-            code=code("maps_student"),
+            fitted=lambda w: gaussian_scans(w.experiment),
+            settings=lambda w: map_settings(w.experiment),
+            compute=WHERE,
+            code=code("maps_network"),
             env=environment("learning"),
         script:
-            "../scripts/maps_student.py"
+            "../scripts/maps_network.py"
 
     rule:
         """The standardized intensity itself as a map: bright is anomalous in T2w and FLAIR, dark in T1w."""

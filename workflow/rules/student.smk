@@ -4,9 +4,10 @@
 rule student:
     """Train a student on healthy training scans (network grid); validation scans choose its epoch."""
     input:
-        train=scans("results/grid/{sub}.npy", split="train", group="healthy"),
-        val=scans("results/grid/{sub}.npy", split="val"),
-        brain_mask="results/grid/mask.npy",
+        train=lambda w: scans(f"{grid_of_student(w.student)}{{sub}}.npy", split="train", group="healthy"),
+        val=lambda w: scans(f"{grid_of_student(w.student)}{{sub}}.npy", split="val"),
+        brain_mask=lambda w: f"{grid_of_student(w.student)}mask.npy",
+        grid=lambda w: f"{grid_of_student(w.student)}grid.json",
         teacher=lambda w: f"results/teacher/{STUDENTS[w.student]['teacher']}/model.safetensors",
     output:
         model="results/student/{student}/model.safetensors",

@@ -4,9 +4,9 @@
 rule teacher:
     """Train a teacher by triplets of patches (network grid), or keep its initial weights if its epochs are 0."""
     input:
-        train=lambda w: [f"results/grid/{scan}.npy" for scan in seen_by_teacher(w.teacher, "train")],
-        val=lambda w: [f"results/grid/{scan}.npy" for scan in seen_by_teacher(w.teacher, "val")],
-        brain_mask="results/grid/mask.npy",
+        train=lambda w: [f"{grid_of(w.teacher)}{scan}.npy" for scan in seen_by_teacher(w.teacher, "train")],
+        val=lambda w: [f"{grid_of(w.teacher)}{scan}.npy" for scan in seen_by_teacher(w.teacher, "val")],
+        brain_mask=lambda w: f"{grid_of(w.teacher)}mask.npy",
         weights=lambda w: initial_weights(w.teacher),
     output:
         model="results/teacher/{teacher}/model.safetensors",
@@ -23,7 +23,7 @@ rule teacher:
         mem_mb=16000,
         runtime="24h",
     params:
-        settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance"),
+        settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance", "input_scale"),
         train_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "train")],
         val_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "val")],
         compute=COMPUTE,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]) as log:
     brain_mask = load_mask(snakemake.input["brain_mask"], "template")
-    grid = network_grid(brain_mask, snakemake.params["crop_mm"], snakemake.params["size"])
+    grid = network_grid(brain_mask, snakemake.params["crop_mm"], **snakemake.params["sampling"])
     cut_share = brain_cut_share(brain_mask, grid)
     log.log(30 if cut_share > 0.01 else 20, "the crop cuts off %.2f %% of the template brain", 100 * cut_share)
     write_grid(snakemake.output["grid"], grid, cut_share)

@@ -20,6 +20,7 @@ with (
         [Path(path) for path in snakemake.input["val"]],
         snakemake.params["val_is_patient"],
         Path(snakemake.input["brain_mask"]),
+        Path(snakemake.input["grid"]),
         Path(snakemake.input["teacher"]),
         Path(snakemake.output["model"]),
         Path(snakemake.output["initial"]),

@@ -11,12 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from stfpm3d.imaging.maps import outside_minimum
+from stfpm3d.imaging.maps import outside_minimum, smoothed
 from stfpm3d.imaging.volumes import Volume
 
-FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
 
@@ -54,15 +52,9 @@ def zscore_map(
 ) -> Volume:
     """|x - mean| / SD against healthy scans, then a Gaussian inside the support.
 
-    The SD is never taken below `sd_floor` (SDs of the brain). `smoothing_mm` is the Gaussian's FWHM, 0 for none;
-    it is normalised by the smoothed support, or the brain's rim would look healthy. Voxels that fewer than two
-    healthy scans hold have no SD and count as outside.
+    The SD is never taken below `sd_floor` (SDs of the brain). `smoothing_mm` is the Gaussian's FWHM, 0 for none.
+    Voxels that fewer than two healthy scans hold have no SD and count as outside.
     """
     known = Volume(support.data & (statistics.n >= 2), support.affine)
     z = np.abs(image.data - statistics.mean) / np.maximum(statistics.sd, sd_floor)
-    if smoothing_mm > 0:
-        sigma = smoothing_mm / FWHM_PER_SIGMA / image.spacing_mm
-        weight = ndimage.gaussian_filter(known.data.astype(np.float32), sigma)
-        smoothed = ndimage.gaussian_filter(np.where(known.data, z, 0), sigma)
-        z = np.divide(smoothed, weight, out=np.zeros_like(smoothed), where=known.data)
-    return outside_minimum(z, known)
+    return smoothed(outside_minimum(z, known), known, smoothing_mm)

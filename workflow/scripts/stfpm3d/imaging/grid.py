@@ -27,11 +27,18 @@ class NetworkGrid(NamedTuple):
         return Volume(np.zeros((self.size,) * 3, dtype=np.float32), self.affine)
 
 
-def network_grid(brain_mask: Volume, crop_mm: float | Literal["brain"], size: int) -> NetworkGrid:
+def network_grid(
+    brain_mask: Volume,
+    crop_mm: float | Literal["brain"],
+    size: int | None = None,
+    *,
+    voxels_per_mm: float | None = None,
+) -> NetworkGrid:
     """Place the cube in MNI space (paper, 4.1: crop to 156³ mm, scale to 224³).
 
     A cube of `crop_mm` lies around the centre of the template's box; `brain` takes the smallest cube around the
-    brain's bounding box.
+    brain's bounding box. It has `size` voxels along its edge or, when that is None, the multiple of 8 that comes
+    nearest to `voxels_per_mm`.
     """
     if crop_mm == "brain":
         corners = np.argwhere(brain_mask.data)
@@ -40,6 +47,9 @@ def network_grid(brain_mask: Volume, crop_mm: float | Literal["brain"], size: in
     else:
         low, high = np.full(3, -0.5), np.asarray(brain_mask.shape) - 0.5
         edge_mm = crop_mm
+    if size is None:
+        assert voxels_per_mm is not None
+        size = max(16, 8 * round(edge_mm * voxels_per_mm / 8))
     centre = brain_mask.affine @ np.append((low + high) / 2, 1)
     spacing_mm = edge_mm / size
     affine = np.diag([spacing_mm] * 3 + [1.0])

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import progress
+
+FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,20 @@ def outside_minimum(values: NDArray, support: Volume) -> Volume:
     """A map (X, Y, Z) with its minimum over the support everywhere else: what was not seen counts as healthy."""
     data = np.where(support.data, values, values[support.data].min())
     return Volume(data.astype(np.float32), support.affine)
+
+
+def smoothed(anomaly_map: Volume, support: Volume, fwhm_mm: float) -> Volume:
+    """A map after a Gaussian of `fwhm_mm` inside the support; 0 returns it as it is.
+
+    The Gaussian is normalised by the smoothed support, or the brain's rim would look healthy.
+    """
+    if fwhm_mm == 0:
+        return anomaly_map
+    sigma = fwhm_mm / FWHM_PER_SIGMA / anomaly_map.spacing_mm
+    inside = support.data
+    weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma)
+    values = ndimage.gaussian_filter(np.where(inside, anomaly_map.data, 0), sigma)
+    return outside_minimum(np.divide(values, weight, out=np.zeros_like(values), where=inside), support)
 
 
 def image_score(anomaly_map: Volume, brain_mask: Volume) -> float:

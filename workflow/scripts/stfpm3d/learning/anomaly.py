@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,18 +14,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stfpm3d.imaging.grid import NetworkGrid
-from stfpm3d.imaging.maps import outside_minimum
+from stfpm3d.imaging.maps import outside_minimum, smoothed
 from stfpm3d.imaging.volumes import Volume, load_mask, resample_like
+from stfpm3d.learning.density import FeatureGaussian, fit_gaussian, load_gaussian
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
 from stfpm3d.study.files import replacing
 
 Combination = Literal["product", "sum"]
 
 
+def unit_vectors(features: Tensor) -> Tensor:
+    """Features (N, channels, X, Y, Z) as vectors of length 1 at each position, float32 (paper, below eq. 5)."""
+    return F.normalize(features.float(), dim=1)
+
+
 def feature_differences(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> Iterator[Tensor]:
     """Differences of the L2-normalised feature vectors at each position, block by block, (N, channels, X, Y, Z)."""
     for teacher_block, student_block in zip(teacher, student, strict=True):
-        yield F.normalize(teacher_block.float(), dim=1) - F.normalize(student_block.float(), dim=1)
+        yield unit_vectors(teacher_block) - unit_vectors(student_block)
 
 
 def block_distances(teacher: Sequence[Tensor], student: Sequence[Tensor]) -> list[Tensor]:
@@ -53,71 +59,111 @@ def combine_blocks(
     return maps.prod(dim=0) if combine == "product" else maps.sum(dim=0)
 
 
-@torch.inference_mode()
-def anomaly_map(
-    teacher: AcsResNet,
-    student: AcsResNet,
-    scan: NDArray,
-    combine: Combination,
-    blocks: Sequence[int] = (1, 2, 3),
-) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
-    """Return the anomaly map of a scan (X, Y, Z) on the network grid, and the three blocks' maps at their own size
-    (position i of a block lies at voxel 4 i, 8 i or 16 i, see `upsample`).
+class BlockMaps:
+    """What each ResNet block finds anomalous in a scan.
 
-    All is float32: float16 sets a third of a product's voxels to zero. Both networks are in evaluation mode.
-    """
-    volume = torch.from_numpy(scan.astype(np.float32))[None, None].to(next(student.parameters()).device)
-    distances = block_distances(teacher.pyramid(volume), student.pyramid(volume))
-    combined = combine_blocks(distances, scan.shape, combine, blocks)
-    return combined[0].cpu().numpy(), [block[0].cpu().numpy() for block in distances]
-
-
-class StudentMaps:
-    """The anomaly maps of a teacher and a student; call it with a row of `write_maps`' table.
+    With a student the features are the differences of normalised features, without one they are the teacher's own. A
+    map is half their squared length, or, with a `gaussian` of healthy scans, their distance from it at each position.
 
     Parameters
     ----------
     teacher, student
-        Weights that `save_network` wrote.
+        Networks in evaluation mode; without a student a Gaussian is needed (PaDiM).
+    gaussian
+        Of these features.
+    """
+
+    def __init__(
+        self, teacher: AcsResNet, student: AcsResNet | None = None, gaussian: FeatureGaussian | None = None
+    ) -> None:
+        self.teacher, self.student, self.gaussian = teacher, student, gaussian
+
+    @torch.inference_mode()
+    def features(self, scan: NDArray) -> list[Tensor]:
+        """Features (1, channels, X', Y', Z') of a scan (X, Y, Z) after blocks 1-3."""
+        device = next(self.teacher.parameters()).device
+        volume = torch.from_numpy(scan.astype(np.float32))[None, None].to(device)
+        teacher = self.teacher.pyramid(volume)
+        if self.student is None:
+            return [block.float() for block in teacher]
+        return list(feature_differences(teacher, self.student.pyramid(volume)))
+
+    @torch.inference_mode()
+    def __call__(self, scan: NDArray, *, fitted: bool = False) -> list[Tensor]:
+        """The blocks' maps (1, X', Y', Z'), each at its own size; `fitted` tells that the Gaussian has seen the scan,
+        which is then taken out of it.
+        """
+        features = self.features(scan)
+        if self.gaussian is None:
+            return [difference.square().sum(dim=1) / 2 for difference in features]
+        gaussian = self.gaussian.without(features) if fitted else self.gaussian
+        return gaussian.distances(features)
+
+
+def load_block_maps(
+    teacher: Path, student: Path | None, gaussian: Path | None, *, accelerator: str, threads: int
+) -> BlockMaps:
+    """Load networks (and a Gaussian) to where they are computed: Lightning's `accelerator`, or CPU `threads`."""
+    torch.set_num_threads(threads)
+    device = Fabric(accelerator=accelerator, devices=1).device
+    return BlockMaps(
+        load_network(teacher).to(device),
+        load_network(student).to(device) if student else None,
+        load_gaussian(gaussian, device) if gaussian else None,
+    )
+
+
+def fit_features(block_maps: BlockMaps, arrays: Iterable[Path]) -> FeatureGaussian:
+    """The Gaussian of the features of scans, .npy (X, Y, Z) on the network grid."""
+    return fit_gaussian(block_maps.features(np.load(array)) for array in arrays)
+
+
+class NetworkMaps:
+    """The anomaly maps that networks make; call it with a row of `write_maps`' table.
+
+    Parameters
+    ----------
+    block_maps
+        Makes the blocks' maps of a scan.
     grid
         The network's grid in MNI space.
     combine, blocks
         How the maps of which ResNet blocks become one; the paper multiplies those of blocks 1, 2 and 3.
-    accelerator, threads
-        Lightning's name of where to compute, and the number of CPU threads.
+    smoothing_mm
+        FWHM of a Gaussian over the finished map, 0 for none.
     """
 
     def __init__(
         self,
-        teacher: Path,
-        student: Path,
+        block_maps: BlockMaps,
         grid: NetworkGrid,
         *,
         combine: Combination,
         blocks: Sequence[int],
-        accelerator: str,
-        threads: int,
+        smoothing_mm: float,
     ) -> None:
-        torch.set_num_threads(threads)
-        device = Fabric(accelerator=accelerator, devices=1).device
-        self.teacher, self.student = (load_network(path).to(device) for path in (teacher, student))
+        self.block_maps = block_maps
         self.grid = grid
         self.combine: Combination = combine
         self.blocks = blocks
+        self.smoothing_mm = smoothing_mm
 
     def __call__(self, scan: Mapping[Hashable, Any]) -> Volume:
         """The map on the MNI grid; the blocks' maps are written to the row's `blocks` (.npz, network grid).
 
-        The row has `scan_id`, `array` (scan on the network grid, .npy), `support` (mask on the MNI grid) and
-        `blocks`. In the .npz position i of block n lies at network voxel `strides[n - 1]` * i.
+        The row has `scan_id`, `array` (scan on the network grid, .npy), `support` (mask on the MNI grid), `blocks` and
+        `fitted` (see `BlockMaps`). In the .npz position i of block n lies at network voxel `strides[n - 1]` * i. All is
+        float32: float16 sets a third of a product's voxels to zero.
         """
         array = np.load(scan["array"])
-        anomaly, distances = anomaly_map(self.teacher, self.student, array, self.combine, self.blocks)
+        distances = self.block_maps(array, fitted=scan["fitted"])
+        anomaly = combine_blocks(distances, array.shape, self.combine, self.blocks)[0].cpu().numpy()
         with replacing(scan["blocks"]) as temporary:
-            block1, block2, block3 = distances
+            block1, block2, block3 = (block[0].cpu().numpy() for block in distances)
             np.savez_compressed(temporary, block1=block1, block2=block2, block3=block3, strides=STRIDES)
         support = load_mask(scan["support"], scan["scan_id"])
-        return map_on_mni(Volume(anomaly, self.grid.affine), support)
+        on_mni = map_on_mni(Volume(anomaly, self.grid.affine), support)
+        return smoothed(on_mni, support, self.smoothing_mm)
 
 
 def map_on_mni(map_grid: Volume, support_mni: Volume) -> Volume:

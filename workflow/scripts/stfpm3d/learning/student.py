@@ -11,9 +11,12 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
-from torch.utils.data import Subset
+from torch.utils.data import Dataset, Subset
 
+from stfpm3d.imaging.grid import read_grid
+from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.anomaly import block_distances, combine_blocks, feature_differences
+from stfpm3d.learning.corruption import CorruptedScans, Corruption
 from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
 from stfpm3d.learning.training import EpochLoaders, EpochSelection, ScanDataset, fit, save_epochs
 from stfpm3d.study.errors import InputError
@@ -117,11 +120,10 @@ class StudentTraining(EpochSelection):
             return epoch["val_auroc"], -epoch["val_loss"]
         return (-epoch["val_loss"],)
 
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        indices, volumes = batch
-        loss = feature_losses(
-            self.teacher(indices, volumes), self.network.pyramid(volumes), squared=self.squared
-        ).mean()
+    def training_step(self, batch: tuple[Tensor, ...]) -> Tensor:
+        indices, volumes, *corrupted = batch
+        seen = corrupted[0] if corrupted else volumes
+        loss = feature_losses(self.teacher(indices, volumes), self.network.pyramid(seen), squared=self.squared).mean()
         self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(volumes))
         return loss
 
@@ -151,6 +153,7 @@ def train_student(
     val_volumes: Sequence[Path],
     val_is_patient: Sequence[bool],
     brain_mask: Path,
+    grid: Path,
     teacher: Path,
     output: Path,
     initial: Path,
@@ -160,6 +163,7 @@ def train_student(
     epochs: int,
     batch_size: int,
     squared: bool,
+    corruption: Corruption | None,
     selection: Selection,
     learning_rate: float,
     momentum: float,
@@ -179,10 +183,12 @@ def train_student(
     train_volumes: one .npy (X, Y, Z) a healthy training subject, on the network grid.
     val_volumes, val_is_patient: validation scans and their groups; patients choose the epoch, nothing else.
     brain_mask: .npy bool (X, Y, Z), the template's brain on the same grid.
+    grid: .json, the geometry of that grid.
     teacher: .safetensors written by `train_teacher`.
     output, initial: .safetensors, the student's weights of the chosen epoch and before training.
     record: .tsv, the metrics of each epoch and which was chosen.
     checkpoint_dir: survives a kill; see `training.fit`.
+    corruption: what the student sees of a training scan instead of the clean one, or None; validation scans are clean.
     cache_gb: memory for the teacher's features (10^9 bytes), used on a CPU only.
 
     Raises
@@ -201,12 +207,19 @@ def train_student(
     rank_zero_only(save_network)(initial, network)
 
     scans = ScanDataset([*train_volumes, *val_volumes])
-    train = Subset(scans, range(len(train_volumes)))
+    brain = Volume(np.load(brain_mask), read_grid(grid).affine)
+
+    def seen_in(epoch: int) -> Dataset:
+        indices = range(len(train_volumes))
+        if corruption is None:
+            return Subset(scans, indices)
+        return CorruptedScans(scans, indices, brain, corruption, seed=seed, epoch=epoch)
+
     training = StudentTraining(
         frozen,
         network,
         torch.tensor([False] * len(train_volumes) + list(val_is_patient)),
-        torch.from_numpy(np.load(brain_mask)),
+        torch.from_numpy(brain.data),
         squared=squared,
         selection=selection,
         learning_rate=learning_rate,
@@ -217,7 +230,7 @@ def train_student(
     fit(
         training,
         EpochLoaders(
-            lambda epoch: train,
+            seen_in,
             Subset(scans, range(len(train_volumes), len(scans))),
             batch_size=batch_size,
             seed=seed,

@@ -101,7 +101,7 @@ def scan_png(
     orientations
         One row each.
     """
-    box = _brain_box(brain_mask)
+    box = brain_box(brain_mask)
     centre = focus(panels, brain_mask.data)
     titles = ["Input", *(f"Block {n}" for n in range(1, len(panels.blocks) + 1)), "Anomaly map", "Overlay", "Truth"]
     edges_mm = np.array([part.stop - part.start for part in box]) * brain_mask.spacing_mm
@@ -116,7 +116,7 @@ def scan_png(
         _label_edges(cells[0], orientation)
     for cell, title in zip(figure.axes, titles, strict=False):
         cell.set_title(title, color=INK, fontsize=8, pad=3)
-    return _small_png(figure)
+    return small_png(figure)
 
 
 def contour_png(image: Volume, template: Volume, brain_mask: Volume) -> bytes:
@@ -143,7 +143,7 @@ def contour_png(image: Volume, template: Volume, brain_mask: Volume) -> bytes:
         for values, level, colour in ((tissues, tissue, TEMPLATE), (brain, 0.5, BRAIN_MASK)):
             cell.contour(values, levels=[level], colors=colour, linewidths=0.7)
         _label_edges(cell, orientation)
-    return _small_png(figure)
+    return small_png(figure)
 
 
 def curve_svg(curves: pd.DataFrame, curve: CurveName, colours: Mapping[str, str], chance: float | None) -> str:
@@ -232,7 +232,7 @@ def _label_edges(axes: Axes, orientation: Orientation) -> None:
         axes.text(x, 0.5, label, transform=axes.transAxes, ha="center", va="center", color=INK, fontsize=7)
 
 
-def _brain_box(brain_mask: Volume) -> tuple[slice, slice, slice]:
+def brain_box(brain_mask: Volume) -> tuple[slice, slice, slice]:
     voxels = np.argwhere(brain_mask.data)
     margin = np.ceil(MARGIN_MM / brain_mask.spacing_mm).astype(int)
     low = np.maximum(voxels.min(axis=0) - margin, 0)
@@ -241,7 +241,7 @@ def _brain_box(brain_mask: Volume) -> tuple[slice, slice, slice]:
     return x, y, z
 
 
-def _small_png(figure: Figure) -> bytes:
+def small_png(figure: Figure) -> bytes:
     """The figure in 256 colours: a quarter of the bytes, and no difference to the eye in grey and inferno."""
     pixels = BytesIO()
     figure.savefig(pixels, format="png", dpi=110, facecolor=PAPER)

@@ -176,7 +176,7 @@ def resnet_versions(experiments: Mapping[str, Mapping[str, Any]]) -> list[tuple[
     versions = {
         name: int(row["architecture"].removeprefix("resnet"))
         for name, row in experiments.items()
-        if row["architecture"] and not row["untrained"] and not row["segmented_by"]
+        if row["method"] == "stfpm" and not row["untrained"] and not row["segmented_by"]
     }
     if len(set(versions.values())) < 2:
         return []

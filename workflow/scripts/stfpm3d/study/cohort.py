@@ -142,13 +142,13 @@ def check_teacher(participants: pd.DataFrame, teacher: str, balance: str, seed: 
             )
 
 
-def check_statistics(participants: pd.DataFrame, experiment: str) -> None:
-    """Raise `InputError` when healthy training scans are too few for a standard deviation."""
-    count = len(select(participants, split="train", group="healthy"))
-    if count < 2:
+def check_statistics(participants: pd.DataFrame, experiment: str, part: str = "train", least: int = 2) -> None:
+    """Raise `InputError` when a part's healthy scans are too few for the variances of an experiment."""
+    count = len(select(participants, split=part, group="healthy"))
+    if count < least:
         raise InputError(
-            f"experiment {experiment!r}: its z-scores stand on {count} healthy training scan(s), expected at least 2;"
-            " add scans, or remove the experiment."
+            f"experiment {experiment!r}: its variances stand on {count} healthy scan(s) of the {part} part, expected at"
+            f" least {least}; add scans, or remove the experiment."
         )
 
 

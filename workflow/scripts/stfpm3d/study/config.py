@@ -28,6 +28,9 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+Blocks = Annotated[list[Literal[1, 2, 3]], Field(min_length=1, max_length=3)]
+
+
 class Section(BaseModel):
     """A part of the config; unknown keys are errors, values never change after reading.
 
@@ -201,6 +204,10 @@ class Teacher(Section):
     weights: str = Field(
         default="random", description="`random`, or the path of a torchvision checkpoint to start from."
     )
+    input_scale: Annotated[float, Field(ge=0.1, le=4)] | None = Field(
+        default=None,
+        description="Network voxels per mm for this teacher and its students; without it `grid.size`'s.",
+    )
     seed: Seed = Field(default=0, description="Seed of weights and triplets.")
     balance: Literal["equal", "all"] = Field(
         default="equal",
@@ -233,6 +240,11 @@ class Student(Section):
     epochs: PositiveInt = Field(default=20, description="Most epochs of training.")
     batch_size: PositiveInt = Field(default=2, description="Scans in a step.")
     squared: bool = Field(default=True, description="Squared distances (paper, eq. 5) or plain ones (authors' code).")
+    corruption: Literal["noise", "lesions"] | None = Field(
+        default=None,
+        description="A denoising student sees training scans with smooth `noise` or synthetic `lesions`, its teacher"
+        " the clean ones.",
+    )
     learning_rate: PositiveFloat = Field(default=0.4, description="SGD learning rate.")
     momentum: Fraction = Field(default=0.0, description="SGD momentum.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="SGD weight decay.")
@@ -254,8 +266,26 @@ class StfpmExperiment(Section):
         default="trained", description="The student's trained or its initial weights."
     )
     combine: Literal["product", "sum"] = Field(default="product", description="How the blocks' maps become one.")
-    blocks: Annotated[list[Literal[1, 2, 3]], Field(min_length=1, max_length=3)] = Field(
+    blocks: Blocks = Field(
         default=[1, 2, 3], description="ResNet blocks whose maps are combined; the paper takes all three."
+    )
+    residual: Literal["distance", "gaussian"] = Field(
+        default="distance",
+        description="`distance`: the squared distance (paper, eq. 5); `gaussian`: how unusual the difference is at its"
+        " place and channel, against healthy validation scans.",
+    )
+
+
+class PadimExperiment(Section):
+    """PaDiM: a Gaussian of healthy scans' teacher features. Reruns: it, its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["padim"] = Field(description="`padim`.")
+    teacher: Name = Field(description="Name of the teacher row.")
+    combine: Literal["product", "sum"] = Field(default="sum", description="How the blocks' maps become one.")
+    blocks: Blocks = Field(default=[2], description="ResNet blocks whose maps are combined.")
+    smoothing_mm: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="FWHM of the Gaussian that smooths the map, mm."
     )
 
 
@@ -299,7 +329,12 @@ class SegmentationExperiment(Section):
 
 
 Experiment = Annotated[
-    StfpmExperiment | IntensityExperiment | ZscoreExperiment | MaskExperiment | SegmentationExperiment,
+    StfpmExperiment
+    | PadimExperiment
+    | IntensityExperiment
+    | ZscoreExperiment
+    | MaskExperiment
+    | SegmentationExperiment,
     Field(discriminator="method"),
 ]
 
@@ -325,7 +360,7 @@ class Config(Section):
     grid: Grid = Grid()
     compute: Compute = Compute()
     teachers: list[Teacher] = Field(min_length=1)
-    students: list[Student] = Field(min_length=1)
+    students: list[Student] = []
     experiments: list[Experiment] = Field(min_length=1)
     evaluation: Evaluation = Evaluation()
 
@@ -338,26 +373,34 @@ class Config(Section):
         teachers, students = [t.name for t in self.teachers], [s.name for s in self.students]
         for student in self.students:
             _require(student.teacher, teachers, f"student {student.name!r} names the teacher")
-        binary = (MaskExperiment, SegmentationExperiment)
-        graded = [row.name for row in self.experiments if not isinstance(row, binary)]
-        if not graded:
-            raise ValueError("experiments has no row with graded maps; add one that is neither mask nor segmentation")
         for experiment in self.experiments:
             if isinstance(experiment, StfpmExperiment):
                 _require(experiment.student, students, f"experiment {experiment.name!r} names the student")
-            elif isinstance(experiment, SegmentationExperiment):
-                if experiment.experiment in [row.name for row in self.experiments if isinstance(row, binary)]:
-                    raise ValueError(
-                        f"experiment {experiment.name!r} segments the maps of {experiment.experiment!r}, which hold 0 "
-                        f"and 1 alone; name one of {', '.join(graded)}"
-                    )
-                _require(experiment.experiment, graded, f"experiment {experiment.name!r} segments the maps of")
+            if isinstance(experiment, PadimExperiment):
+                _require(experiment.teacher, teachers, f"experiment {experiment.name!r} names the teacher")
         for teacher in self.teachers:
-            if teacher.patch_size * 2 > self.grid.size:
+            if teacher.input_scale is None and teacher.patch_size * 2 > self.grid.size:
                 raise ValueError(
                     f"teacher {teacher.name!r}: patch_size {teacher.patch_size} leaves no room for a neighbour "
                     f"in grid.size {self.grid.size}; choose at most {self.grid.size // 2}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _segmentations_have_graded_maps(self) -> Config:
+        segmented = (MaskExperiment, SegmentationExperiment)
+        graded = [row.name for row in self.experiments if not isinstance(row, segmented)]
+        if not graded:
+            raise ValueError("experiments has no row with graded maps; add one that is neither mask nor segmentation")
+        for experiment in self.experiments:
+            if isinstance(experiment, SegmentationExperiment):
+                subject = f"experiment {experiment.name!r} segments the maps of"
+                _require(experiment.experiment, [row.name for row in self.experiments], subject)
+                if experiment.experiment not in graded:
+                    known = ", ".join(graded)
+                    raise ValueError(
+                        f"{subject} {experiment.experiment!r}, which hold 0 and 1 alone; name one of {known}"
+                    )
         return self
 
 

@@ -1,0 +1,64 @@
+"""The paper's figures 2 to 4 of one scan and one experiment with networks; made on request, for any scan."""
+
+
+rule embeddings:
+    """What teacher and student make of a scan: summed features, pseudo-RGB, the blocks' maps, the map (network grid)."""
+    input:
+        teacher=lambda w: teacher_weights(w.experiment),
+        student=lambda w: student_weights(w.experiment),
+        gaussian=lambda w: gaussian_of(w.experiment),
+        array=lambda w: f"{grid_of(teacher_of(w.experiment))}{w.sub}.npy",
+        brain_mask=lambda w: f"{grid_of(teacher_of(w.experiment))}mask.npy",
+    output:
+        embeddings="results/figures/{experiment}/{sub}.npz",
+    log:
+        "logs/figures/{experiment}_{sub}_embeddings.log",
+    benchmark:
+        "benchmarks/figures/{experiment}_{sub}_embeddings.tsv"
+    wildcard_constraints:
+        experiment=experiments("stfpm", "padim"),
+    conda:
+        "../../envs/learning.yaml"
+    threads: COMPUTE["threads"]
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=30,
+    params:
+        fitted=lambda w: w.sub in gaussian_scans(w.experiment),
+        combine=lambda w: EXPERIMENTS[w.experiment]["combine"],
+        blocks=lambda w: EXPERIMENTS[w.experiment]["blocks"],
+        compute=WHERE,
+        code=code("embeddings"),
+        env=environment("learning"),
+    script:
+        "../scripts/embeddings.py"
+
+
+rule figures:
+    """Figure 2 (embeddings), 3 (sagittal) and 4 (three planes) of the paper (MNI grid)."""
+    input:
+        embeddings="results/figures/{experiment}/{sub}.npz",
+        image="results/standardize/{sub}/image.nii.gz",
+        brain_mask="results/template/mask.nii.gz",
+        lesion_mask=lambda w: f"results/register/{w.sub}/lesion_mask.nii.gz" if SCANS.lesion_mask[w.sub] else [],
+        grid=lambda w: f"{grid_of(teacher_of(w.experiment))}grid.json",
+    output:
+        figure2="results/figures/{experiment}/{sub}_figure2.png",
+        figure3="results/figures/{experiment}/{sub}_figure3.png",
+        figure4="results/figures/{experiment}/{sub}_figure4.png",
+    log:
+        "logs/figures/{experiment}_{sub}.log",
+    benchmark:
+        "benchmarks/figures/{experiment}_{sub}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("figures"),
+        env=environment("imaging"),
+    script:
+        "../scripts/figures.py"

@@ -1,0 +1,29 @@
+"""Compute what the paper's figures show of one scan."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stfpm3d.learning.anomaly import combine_blocks, load_block_maps
+from stfpm3d.learning.embeddings import channel_sums, pseudo_rgb
+from stfpm3d.learning.resnet import STRIDES
+from stfpm3d.study.files import replacing
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    teacher, *others = (Path(given[name]) if given[name] else None for name in ("teacher", "student", "gaussian"))
+    assert teacher is not None
+    array = np.load(given["array"])
+    features = load_block_maps(teacher, None, None, **params["compute"]).features(array)
+    distances = load_block_maps(teacher, *others, **params["compute"])(array, fitted=params["fitted"])
+    combined = combine_blocks(distances, array.shape, params["combine"], params["blocks"])
+    arrays: dict[str, Any] = {f"sum{block}": sums for block, sums in enumerate(channel_sums(features), start=1)}
+    arrays |= {f"block{block}": distance[0].cpu().numpy() for block, distance in enumerate(distances, start=1)}
+    arrays |= {"rgb": pseudo_rgb(features, np.load(given["brain_mask"])), "map": combined[0].cpu().numpy()}
+    with replacing(snakemake.output["embeddings"]) as temporary:
+        np.savez_compressed(temporary, **arrays, strides=STRIDES)
