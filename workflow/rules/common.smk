@@ -225,6 +225,11 @@ def gaussian_of(experiment):
     return f"results/gaussian/{experiment}.safetensors" if gaussian_scans(experiment) else []
 
 
+def arrays_of(part):
+    """An input function: the scans of one part on the grid of an experiment's teacher."""
+    return lambda w: scans(f"{grid_of(teacher_of(w.experiment))}{{sub}}.npy", split=part)
+
+
 def map_settings(experiment):
     """How the blocks' maps become an experiment's map, as params."""
     row = {"smoothing_mm": 0.0, **EXPERIMENTS[experiment]}

@@ -66,7 +66,7 @@ for part in ("val", "test"):
             teacher=lambda w: teacher_weights(w.experiment),
             student=lambda w: student_weights(w.experiment),
             gaussian=lambda w: gaussian_of(w.experiment),
-            arrays=lambda w: scans(f"{grid_of(teacher_of(w.experiment))}{{sub}}.npy", split=part),
+            arrays=arrays_of(part),
             supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
             grid=lambda w: f"{grid_of(teacher_of(w.experiment))}grid.json",
             brain_mask="results/template/mask.nii.gz",
