@@ -12,7 +12,7 @@ rule report:
         style=PAGES["style.css"],
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
-        curves=expand("results/evaluation/{experiment}/curves.tsv", experiment=EXPERIMENTS),
+        curves=[f"results/evaluation/{name}/curves.tsv" for name in EXPERIMENTS if "strict" in protocols(name)],
         images=scans("results/standardize/{sub}/image.nii.gz", split="test"),
         maps=[f"results/maps/{SHOWN}/test/{MAP_NAME}".format(sub=sub) for sub in TESTED],
         blocks=[f"results/maps/{SHOWN}/test/{sub}_blocks.npz" for sub in TESTED if has_blocks(SHOWN)],

@@ -27,7 +27,6 @@ class EvaluationProtocol(Protocol):
 
     def add(self, scan: ScanVoxels) -> None:
         """Add the voxels of one scan."""
-        ...
 
     def rows(self, scans: pd.DataFrame) -> list[Row]:
         """All numbers of both splits; `scans` has `group`, `split` and `score`, one row a scan."""

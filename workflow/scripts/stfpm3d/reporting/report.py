@@ -169,18 +169,16 @@ def write_report(
 
 
 def resnet_versions(experiments: Mapping[str, Mapping[str, Any]]) -> list[tuple[int, str]]:
-    """The experiments that compare versions of the ResNet (paper, Table 2), deepest first; none of a single version.
-
-    Each is its version and name; untrained students and segmentations are left out.
+    """The experiments that compare versions of the ResNet as the paper's Table 2 does: with given weights and patch
+    learning, without k-means. Each is its version and name, deepest first; none of a single version.
     """
-    versions = {
-        name: int(row["architecture"].removeprefix("resnet"))
+    versions = [
+        (int(row["architecture"].removeprefix("resnet")), name)
         for name, row in experiments.items()
         if row["method"] == "stfpm" and not row["untrained"] and not row["segmented_by"]
-    }
-    if len(set(versions.values())) < 2:
-        return []
-    return sorted(((version, name) for name, version in versions.items()), key=lambda pair: -pair[0])
+        if row["patch_learning"] and row["weights"] != "random"
+    ]
+    return sorted(versions, key=lambda pair: -pair[0]) if len({version for version, _ in versions}) > 1 else []
 
 
 def load_panels(scan: Mapping[Hashable, object], brain_mask: Volume, grid: NetworkGrid) -> ScanPanels:
