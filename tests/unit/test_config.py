@@ -6,11 +6,9 @@ from stfpm3d.study.config import read_config
 from stfpm3d.study.errors import InputError
 from stfpm3d.study.manual import MANUAL, SCHEMA, config_manual, config_schema
 
-ROWS = {
-    "teachers": [{"name": "t"}],
-    "students": [{"name": "s", "teacher": "t"}],
-    "experiments": [{"name": "e", "method": "stfpm", "student": "s"}],
-}
+E = {"name": "e", "method": "stfpm", "student": "s"}
+K = {"name": "k", "method": "segmentation", "experiment": "e"}
+ROWS = {"teachers": [{"name": "t"}], "students": [{"name": "s", "teacher": "t"}], "experiments": [E]}
 
 
 def test_rows_alone_are_a_config():
@@ -31,6 +29,15 @@ def test_rows_alone_are_a_config():
         (
             {"experiments": [{"name": "e", "method": "zscore", "smoothing": 1}]},
             "config: unknown key experiments.0.smoothing; did you mean 'smoothing_mm'?",
+        ),
+        ({"experiments": [{"name": "m", "method": "mask"}]}, "experiments has no row with graded maps"),
+        (
+            {"experiments": [E, {"name": "k", "method": "segmentation", "experiment": "f"}]},
+            "maps of 'f', which is not defined",
+        ),
+        (
+            {"experiments": [E, K, {"name": "l", "method": "segmentation", "experiment": "k"}]},
+            "experiment 'l' segments the maps of 'k', which hold 0 and 1 alone; name one of e",
         ),
         ({"grid": {"size": 81}}, "config: grid.size: input should be a multiple of 8 (got 81)"),
         ({"students": [{"name": "s", "teacher": "x"}]}, "student 's' names the teacher 'x', which is not defined"),

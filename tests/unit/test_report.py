@@ -15,6 +15,7 @@ from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.reporting import figures, report
 from stfpm3d.reporting.figures import ScanPanels, block_on_grid, curve_svg, display_slice, focus, scan_png
+from stfpm3d.reporting.networks import Network
 
 TEMPLATE = Path(report.__file__).parent / "templates" / "report.html.j2"
 SHAPE = (24, 28, 24)
@@ -72,7 +73,12 @@ def tables(cohort, brain_mask):
     }
 
 
-def render(output, tables, scans, brain_mask, grid):
+STFPM = {"method": "stfpm", "segmented_by": None, "architecture": "resnet18", "weights": "file", "patch_learning": True}
+NO_NETWORK = ("architecture", "weights", "patch_learning", "untrained", "segmented_by")
+EXPERIMENTS = {"trained": {**STFPM, "untrained": False}, "untrained": {**STFPM, "untrained": True}}
+
+
+def render(output, tables, scans, brain_mask, grid, experiments=EXPERIMENTS):
     report.write_report(
         output,
         template=TEMPLATE,
@@ -81,6 +87,8 @@ def render(output, tables, scans, brain_mask, grid):
         brain_mask=brain_mask,
         grid=grid,
         modality="T2w",
+        experiments=experiments,
+        networks={"patches": Network("resnet18", 1, 11_170_240)},
         shown="trained",
         initial={"trained": "untrained"},
         healthy_quantile=0.99,
@@ -140,7 +148,7 @@ def test_scans_without_a_picture_are_listed_and_the_page_says_which_have_one(
 
 
 def test_the_page_shows_the_numbers_of_the_metrics_table(page, tables):
-    test = tables["metrics"].query("split == 'test'")
+    test = tables["metrics"].query("split == 'test' and protocol == 'strict'")
     for metric in ("image_auroc", "image_ap", "voxel_auroc", "voxel_auprc", "patient_ap", "dice", "iou", "dice_oracle"):
         for value in test.loc[test["metric"] == metric, "value"]:
             assert f">{value:.3f}</td>" in page, metric
@@ -159,6 +167,70 @@ def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort
     assert ">n/a</td>" in page
     assert "cannot be told" in page
     assert "nan" not in re.sub(r"base64,[^\"]+", "", page)
+
+
+def row_of(page, title, experiment):
+    """The cells of an experiment's row in the table below a title."""
+    table = page.split(title)[1].split("</table>")[0]
+    (row,) = (row for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL) if f"</span>{experiment}</th>" in row)
+    return re.findall(r"<td[^>]*>([^<]*)</td>", row)
+
+
+def test_the_papers_tables_are_filled_by_its_protocol_and_quoted_apart(page, tables):
+    rows = tables["metrics"].query("split == 'test' and protocol == 'paper' and experiment == 'trained'")
+    values = rows.set_index("metric")["value"]
+    names = ("image_auroc", "image_ap", "voxel_auroc", "iou", "dice")
+    expected = [f"{100 * values[name]:.2f}" for name in names]
+    assert row_of(page, "paper's Table 1", "trained") == ["3D STFPM", "X", "from a file", "", *expected]
+    assert row_of(page, "paper's Table 1", "untrained")[0] == "3D STFPM, untrained student"
+    assert "paper's Table 2" not in page, "there is one version of the ResNet"
+    printed = page.split("What the paper printed")[1]
+    for value in ("94.13", "28.17", "45.83", "26.92", "94.68"):
+        assert f">{value}</td>" in printed
+    assert "11,170,240" in page and "11,173,376" in page
+
+
+@pytest.fixture
+def four_experiments(tables, cohort):
+    """With the trained maps, their segmentation, the bare mask, and a deeper network; numbers are the trained ones'."""
+    metrics = tables["metrics"].query("experiment == 'trained'")
+    image = metrics["metric"].str.startswith("image_")
+    copies = {
+        "clusters": metrics.assign(value=metrics["value"].mask(image)),
+        "mask": metrics[metrics["protocol"] == "paper"],
+        "deep": metrics,
+    }
+    scores = [cohort[SCORE_COLUMNS].query("experiment == 'trained'").assign(experiment=name) for name in copies]
+    scores[0]["score"] = np.nan
+    return {
+        "metrics": pd.concat([tables["metrics"], *(copy.assign(experiment=name) for name, copy in copies.items())]),
+        "curves": tables["curves"],
+        "scores": pd.concat([tables["scores"], *scores]),
+    }
+
+
+def test_a_segmentation_and_the_bare_mask_stand_in_the_papers_tables(
+    four_experiments, tmp_path, shown_scans, brain_mask, grid
+):
+    experiments = {
+        **EXPERIMENTS,
+        "clusters": {**EXPERIMENTS["trained"], "segmented_by": "kmeans"},
+        "mask": {"method": "mask", **dict.fromkeys(NO_NETWORK)},
+        "deep": {**EXPERIMENTS["trained"], "architecture": "resnet50"},
+    }
+    page = render(tmp_path / "index.html", four_experiments, shown_scans, brain_mask, grid, experiments)
+    headline, _ = page.split("By the paper's own protocol")
+    assert row_of(headline, "Segmentation at healthy", "clusters")[:2] == ["–", "–"]
+    assert "</span>mask</th>" not in headline
+    assert row_of(page, "paper's Table 1", "clusters")[:6] == ["3D STFPM", "X", "from a file", "X", "–", "–"]
+    assert row_of(page, "paper's Table 1", "mask")[:4] == ["bare brain mask", "", "", ""]
+    assert "The bare brain mask (mask)" in page
+    versions = page.split("paper's Table 2")[1].split("</table>")[0]
+    assert re.findall(r"<tr><td>(\d+)</td><th scope=\"row\">.*?</span>(\w+)<", versions) == [
+        ("50", "deep"),
+        ("18", "trained"),
+    ]
+    assert "</span>clusters</th>" not in page.split("Scores of test scans")[1]
 
 
 @pytest.mark.parametrize(("trained", "verdict"), [(0.129, "Not learned"), (0.131, "1.31 times")])

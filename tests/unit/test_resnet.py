@@ -10,15 +10,26 @@ from torch import nn
 from torchvision.models import get_model, resnet18, resnet34
 
 from stfpm3d.learning.resnet import AcsResNet, Architecture, load_checkpoint, load_network, save_network
+from stfpm3d.reporting.networks import read_network
 from stfpm3d.study.errors import InputError
 
 
-def test_parameter_counts_are_those_of_the_paper() -> None:
-    def count(in_channels: int) -> int:
-        return sum(parameter.numel() for parameter in AcsResNet("resnet18", in_channels, seed=0).parameters())
-
-    assert count(1) == 11_170_240  # the authors' published code
-    assert count(2) == 11_173_376  # the paper, section 5
+@pytest.mark.parametrize(
+    ("in_channels", "expected"),
+    [
+        (1, 11_170_240),  # the authors' published code
+        (2, 11_173_376),  # the paper, section 5
+    ],
+)
+def test_parameter_counts_are_those_of_the_paper_in_the_network_and_in_its_file(
+    tmp_path: Path, in_channels: int, expected: int
+) -> None:
+    network = AcsResNet("resnet18", in_channels, seed=0)
+    assert sum(parameter.numel() for parameter in network.parameters()) == expected
+    teacher = AcsResNet("resnet18", in_channels, embedding_dim=128, seed=0)
+    for name, saved in (("student", network), ("teacher", teacher)):
+        save_network(tmp_path / name, saved)
+        assert read_network(tmp_path / name) == ("resnet18", in_channels, expected)
 
 
 def with_acsconv(flat: nn.Module) -> nn.Module:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn import metrics
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score, roc_auc_score
 
 from stfpm3d.evaluation.maps import BINS, ScanVoxels, bin_value, histogram, value_bins
@@ -14,6 +15,7 @@ from stfpm3d.evaluation.voxelwise import (
     quantile_threshold,
     roc_curve,
     thin,
+    youden_bin,
 )
 
 
@@ -32,7 +34,8 @@ def counts(values, lesion):
 
 def patient(values, lesion, **changes):
     normal, lesion_counts = counts(values, lesion)
-    scan = ScanVoxels(group="patient", split="test", normal=normal, lesion=lesion_counts, lesion_outside=0)
+    nothing = np.zeros_like(normal)
+    scan = ScanVoxels("patient", "test", normal, lesion_counts, normal_outside=nothing, lesion_outside=nothing)
     return scan._replace(**changes)
 
 
@@ -96,6 +99,19 @@ def test_dice_and_iou_are_means_of_the_patients_own(product_map):
     assert metrics["prevalence"] == pytest.approx(lesion.mean())
 
 
+@pytest.mark.parametrize("sign", [1, -1], ids=["a map", "an inverted map"])
+def test_youdens_threshold_is_scikit_learns_over_the_values_that_occur(product_map, sign):
+    values, lesion = sign * product_map[0], product_map[1]
+    false_positive_rate, true_positive_rate, thresholds = metrics.roc_curve(lesion, values, drop_intermediate=False)
+    expected = thresholds[1:][np.argmax((true_positive_rate - false_positive_rate)[1:])]
+    found = bin_value(youden_bin(*counts(values, lesion)))
+    at_found, at_best = (
+        (values >= cut) @ (lesion / lesion.sum() - ~lesion / (~lesion).sum()) for cut in (found, expected)
+    )
+    assert at_found == pytest.approx(at_best, abs=1e-3)
+    assert found == pytest.approx(expected, rel=0.05)
+
+
 def test_oracle_dice_is_the_best_over_all_thresholds():
     values = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     lesion = np.array([False, False, True, False, True, True])
@@ -109,8 +125,8 @@ def test_oracle_dice_is_the_best_over_all_thresholds():
 def test_lesion_outside_the_brain_mask_is_reported_and_such_a_patient_counts_nowhere_else():
     values, lesion = np.array([0.1, 0.2, 0.3, 0.9]), np.array([False, False, False, True])
     pooled = PooledVoxels()
-    pooled.add(patient(values, lesion, lesion_outside=2))
-    pooled.add(patient(values, np.zeros(4, dtype=bool), lesion_outside=1))
+    pooled.add(patient(values, lesion, lesion_outside=histogram(values[:2])))
+    pooled.add(patient(values, np.zeros(4, dtype=bool), lesion_outside=histogram(values[:1])))
     assert pooled.n_patient == 1
     assert pooled.metrics(0)["lesion_outside_mask"] == pytest.approx(3 / 4)
 

@@ -30,7 +30,8 @@ def use(project: Project, table: pd.DataFrame) -> None:
 
 def metrics(project: Project) -> pd.DataFrame:
     table = pd.read_csv(project.folder / "results/evaluation/metrics.tsv", sep="\t")
-    return table[table["split"] == "test"].pivot(index="experiment", columns="metric", values="value")
+    strict = table[(table["split"] == "test") & (table["protocol"] == "strict")]
+    return strict.pivot(index="experiment", columns="metric", values="value")
 
 
 def page(project: Project) -> str:

@@ -261,9 +261,53 @@ def map_settings(experiment):
     return {key: row[key] for key in ("combine", "blocks", "smoothing_mm")}
 
 
+def segmented_maps(part):
+    """The maps of one part that a segmentation reads, those of the experiment which it names, as a rule's input."""
+    return lambda w: scans(f"results/maps/{EXPERIMENTS[w.experiment]['experiment']}/{part}/{MAP_NAME}", split=part)
+
+
+def top_fraction(experiment):
+    """The share of voxels that a segmentation takes, as a param; None where k-means decides."""
+    row = EXPERIMENTS[experiment]
+    return row["fraction"] if row["by"] == "top_fraction" else None
+
+
+def is_segmented(experiment):
+    """Whether an experiment's maps are segmentations, 0 and 1 alone: no threshold is fitted to them."""
+    return EXPERIMENTS[experiment]["method"] in ("segmentation", "mask")
+
+
+def protocols(experiment):
+    """The protocols that measure an experiment; inside the brain the mask is constant, which says nothing."""
+    return ["paper"] if EXPERIMENTS[experiment]["method"] == "mask" else ["strict", "paper"]
+
+
 def has_blocks(experiment):
     """Whether an experiment's method makes a map from the blocks of networks."""
     return EXPERIMENTS[experiment]["method"] in ("stfpm", "padim")
+
+
+def evaluated_teachers():
+    """The teachers whose students' maps are measured, in the config's order."""
+    used = {teacher_of(name) for name in EXPERIMENTS if has_blocks(name)}
+    return [teacher for teacher in TEACHERS if teacher in used]
+
+
+def description(experiment):
+    """How an experiment's maps come about, for the report (see `write_report`)."""
+    row = EXPERIMENTS[experiment]
+    if row["method"] == "segmentation":
+        return {**description(row["experiment"]), "segmented_by": row["by"]}
+    teacher = TEACHERS[teacher_of(experiment)] if has_blocks(experiment) else None
+    weights = teacher and teacher["weights"]
+    return {
+        "method": row["method"],
+        "architecture": teacher and teacher["architecture"],
+        "weights": weights if weights in (None, "random", "imagenet") else "file",
+        "patch_learning": teacher is not None and teacher["epochs"] > 0,
+        "untrained": row.get("weights") == "initial",
+        "segmented_by": None,
+    }
 
 
 def initial_counterparts():

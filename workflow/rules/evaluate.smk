@@ -2,7 +2,8 @@
 
 
 rule evaluate:
-    """Measure an experiment's maps and scores on validation and test scans (MNI grid, inside the template's brain)."""
+    """Measure an experiment's maps and scores on validation and test scans (MNI grid) by the strict protocol (inside the
+    template's brain) and the paper's (whole volumes)."""
     input:
         maps=lambda w: [
             f"results/maps/{w.experiment}/{SCANS.split[sub]}/{MAP_NAME}".format(sub=sub) for sub in EVALUATED
@@ -27,7 +28,8 @@ rule evaluate:
     params:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
         masked=[sub for sub in EVALUATED if SCANS.lesion_mask[sub]],
-        healthy_quantile=STUDY.evaluation.healthy_quantile,
+        healthy_quantile=lambda w: None if is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
+        protocols=lambda w: protocols(w.experiment),
         code=code("evaluate"),
         env=environment("imaging"),
     script:

@@ -161,3 +161,62 @@ for part in ("val", "test"):
             env=environment("imaging"),
         script:
             "../scripts/maps_zscore.py"
+
+    rule:
+        """The lesions of each map of another experiment, 1 inside and 0 elsewhere; no scores (paper, experiment 4)."""
+        name:
+            f"maps_segmentation_{part}"
+        input:
+            sources=segmented_maps(part),
+            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
+            brain_mask="results/template/mask.nii.gz",
+        output:
+            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
+            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
+        log:
+            f"logs/maps/{{experiment}}_{part}.log",
+        benchmark:
+            f"benchmarks/maps/{{experiment}}_{part}.tsv"
+        wildcard_constraints:
+            experiment=experiments("segmentation"),
+        conda:
+            "../../envs/imaging.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime="1h",
+        params:
+            subjects=select(PARTICIPANTS, split=part),
+            top_fraction=lambda w: top_fraction(w.experiment),
+            code=code("maps_segmentation"),
+            env=environment("imaging"),
+        script:
+            "../scripts/maps_segmentation.py"
+
+    rule:
+        """The template's brain mask as every scan's map, beside which the paper's protocol can be judged."""
+        name:
+            f"maps_mask_{part}"
+        input:
+            brain_mask="results/template/mask.nii.gz",
+        output:
+            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
+            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
+        log:
+            f"logs/maps/{{experiment}}_{part}.log",
+        benchmark:
+            f"benchmarks/maps/{{experiment}}_{part}.tsv"
+        wildcard_constraints:
+            experiment=experiments("mask"),
+        conda:
+            "../../envs/imaging.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=30,
+        params:
+            subjects=select(PARTICIPANTS, split=part),
+            code=code("maps_mask"),
+            env=environment("imaging"),
+        script:
+            "../scripts/maps_mask.py"

@@ -1,23 +1,25 @@
 """The report: one page with the numbers, the curves and the maps."""
 
-SHOWN = next(iter(EXPERIMENTS))
+SHOWN = next(name for name in EXPERIMENTS if not is_segmented(name))
 PICTURED = in_turn(PARTICIPANTS, "test", STUDY.report.pictures)
 
 
 rule report:
-    """Write one self-contained page, with slices of some test scans and the config's first experiment (MNI grid)."""
+    """Write one self-contained page, with slices of some test scans and the first experiment with graded maps (MNI grid)."""
     input:
         template=PAGES["report.html.j2"],
+        paper=PAGES["paper.html.j2"],
         style=PAGES["style.css"],
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
-        curves=expand("results/evaluation/{experiment}/curves.tsv", experiment=EXPERIMENTS),
+        curves=[f"results/evaluation/{name}/curves.tsv" for name in EXPERIMENTS if "strict" in protocols(name)],
         images=[f"results/standardize/{sub}/image.nii.gz" for sub in PICTURED],
         maps=[f"results/maps/{SHOWN}/test/{MAP_NAME}".format(sub=sub) for sub in PICTURED],
         blocks=[f"results/maps/{SHOWN}/test/{sub}_blocks.npz" for sub in PICTURED if has_blocks(SHOWN)],
         lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in PICTURED if SCANS.lesion_mask[sub]],
         brain_mask="results/template/mask.nii.gz",
         grid=grid_of(teacher_of(SHOWN)) + "grid.json" if has_blocks(SHOWN) else "results/grid/grid.json",
+        networks=[f"results/teacher/{teacher}/model.safetensors" for teacher in evaluated_teachers()],
     output:
         page=report("results/report/index.html", category="Report"),
     log:
@@ -32,6 +34,8 @@ rule report:
         runtime=30,
     params:
         shown=SHOWN,
+        experiments={name: description(name) for name in EXPERIMENTS},
+        teachers=evaluated_teachers(),
         initial=initial_counterparts(),
         excluded=[reason for reason in COHORT.get("exclude", ()) if reason],
         pictured=SCANS.loc[PICTURED, [*KEYS, "group"]].reset_index().to_dict("records"),

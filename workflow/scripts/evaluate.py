@@ -20,9 +20,8 @@ with rule_log(snakemake.log[0]):
     masks = dict(zip(snakemake.params["masked"], snakemake.input["lesion_masks"], strict=True))
     scans["lesion_mask"] = scans["scan_id"].map(masks)
     brain_mask = load_mask(snakemake.input["brain_mask"], "template")
-    metrics, curves = evaluate_experiment(
-        experiment, scans, brain_mask, healthy_quantile=snakemake.params["healthy_quantile"]
-    )
+    settings = {name: snakemake.params[name] for name in ("healthy_quantile", "protocols")}
+    metrics, curves = evaluate_experiment(experiment, scans, brain_mask, **settings)
     tables = {"metrics": metrics, "curves": curves, "scores": score_table(experiment, scans)}
     for name, table in tables.items():
         with replacing(snakemake.output[name]) as temporary:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from stfpm3d.imaging.grid import read_grid
 from stfpm3d.imaging.volumes import load_mask
+from stfpm3d.reporting.networks import read_network
 from stfpm3d.reporting.report import write_report
 from stfpm3d.study.logs import rule_log
 
@@ -17,6 +18,8 @@ with rule_log(snakemake.log[0]):
     scans = pd.DataFrame(params["pictured"]).assign(image=given["images"], map=given["maps"])
     scans["blocks"] = given["blocks"] or None
     scans["lesion_mask"] = scans["scan_id"].map(dict(zip(params["masked"], given["lesion_masks"], strict=True)))
+    networks = dict(zip(params["teachers"], map(read_network, given["networks"]), strict=True))
+    settings = ("modality", "experiments", "shown", "initial", "healthy_quantile", "excluded")
     write_report(
         snakemake.output["page"],
         template=given["template"],
@@ -26,5 +29,6 @@ with rule_log(snakemake.log[0]):
         scans=scans,
         brain_mask=load_mask(given["brain_mask"], "template"),
         grid=read_grid(given["grid"]),
-        **{name: params[name] for name in ("modality", "shown", "initial", "healthy_quantile", "excluded")},
+        networks=networks,
+        **{name: params[name] for name in settings},
     )

@@ -1,7 +1,7 @@
-"""One pass over anomaly maps and lesion masks: the brain's voxels as histograms.
+"""One pass over anomaly maps and lesion masks: each scan's voxels as histograms, inside and outside the brain.
 
-Memory is flat in the number of scans. Everything lies on the MNI grid, and only voxels inside the template's brain mask
-count. Outside the crop or the scan's support a map is its own minimum, so a lesion that was cut off counts as missed.
+Memory is flat in the number of scans. Everything lies on the MNI grid; the brain is the template's. Outside the crop or
+the scan's support a map is its own minimum, so a lesion that was cut off counts as missed.
 """
 
 from __future__ import annotations
@@ -40,21 +40,28 @@ def bin_value(index: int) -> float:
     return float((~ordered).view(np.float32))
 
 
+SEGMENTED = int(value_bins(np.ones(1))[0])
+"""The threshold of segmentations, maps that are 1 in lesions and 0 elsewhere: the bin that begins at 1."""
+
+
 def histogram(values: NDArray[np.floating]) -> Histogram:
     """Counts (BINS,) of values per bin, in rising order of value."""
     return np.bincount(value_bins(values), minlength=BINS)
 
 
 class ScanVoxels(NamedTuple):
-    """The brain voxels of one scan whose truth is known."""
+    """The voxels of one scan whose truth is known; those of the lesion are all zero in a healthy scan."""
 
     group: str
     split: str
     normal: Histogram
+    """Voxels inside the template's brain mask that are no lesion."""
     lesion: Histogram
-    """Lesion voxels inside the brain mask; all zero in a healthy scan."""
-    lesion_outside: int
-    """Number of lesion voxels outside the brain mask, which no voxel metric sees."""
+    """Lesion voxels inside the template's brain mask."""
+    normal_outside: Histogram
+    """Voxels of the rest of the MNI grid that are no lesion."""
+    lesion_outside: Histogram
+    """Lesion voxels outside the template's brain mask."""
 
 
 def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]:
@@ -88,7 +95,8 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]
             split=scan["split"],
             normal=histogram(anomaly_map.data[brain & ~lesion]),
             lesion=histogram(anomaly_map.data[brain & lesion]),
-            lesion_outside=int((lesion & ~brain).sum()),
+            normal_outside=histogram(anomaly_map.data[~brain & ~lesion]),
+            lesion_outside=histogram(anomaly_map.data[~brain & lesion]),
         )
 
 

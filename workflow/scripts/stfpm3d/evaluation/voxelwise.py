@@ -64,6 +64,17 @@ def quantile_threshold(healthy: Histogram, quantile: float) -> int:
     return int(np.argmax(voxels_from(healthy) <= (1 - quantile) * healthy.sum()))
 
 
+def youden_bin(normal: Histogram, lesion: Histogram) -> int:
+    """The bin from which on the true positive rate exceeds the false positive rate most (Youden's J), the highest of
+    equals.
+
+    Only values that occur are thresholds: scikit-learn's first one, infinity, would make a mean of them infinite.
+    """
+    false_positive_rate, true_positive_rate = roc_curve(normal, lesion)
+    falling = np.flatnonzero(normal + lesion)[::-1]
+    return int(falling[np.argmax((true_positive_rate - false_positive_rate)[1:])])
+
+
 def thin(curve: Curve, along: NDArray[np.float64], points: int = 500) -> Curve:
     """At most `points` points of a curve, evenly spaced in the rising coordinate `along`, both ends kept."""
     x, y = curve
@@ -90,7 +101,7 @@ class PooledVoxels:
 
     def add(self, scan: ScanVoxels) -> None:
         """Add one scan."""
-        self.lesion_outside += scan.lesion_outside
+        self.lesion_outside += int(scan.lesion_outside.sum())
         if scan.group == "healthy":
             self.n_healthy += 1
             self.healthy += scan.normal

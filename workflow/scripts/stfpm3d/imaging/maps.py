@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,17 @@ def image_score(anomaly_map: Volume, brain_mask: Volume) -> float:
     return float(anomaly_map.data[brain_mask.data].max())
 
 
+def no_score(anomaly_map: Volume, brain_mask: Volume) -> float:
+    """No score: a segmentation detects nothing (paper, experiment 4)."""
+    return math.nan
+
+
 def write_maps(
     scans: pd.DataFrame,
     anomaly_map: Callable[[Mapping[Hashable, Any]], Volume],
     brain_mask: Volume,
     scores: Path | str,
+    score: Callable[[Volume, Volume], float] = image_score,
 ) -> None:
     """Write one map a scan, and the table of their scores.
 
@@ -63,13 +70,15 @@ def write_maps(
     brain_mask
         The template's brain mask on the MNI grid.
     scores
-        The table to write: `scan_id` and `score`.
+        The table to write: `scan_id` and `score` (n/a where there is none).
+    score
+        Gives a scan's score from its map and the brain mask.
     """
     values = []
     for number, scan in enumerate(progress(scans.to_dict("records"), "maps"), start=1):
         computed = anomaly_map(scan)
         save_volume(scan["map"], computed)
-        values.append(image_score(computed, brain_mask))
+        values.append(score(computed, brain_mask))
         log.info("%s: score %.4g (%d of %d)", scan["scan_id"], values[-1], number, len(scans))
     with replacing(scores) as temporary:
-        scans[["scan_id"]].assign(score=values).to_csv(temporary, sep="\t", index=False)
+        scans[["scan_id"]].assign(score=values).to_csv(temporary, sep="\t", index=False, na_rep="n/a")

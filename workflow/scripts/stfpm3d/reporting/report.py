@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ from stfpm3d.reporting.figures import (
     percentile_window,
     scan_png,
 )
+from stfpm3d.reporting.findings import Findings, factor, hundredths, number, percent, score
+from stfpm3d.reporting.networks import Network
 from stfpm3d.study.cohort import scan_ids
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import progress
@@ -48,35 +50,6 @@ class Note(NamedTuple):
 
     warning: bool
     text: str
-
-
-class Findings:
-    """Look-up of the metrics table's values and counts."""
-
-    def __init__(self, metrics: pd.DataFrame) -> None:
-        strict = metrics[metrics["protocol"] == "strict"]
-        self.experiments = [str(name) for name in strict["experiment"].unique()]
-        self._rows = strict.set_index(["experiment", "split", "metric"]).to_dict("index")
-
-    def value(self, experiment: str, metric: str, split: str = "test") -> float:
-        """The metric's value; NaN where it was not available."""
-        return float(self._rows[experiment, split, metric]["value"])
-
-    def count(self, experiment: str, metric: str, group: str, split: str = "test") -> int:
-        """Number of scans of a group behind the metric."""
-        return int(self._rows[experiment, split, metric][f"n_{group}"])
-
-    def best(self, metric: str, split: str) -> float:
-        """The highest value that any experiment reaches; NaN where none has one."""
-        values = [self.value(experiment, metric, split) for experiment in self.experiments]
-        return max((value for value in values if not np.isnan(value)), default=np.nan)
-
-    def chance(self, experiment: str, split: str) -> list[str]:
-        """What noise would reach, in the order of the page's columns; empty where that depends on the threshold."""
-        healthy, patients = (self.count(experiment, "image_ap", group, split) for group in ("healthy", "patient"))
-        prevalence = _number(self.value(experiment, "prevalence", split))
-        share = _number(patients / (healthy + patients) if healthy and patients else np.nan)
-        return ["0.500", share, "0.500", prevalence, prevalence, "", "", ""]
 
 
 def notes(
@@ -108,10 +81,10 @@ def notes(
         found.append(Note(False, f"Scans that the participants table excludes: {reasons}."))
     found.append(Note(False, IMAGE_AUROC_CAUTION))
     kept = "keeps the whole of the template's brain."
-    cut = f"cuts off {_percent(cut_share)} of the template's brain; lesions there count as missed."
+    cut = f"cuts off {percent(cut_share)} of the template's brain; lesions there count as missed."
     found.append(Note(False, f"The network's crop {cut if cut_share >= 0.0005 else kept}"))
     if (outside := findings.value(shown, "lesion_outside_mask")) > 0:
-        unseen = f"{_percent(outside)} of the lesion volume lies outside the template's brain mask"
+        unseen = f"{percent(outside)} of the lesion volume lies outside the template's brain mask"
         found.append(Note(False, f"{unseen}, where nothing is scored."))
     return sorted(found, key=lambda note: not note.warning)
 
@@ -127,6 +100,8 @@ def write_report(
     brain_mask: Volume,
     grid: NetworkGrid,
     modality: str,
+    experiments: Mapping[str, Mapping[str, Any]],
+    networks: Mapping[str, Network],
     shown: str,
     initial: Mapping[str, str],
     healthy_quantile: float,
@@ -150,6 +125,12 @@ def write_report(
         The network's grid, on which the blocks lie.
     modality
         T1w, T2w or FLAIR.
+    experiments
+        How each experiment's maps come about: `method`; `architecture`, `weights` (random, imagenet or file) and
+        `patch_learning` of the teacher, and whether the student is `untrained` (None and False where there is none);
+        `segmented_by` (kmeans or top_fraction) of segmentations, or None.
+    networks
+        The form of each teacher, by its name.
     shown
         The experiment whose maps are shown and which stands first in the summary.
     initial
@@ -160,14 +141,19 @@ def write_report(
         The reason of each scan that the cohort's table excludes.
     """
     findings = Findings(metrics)
-    colours = dict(zip(findings.experiments, cycle(PALETTE), strict=False))
+    colours = dict(zip(experiments, cycle(PALETTE), strict=False))
     threshold = findings.value(shown, "threshold", "val")
     environment = Environment(
         loader=FileSystemLoader(Path(template).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"number": _number, "percent": _percent, "score": _score, "factor": _factor}
+    environment.filters |= {form.__name__: form for form in (number, percent, hundredths, score, factor)}
     page = environment.get_template(Path(template).name).render(
         findings=findings,
+        paper=Findings(metrics, "paper"),
+        experiments=experiments,
+        networks=networks,
+        versions=resnet_versions(experiments),
+        unscored=[name for name, row in experiments.items() if row["segmented_by"]],
         shown=shown,
         initial=initial,
         modality=modality,
@@ -182,6 +168,19 @@ def write_report(
     with replacing(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
     log.info("report of %d experiments with %d pictures, %.1f MB", len(colours), len(scans), len(page) / 1e6)
+
+
+def resnet_versions(experiments: Mapping[str, Mapping[str, Any]]) -> list[tuple[int, str]]:
+    """The experiments that compare versions of the ResNet as the paper's Table 2 does: with given weights and patch
+    learning, without k-means. Each is its version and name, deepest first; none of a single version.
+    """
+    versions = [
+        (int(row["architecture"].removeprefix("resnet")), name)
+        for name, row in experiments.items()
+        if row["method"] == "stfpm" and not row["untrained"] and not row["segmented_by"]
+        if row["patch_learning"] and row["weights"] != "random"
+    ]
+    return sorted(versions, key=lambda pair: -pair[0]) if len({version for version, _ in versions}) > 1 else []
 
 
 def load_panels(scan: Mapping[Hashable, object], brain_mask: Volume, grid: NetworkGrid) -> ScanPanels:
@@ -275,19 +274,3 @@ def _learning_note(findings: Findings, trained: str, untrained: str) -> Note:
             f"({untrained}); at least {LEARNED_FACTOR} times is asked for.",
         )
     return Note(False, f"{trained} reaches {gain:.2f} times the voxel AUPRC of its own initial weights ({untrained}).")
-
-
-def _number(value: float) -> str:
-    return "n/a" if np.isnan(value) else f"{value:.3f}"
-
-
-def _percent(value: float) -> str:
-    return "n/a" if np.isnan(value) else f"{100 * value:.1f} %"
-
-
-def _score(value: float) -> str:
-    return "n/a" if np.isnan(value) else f"{value:.3g}"
-
-
-def _factor(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"

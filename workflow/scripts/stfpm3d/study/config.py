@@ -313,8 +313,36 @@ class ZscoreExperiment(Section):
     )
 
 
+class MaskExperiment(Section):
+    """The brain mask as every scan's map, beside the paper's protocol. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["mask"] = Field(description="`mask`.")
+
+
+class SegmentationExperiment(Section):
+    """Lesions cut out of another experiment's maps, without scores. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["segmentation"] = Field(description="`segmentation`.")
+    experiment: Name = Field(description="Name of the experiment row whose maps are segmented.")
+    by: Literal["kmeans", "top_fraction"] = Field(
+        default="kmeans",
+        description="What is lesion in a scan's brain: the higher of two k-means clusters, or the highest fraction.",
+    )
+    fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.01, description="Share of a scan's brain voxels that `top_fraction` takes."
+    )
+
+
 Experiment = Annotated[
-    StfpmExperiment | PadimExperiment | IntensityExperiment | ZscoreExperiment, Field(discriminator="method")
+    StfpmExperiment
+    | PadimExperiment
+    | IntensityExperiment
+    | ZscoreExperiment
+    | MaskExperiment
+    | SegmentationExperiment,
+    Field(discriminator="method"),
 ]
 
 
@@ -374,6 +402,23 @@ class Config(Section):
                     f"teacher {teacher.name!r}: patch_size {teacher.patch_size} leaves no room for a neighbour "
                     f"in grid.size {self.grid.size}; choose at most {self.grid.size // 2}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _segmentations_have_graded_maps(self) -> Config:
+        segmented = (MaskExperiment, SegmentationExperiment)
+        graded = [row.name for row in self.experiments if not isinstance(row, segmented)]
+        if not graded:
+            raise ValueError("experiments has no row with graded maps; add one that is neither mask nor segmentation")
+        for experiment in self.experiments:
+            if isinstance(experiment, SegmentationExperiment):
+                subject = f"experiment {experiment.name!r} segments the maps of"
+                _require(experiment.experiment, [row.name for row in self.experiments], subject)
+                if experiment.experiment not in graded:
+                    known = ", ".join(graded)
+                    raise ValueError(
+                        f"{subject} {experiment.experiment!r}, which hold 0 and 1 alone; name one of {known}"
+                    )
         return self
 
 

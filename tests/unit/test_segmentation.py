@@ -1,0 +1,56 @@
+"""Lesions from a single map, without a threshold from other scans."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stfpm3d.evaluation.segmentation import segment
+from stfpm3d.imaging.maps import no_score, write_maps
+from stfpm3d.imaging.volumes import Volume, load_mask
+
+SHAPE = (10, 10, 10)
+AFFINE = np.eye(4)
+
+
+@pytest.fixture
+def inside():
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[1:-1, 1:-1, 1:-1] = True
+    return mask
+
+
+def exact_two_means(values):
+    """The cut into two clusters of least squares, among all cuts of the sorted values."""
+    ordered = np.sort(values)
+    cost = [
+        part.size * part.var() + rest.size * rest.var()
+        for part, rest in (np.split(ordered, [cut]) for cut in range(1, ordered.size))
+    ]
+    return values >= ordered[1 + int(np.argmin(cost))]
+
+
+@pytest.mark.parametrize("scale", [1, 1e-25], ids=["", "values whose squares are no float32"])
+def test_k_means_splits_the_brains_values_where_the_squares_are_least(inside, scale):
+    rng = np.random.default_rng(2)
+    data = rng.exponential(size=SHAPE)
+    data[3:6, 3:6, 3:6] += 9
+    data[0] = 1000  # outside: neither in a cluster nor lesion
+    lesion = segment(Volume((scale * data).astype(np.float32), AFFINE), inside, None).data
+    assert lesion.dtype == np.float32
+    np.testing.assert_array_equal(lesion[inside], exact_two_means(data[inside]))
+    assert not lesion[~inside].any()
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(0.01, 6), (0.5, 256), (1e-6, 1)])
+def test_the_top_fraction_is_a_share_of_the_brains_voxels(inside, fraction, count):
+    data = np.random.default_rng(0).permutation(1000).reshape(SHAPE).astype(np.float32)  # 512 of them inside
+    lesion = segment(Volume(data, AFFINE), inside, fraction).data
+    assert lesion.sum() == count
+    assert data[lesion == 1].min() > data[inside & (lesion == 0)].max()
+
+
+def test_a_segmentation_is_written_without_a_score(tmp_path, inside):
+    scans = pd.DataFrame({"scan_id": ["sub-01"], "map": [tmp_path / "map.nii.gz"]})
+    write_maps(scans, lambda scan: Volume(inside, AFFINE), Volume(inside, AFFINE), tmp_path / "scores.tsv", no_score)
+    assert (tmp_path / "scores.tsv").read_text() == "scan_id\tscore\nsub-01\tn/a\n"
+    np.testing.assert_array_equal(load_mask(tmp_path / "map.nii.gz").data, inside)

@@ -1,0 +1,48 @@
+"""Detection: do the scans' scores tell patients from healthy scans?
+
+A table of scans has `group` (healthy or patient) and `score`, one row a scan; where a score is missing, as for
+segmentations, there is no detection.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+from stfpm3d.study.cohort import scan_ids
+from stfpm3d.study.split import hash_order
+
+
+def is_measurable(scans: pd.DataFrame) -> bool:
+    """Whether there are scores of both groups."""
+    return scans["group"].nunique() == 2 and bool(scans["score"].notna().all())
+
+
+def auroc_and_ap(scans: pd.DataFrame) -> tuple[float, float]:
+    """Area under the ROC curve, and average precision, of patients against healthy scans; NaN if not measurable."""
+    if not is_measurable(scans):
+        return np.nan, np.nan
+    is_patient = scans["group"] == "patient"
+    return float(roc_auc_score(is_patient, scans["score"])), float(average_precision_score(is_patient, scans["score"]))
+
+
+def roc(scans: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """False and true positive rate at falling scores."""
+    false_positive_rate, true_positive_rate, _ = roc_curve(scans["group"] == "patient", scans["score"])
+    return false_positive_rate, true_positive_rate
+
+
+def equal_blocks(scans: pd.DataFrame) -> list[pd.DataFrame]:
+    """The smaller group with each whole block of its size of the larger one, in which both groups weigh the same.
+
+    The larger group is cut in hash order (seed 0): tables are often sorted by site, and a block would be one site. What
+    is left after the last whole block is in none. Without one of the groups there is no block. Indexed by scan id.
+    """
+    groups = [rows.set_index(scan_ids(rows).rename(None)) for _, rows in scans.groupby("group")]
+    if len(groups) < 2:
+        return []
+    smaller, larger = sorted(groups, key=len)
+    size = len(smaller)
+    ordered = larger.loc[hash_order(list(larger.index), seed=0)]
+    return [pd.concat([smaller, ordered[start : start + size]]) for start in range(0, len(larger) - size + 1, size)]
