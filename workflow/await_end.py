@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,12 +24,34 @@ def is_at_work(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
+def slurm_jobs(folder: Path) -> list[str]:
+    """This user's jobs of this directory that wait or run in SLURM; none where there is no SLURM.
+
+    They outlive a Snakemake that was killed: it can no longer cancel them, and on their nodes nothing misses it.
+    """
+    if not shutil.which("squeue"):
+        return []
+    asked = subprocess.run(
+        ["squeue", "--me", "--noheader", "--format=%A %Z"], capture_output=True, text=True, check=False
+    )
+    if asked.returncode != 0:
+        reason = " ".join(asked.stderr.split()).rstrip(".")
+        sys.exit(
+            f"squeue fails ({reason}), so nobody knows whether SLURM still runs jobs of {folder}; try again later."
+        )
+    jobs = (line.split(maxsplit=1) for line in asked.stdout.splitlines() if line.strip())
+    return [job for job, directory in jobs if Path(directory).resolve() == folder]
+
+
 def main() -> None:
     folder = Path.cwd()
     _, alive = psutil.wait_procs([p for p in psutil.process_iter() if is_at_work(p, folder)], PATIENCE_S)
     if alive:
         ids = ", ".join(str(process.pid) for process in alive)
         sys.exit(f"A run of {folder} is still alive (process {ids}); wait for its end, or end it, and try again.")
+    if jobs := slurm_jobs(folder):
+        cancel = f"scancel {' '.join(jobs)}"
+        sys.exit(f"SLURM still has jobs of {folder}; wait for their end, or end them ({cancel}), and try again.")
 
 
 if __name__ == "__main__":

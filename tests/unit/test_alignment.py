@@ -56,7 +56,17 @@ def test_robust_z_counts_what_lies_below_the_median():
     z = robust_z(pd.Series([0.1, 0.4, 0.5, 0.6, 0.9]))
     deviation = 1.4826 * 0.1  # distances from the median, 0.5: 0.4, 0.1, 0, 0.1, 0.4
     np.testing.assert_allclose(z, [0.4 / deviation, 0.1 / deviation, 0, 0, 0])
-    assert not robust_z(pd.Series([np.nan, np.nan])).any()
+
+
+def test_of_fewer_than_five_scans_none_can_be_told_to_stand_out():
+    values = [0.9, 0.9, 0.9, 0.1]
+    assert robust_z(pd.Series(values)).isna().all()
+    assert robust_z(pd.Series([*values, np.nan])).isna().all()
+    assert robust_z(pd.Series([*values, 0.9])).tolist()[3] > 100
+    kinds = pd.DataFrame({"correlation_ratio": [*values, *values, 0.9], "coverage": 1.0, "dice": np.nan})
+    flagged = flag_outliers(kinds.assign(skull_stripped=[True] * 4 + [False] * 5))
+    assert flagged.index[flagged["outlier"]].tolist() == [7] == flagged.index[:1].tolist()
+    assert flagged.index[flagged["z"].isna()].tolist() == [0, 1, 2, 3] == flagged.index[-4:].tolist()
 
 
 def test_outliers_are_sought_within_a_kind_of_scan():
@@ -73,27 +83,43 @@ def test_outliers_are_sought_within_a_kind_of_scan():
     assert flagged.index[0] == 18
 
 
-def test_the_page_lists_the_scan_that_went_astray_first(template, tmp_path):
+def page_of(template, folder, kinds, astray=None):
+    """The quality page and table of whole heads (False) and stripped scans (True), one of them shifted."""
     rows = []
-    for number in range(8):
+    for number, stripped in enumerate(kinds):
         noise = np.random.default_rng(number).normal(0, 5, (24, 24, 24)).astype(np.float32)
-        image = Volume(template.head.data + noise * (template.head.data > 0), GRID)
-        save_volume(tmp_path / f"{number}.nii.gz", moved(image, 2) if number == 5 else image)
-        rows.append({"scan_id": f"sub-{number}", "group": "healthy", "site": "A<B", "skull_stripped": False})
+        data = (template.brain if stripped else template.head).data
+        image = Volume(data + noise * (data > 0), GRID)
+        save_volume(folder / f"{number}.nii.gz", moved(image, 2) if number == astray else image)
+        rows.append({"scan_id": f"sub-{number}", "group": "healthy", "site": "A<B", "skull_stripped": stripped})
     scans = pd.DataFrame(rows).assign(
-        image=[tmp_path / f"{number}.nii.gz" for number in range(8)],
-        picture=[tmp_path / f"sub-{number}.png" for number in range(8)],
+        image=[folder / f"{number}.nii.gz" for number in range(len(rows))],
+        picture=[folder / f"sub-{number}.png" for number in range(len(rows))],
     )
     page_template = "workflow/scripts/stfpm3d/reporting/templates/quality.html.j2"
-    page, table = tmp_path / "index.html", tmp_path / "registration.tsv"
+    page, table = folder / "index.html", folder / "registration.tsv"
     write_quality(scans, template, space="MNI", page_template=page_template, page=page, table=table)
+    return page.read_text(encoding="utf-8"), pd.read_csv(table, sep="\t", na_values="n/a")
 
-    listed = pd.read_csv(table, sep="\t", na_values="n/a")
+
+def test_the_page_lists_the_scan_that_went_astray_first(template, tmp_path):
+    text, listed = page_of(template, tmp_path, [False] * 8, astray=5)
     assert listed["scan_id"][0] == "sub-5"
     assert listed["outlier"].tolist() == [True] + [False] * 7
-    text = page.read_text(encoding="utf-8")
     assert "1 of 8 scans stands out" in text
     assert "A&lt;B" in text
     assert str(tmp_path) not in text
+    assert "too few scans of this kind to tell" not in text
     assert text.index('src="sub-5.png"') < text.index('src="sub-0.png"')
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in scans["picture"])
+    assert all((tmp_path / f"sub-{number}.png").read_bytes().startswith(b"\x89PNG") for number in range(8))
+
+
+def test_the_page_says_where_there_are_too_few_scans_to_tell(template, tmp_path):
+    text, listed = page_of(template, tmp_path, [False] * 5 + [True] * 2)
+    assert listed["z"].isna().tolist() == [False] * 5 + [True] * 2
+    assert "No scan stands out" in text
+    assert text.count("too few scans of this kind to tell") == 2
+    assert "Of 2 scans nothing is said" in text
+    text, _ = page_of(template, tmp_path, [False, True])
+    assert "Too few scans to tell which stand out" in text
+    assert "nan" not in text

@@ -171,6 +171,27 @@ def test_all_headers_are_checked_at_once_and_every_bad_scan_has_its_sentence(tmp
     assert "differ in their voxel-to-world matrices; resample the mask" in sentences["p-moved"]
 
 
+def test_a_scan_that_breaks_off_is_named_before_any_job_and_several_gzip_members_are_none(tmp_path: Path) -> None:
+    noise = np.random.default_rng(3).integers(1, 1000, (40, 40, 40)).astype(np.int16)
+    nifti(tmp_path / "whole.nii.gz", noise)
+    nifti(tmp_path / "whole.nii", noise)
+    content, plain = ((tmp_path / name).read_bytes() for name in ("whole.nii.gz", "whole.nii"))
+    (tmp_path / "broken.nii.gz").write_bytes(content[: len(content) // 2])
+    (tmp_path / "broken.nii").write_bytes(plain[:-1])
+    blocks = [plain[start : start + 65280] for start in range(0, len(plain), 65280)]
+    (tmp_path / "bgzip.nii.gz").write_bytes(b"".join(gzip.compress(block) for block in [*blocks, b""]))
+    (tmp_path / "trailing.nii.gz").write_bytes(gzip.compress(plain + bytes(1000)) + bytes(512))
+    names = ["whole.nii.gz", "whole.nii", "broken.nii.gz", "broken.nii", "bgzip.nii.gz", "trailing.nii.gz"]
+    rows = (row(f"sub-{number}", image=name) for number, name in enumerate(names))
+    with pytest.raises(InputError) as caught:
+        check_headers(table(tmp_path, HEADER + "".join(rows)))
+    sentences = str(caught.value).splitlines()
+    assert [sentence.partition(":")[0] for sentence in sentences] == ["sub-2", "sub-3"]
+    assert all("it ends before its last voxel" in sentence for sentence in sentences)
+    for name in {*names} - {"broken.nii.gz", "broken.nii"}:
+        assert np.array_equal(load_volume(tmp_path / name).data, noise)
+
+
 LABELS = np.zeros(SCAN.shape, np.uint8)
 LABELS[1:4, 1:4, 1:4] = [[[1], [2], [4]]]
 

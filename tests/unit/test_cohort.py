@@ -2,7 +2,7 @@
 
 import pytest
 
-from stfpm3d.study.cohort import check_parts, read_participants, select
+from stfpm3d.study.cohort import check_parts, in_turn, read_participants, select
 from stfpm3d.study.errors import InputError
 
 HEADER = "participant_id\tgroup\tsite\timage\tlesion_mask\tskull_stripped\tsplit\n"
@@ -54,3 +54,12 @@ def test_an_excluded_scan_keeps_its_row_and_its_reason(tmp_path):
 def test_every_part_needs_a_healthy_scan(tmp_path):
     with pytest.raises(InputError, match="no healthy scan in the val part"):
         check_parts(read_participants(write(tmp_path, HEADER + HEALTHY + PATIENT)))
+
+
+def test_patients_and_healthy_scans_are_taken_in_turn_as_the_table_lists_them(tmp_path):
+    scans = [("h1", "healthy"), ("h2", "healthy"), ("p1", "patient"), ("h3", "healthy"), ("p2", "patient")]
+    rows = (f"{name}\t{group}\tA\t{name}.nii.gz\tn/a\tfalse\ttest\n" for name, group in scans)
+    table = read_participants(write(tmp_path, HEADER + HEALTHY + "".join(rows)))
+    assert in_turn(table, "test", 40) == ["p1", "h1", "p2", "h2", "h3"]
+    assert in_turn(table, "test", 3) == ["p1", "h1", "p2"]
+    assert in_turn(table, "train", 3) == ["sub-1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,15 +44,60 @@ def test_a_job_ends_when_its_driver_is_killed(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "job.log").read_text().endswith("the job ends here.\n")
 
 
-def test_a_directory_in_which_snakemake_works_is_not_taken_up(tmp_path: Path) -> None:
-    def await_end() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, ROOT / "workflow" / "await_end.py"]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def await_end(folder: Path) -> subprocess.CompletedProcess[str]:
+    """What `make resume` asks before it goes on in a folder."""
+    command = [sys.executable, ROOT / "workflow" / "await_end.py"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
+
+def test_a_directory_in_which_snakemake_works_is_not_taken_up(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "input()", "snakemake"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as at_work:
-        refused = await_end()
+        refused = await_end(tmp_path)
         assert refused.returncode == 1
         assert str(at_work.pid) in refused.stderr
         assert len(refused.stderr.splitlines()) == 1
-    assert await_end().returncode == 0
+    assert await_end(tmp_path).returncode == 0
+
+
+@pytest.fixture
+def squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for SLURM's squeue, first on PATH; it prints what the option --format asks for."""
+    program = tmp_path / "bin" / "squeue"
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return program
+
+
+def prints(squeue: Path, *lines: str) -> None:
+    jobs = "\n".join(lines)
+    squeue.write_text(f"""#!/bin/sh
+[ "$*" = "--me --noheader --format=%A %Z" ] || exit 2
+cat <<'END'
+{jobs}
+END
+""")
+    squeue.chmod(0o755)
+
+
+def test_a_directory_with_jobs_in_slurm_is_not_taken_up(tmp_path: Path, squeue: Path) -> None:
+    run, other, link = tmp_path / "my run", tmp_path / "my", tmp_path / "link"
+    run.mkdir()
+    link.symlink_to(run)
+    prints(squeue, f"7 {run}", f"8 {other}", f"9 {link}")
+    refused = await_end(run)
+    assert refused.returncode == 1
+    assert "(scancel 7 9)" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    prints(squeue, f"8 {other}")
+    assert await_end(run).returncode == 0
+    prints(squeue)
+    assert await_end(run).returncode == 0
+
+
+def test_a_queue_that_cannot_be_asked_is_no_empty_queue(tmp_path: Path, squeue: Path) -> None:
+    squeue.write_text("#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact slurm controller' >&2\nexit 1\n")
+    squeue.chmod(0o755)
+    refused = await_end(tmp_path)
+    assert refused.returncode == 1
+    assert "Unable to contact slurm controller" in refused.stderr

@@ -19,8 +19,9 @@ from stfpm3d.imaging.grid import (
 )
 from stfpm3d.imaging.registration import apply_transform, estimate_transform, read_transform
 from stfpm3d.imaging.skullstrip import brain_support
-from stfpm3d.imaging.standardize import apply_landmarks, fit_landmarks, standardize
+from stfpm3d.imaging.standardize import apply_landmarks, standardize
 from stfpm3d.imaging.volumes import Volume, resample_like, save_volume, to_sitk
+from stfpm3d.learning.landmarks import fit_landmarks
 from stfpm3d.study.errors import InputError
 
 

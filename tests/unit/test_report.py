@@ -135,6 +135,18 @@ def test_each_test_scan_has_a_small_picture_and_a_score(page, shown_scans):
     assert "sub-test<" not in page
 
 
+def test_scans_without_a_picture_are_listed_and_the_page_says_which_have_one(
+    tmp_path, page, tables, shown_scans, brain_mask, grid
+):
+    some = render(tmp_path / "index.html", tables, shown_scans.iloc[[2, 0]], brain_mask, grid)
+    assert "2 of the 4 test scans, not chosen by their scores" in some
+    assert "not chosen by their scores" not in page
+    assert some.count("base64,") == 2
+    assert set(re.findall(r'href="#scan-([^"]+)"', some)) == set(re.findall(r'id="scan-([^"]+)"', some))
+    for scan in shown_scans.itertuples():
+        assert f"{scan.score:.3g}" in some
+
+
 def test_the_page_shows_the_numbers_of_the_metrics_table(page, tables):
     test = tables["metrics"].query("split == 'test' and protocol == 'strict'")
     for metric in ("image_auroc", "image_ap", "voxel_auroc", "voxel_auprc", "patient_ap", "dice", "iou", "dice_oracle"):

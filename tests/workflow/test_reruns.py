@@ -38,6 +38,7 @@ CONFIG = {
     "registration": ("grid:", "registration: {seed: 1}\ngrid:", {"register": 14, **AFTER_REGISTER}),
     "standardization": ("grid:", "standardization: {landmarks_from: all}\ngrid:", AFTER_STRIP),
     "the threshold": ("grid:", "evaluation: {healthy_quantile: 0.98}\ngrid:", MEASURED),
+    "the report's pictures": ("grid:", "report: {pictures: 3}\ngrid:", {"report": 1}),
     "the contrast": (
         "participants.tsv",
         "participants.tsv\n  modality: FLAIR",
@@ -101,6 +102,10 @@ CODE = {
 
 def test_a_finished_run_has_nothing_to_do(finished):
     assert finished.planned() == {}
+
+
+def test_a_cluster_has_nothing_to_do_either(finished):
+    assert finished.planned("--workflow-profile", "profiles/slurm") == {}
 
 
 @pytest.mark.parametrize("change", CONFIG)

@@ -15,8 +15,8 @@ rule bias_correction:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=scaled(4000),
+        runtime=scaled(30),
     params:
         code=code("bias_correction"),
         env=environment("imaging"),

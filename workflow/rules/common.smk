@@ -24,6 +24,7 @@ from stfpm3d.study.cohort import (
     check_parts,
     check_statistics,
     check_teacher,
+    in_turn,
     read_participants,
     select,
 )
@@ -102,6 +103,7 @@ TEACHERS, STUDENTS, EXPERIMENTS = (
 )
 COMPUTE = STUDY.compute.model_dump(mode="json")
 WHERE = {key: COMPUTE[key] for key in ("accelerator", "threads")}  # of what runs on one device
+GPUS = 0 if COMPUTE["accelerator"] == "cpu" else COMPUTE["devices"]
 EVALUATED = select(PARTICIPANTS, split=("val", "test"))
 MAP_NAME = f"{{sub}}_space-{STUDY.template.space}_desc-anomaly_{STUDY.cohort.modality}.nii.gz"
 
@@ -122,6 +124,11 @@ wildcard_constraints:
     teacher="|".join(TEACHERS),
     student="|".join(STUDENTS),
     experiment="|".join(EXPERIMENTS),
+
+
+def scaled(amount):
+    """A resource (MB or minutes) that grows with each attempt: one that a scheduler ended for it may ask for more."""
+    return lambda wildcards, attempt: attempt * amount
 
 
 @cache

@@ -18,8 +18,8 @@ rule demo_anatomy:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
     params:
         resolution_mm=2,
         code=code("demo_anatomy"),
@@ -47,8 +47,8 @@ rule demo_healthy:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
     params:
         group=lambda w: SCANS.group[w.sub],
         site=lambda w: SCANS.site[w.sub],

@@ -23,8 +23,8 @@ rule evaluate:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        mem_mb=scaled(4000),
+        runtime=scaled(60),
     params:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
         masked=[sub for sub in EVALUATED if SCANS.lesion_mask[sub]],

@@ -21,9 +21,9 @@ rule embeddings:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
     resources:
-        gpu=1,
-        mem_mb=16000,
-        runtime=30,
+        gpu=min(GPUS, 1),
+        mem_mb=scaled(16000),
+        runtime=scaled(30),
     params:
         fitted=lambda w: w.sub in gaussian_scans(w.experiment),
         combine=lambda w: EXPERIMENTS[w.experiment]["combine"],
@@ -55,8 +55,8 @@ rule figures:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
     params:
         code=code("figures"),
         env=environment("imaging"),

@@ -20,8 +20,8 @@ rule network_grid:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
     params:
         crop_mm=STUDY.grid.crop_mm,
         sampling=lambda w: SAMPLINGS[w.sampling],
@@ -46,8 +46,8 @@ rule grid:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
     params:
         code=code("grid"),
         env=environment("imaging"),

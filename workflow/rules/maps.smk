@@ -16,8 +16,8 @@ rule zscore_statistics:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=scaled(4000),
+        runtime=scaled(60),
     params:
         code=code("zscore_statistics"),
         env=environment("imaging"),
@@ -43,9 +43,9 @@ rule feature_gaussian:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
     resources:
-        gpu=1,
-        mem_mb=16000,
-        runtime="4h",
+        gpu=min(GPUS, 1),
+        mem_mb=scaled(16000),
+        runtime=scaled(4 * 60),
     params:
         compute=WHERE,
         code=code("feature_gaussian"),
@@ -84,9 +84,9 @@ for part in ("val", "test"):
             "../../envs/learning.yaml"
         threads: COMPUTE["threads"]
         resources:
-            gpu=1,
-            mem_mb=16000,
-            runtime="4h",
+            gpu=min(GPUS, 1),
+            mem_mb=scaled(16000),
+            runtime=scaled(240),
         params:
             subjects=select(PARTICIPANTS, split=part),
             fitted=lambda w: gaussian_scans(w.experiment),
@@ -118,8 +118,8 @@ for part in ("val", "test"):
             "../../envs/imaging.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime="1h",
+            mem_mb=scaled(2000),
+            runtime=scaled(60),
         params:
             subjects=select(PARTICIPANTS, split=part),
             modality=STUDY.cohort.modality,
@@ -150,8 +150,8 @@ for part in ("val", "test"):
             "../../envs/imaging.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime="1h",
+            mem_mb=scaled(4000),
+            runtime=scaled(60),
         params:
             subjects=select(PARTICIPANTS, split=part),
             smoothing_mm=lambda w: EXPERIMENTS[w.experiment]["smoothing_mm"],
@@ -181,8 +181,8 @@ for part in ("val", "test"):
             "../../envs/imaging.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime="1h",
+            mem_mb=scaled(4000),
+            runtime=scaled(60),
         params:
             subjects=select(PARTICIPANTS, split=part),
             top_fraction=lambda w: top_fraction(w.experiment),
@@ -210,8 +210,8 @@ for part in ("val", "test"):
             "../../envs/imaging.yaml"
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=30,
+            mem_mb=scaled(1000),
+            runtime=scaled(30),
         params:
             subjects=select(PARTICIPANTS, split=part),
             code=code("maps_mask"),

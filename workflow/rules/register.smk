@@ -24,8 +24,8 @@ rule register:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=scaled(4000),
+        runtime=scaled(30),
     params:
         transform=STUDY.registration.transform,
         seed=STUDY.registration.seed,
@@ -53,8 +53,8 @@ rule register_lesion:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
     params:
         code=code("register_lesion"),
         env=environment("imaging"),
@@ -83,8 +83,8 @@ rule register_qc:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="1h",
+        mem_mb=scaled(2000),
+        runtime=scaled(60),
     params:
         scans=PARTICIPANTS[["scan_id", "group", "site", "skull_stripped"]].to_dict("records"),
         space=STUDY.template.space,

@@ -1,11 +1,11 @@
 """The report: one page with the numbers, the curves and the maps."""
 
 SHOWN = next(name for name in EXPERIMENTS if not is_segmented(name))
-TESTED = select(PARTICIPANTS, split="test")
+PICTURED = in_turn(PARTICIPANTS, "test", STUDY.report.pictures)
 
 
 rule report:
-    """Write one self-contained page; slices are shown of the config's first experiment with graded maps (MNI grid)."""
+    """Write one self-contained page, with slices of some test scans and the first experiment with graded maps (MNI grid)."""
     input:
         template=PAGES["report.html.j2"],
         paper=PAGES["paper.html.j2"],
@@ -13,10 +13,10 @@ rule report:
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
         curves=[f"results/evaluation/{name}/curves.tsv" for name in EXPERIMENTS if "strict" in protocols(name)],
-        images=scans("results/standardize/{sub}/image.nii.gz", split="test"),
-        maps=[f"results/maps/{SHOWN}/test/{MAP_NAME}".format(sub=sub) for sub in TESTED],
-        blocks=[f"results/maps/{SHOWN}/test/{sub}_blocks.npz" for sub in TESTED if has_blocks(SHOWN)],
-        lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in TESTED if SCANS.lesion_mask[sub]],
+        images=[f"results/standardize/{sub}/image.nii.gz" for sub in PICTURED],
+        maps=[f"results/maps/{SHOWN}/test/{MAP_NAME}".format(sub=sub) for sub in PICTURED],
+        blocks=[f"results/maps/{SHOWN}/test/{sub}_blocks.npz" for sub in PICTURED if has_blocks(SHOWN)],
+        lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in PICTURED if SCANS.lesion_mask[sub]],
         brain_mask="results/template/mask.nii.gz",
         grid=grid_of(teacher_of(SHOWN)) + "grid.json" if has_blocks(SHOWN) else "results/grid/grid.json",
         networks=[f"results/teacher/{teacher}/model.safetensors" for teacher in evaluated_teachers()],
@@ -38,8 +38,8 @@ rule report:
         teachers=evaluated_teachers(),
         initial=initial_counterparts(),
         excluded=[reason for reason in COHORT.get("exclude", ()) if reason],
-        scans=SCANS.loc[TESTED, [*KEYS, "group"]].reset_index().to_dict("records"),
-        masked=[sub for sub in TESTED if SCANS.lesion_mask[sub]],
+        pictured=SCANS.loc[PICTURED, [*KEYS, "group"]].reset_index().to_dict("records"),
+        masked=[sub for sub in PICTURED if SCANS.lesion_mask[sub]],
         modality=STUDY.cohort.modality,
         healthy_quantile=STUDY.evaluation.healthy_quantile,
         code=code("report"),

@@ -18,8 +18,8 @@ rule landmarks:
         "../../envs/learning.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=scaled(4000),
+        runtime=scaled(60),
     params:
         code=code("landmarks"),
         env=environment("learning"),
@@ -43,8 +43,8 @@ rule standardize:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=scaled(2000),
+        runtime=scaled(10),
     params:
         code=code("standardize"),
         env=environment("imaging"),

@@ -21,9 +21,9 @@ rule student:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
     resources:
-        gpu=COMPUTE["devices"],
-        mem_mb=16000,
-        runtime="24h",
+        gpu=GPUS,
+        mem_mb=scaled(16000),
+        runtime=24 * 60,  # not scaled: the next attempt goes on from the last checkpoint
     params:
         settings=lambda w: student_settings(w.student),
         compute=COMPUTE,

@@ -19,9 +19,9 @@ rule teacher:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
     resources:
-        gpu=COMPUTE["devices"],
-        mem_mb=16000,
-        runtime="24h",
+        gpu=GPUS,
+        mem_mb=scaled(16000),
+        runtime=24 * 60,  # not scaled: the next attempt goes on from the last checkpoint
     params:
         settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance", "input_scale"),
         train_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "train")],

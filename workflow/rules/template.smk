@@ -64,8 +64,8 @@ rule template:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=15,
+        mem_mb=scaled(4000),
+        runtime=scaled(15),
     params:
         resolution_mm=STUDY.template.resolution_mm,
         code=code("template"),

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from stfpm3d.imaging.standardize import PERCENTILES, fit_landmarks
+from stfpm3d.imaging.standardize import PERCENTILES
+from stfpm3d.learning.landmarks import fit_landmarks
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import rule_log
 

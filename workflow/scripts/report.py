@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    scans = pd.DataFrame(params["scans"]).assign(image=given["images"], map=given["maps"])
+    scans = pd.DataFrame(params["pictured"]).assign(image=given["images"], map=given["maps"])
     scans["blocks"] = given["blocks"] or None
     scans["lesion_mask"] = scans["scan_id"].map(dict(zip(params["masked"], given["lesion_masks"], strict=True)))
     networks = dict(zip(params["teachers"], map(read_network, given["networks"]), strict=True))

@@ -16,6 +16,8 @@ OUTLIER_Z = 3.5
 """A robust z beyond this is an outlier (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993)."""
 LEAST_DEVIATION = 0.005
 """Scans that hardly differ are not set apart by their last digits; many whole heads have a coverage of 1."""
+LEAST_SCANS = 5
+"""Of fewer scans the median and the deviation say too little about any one of them."""
 FIGURES = ("correlation_ratio", "coverage", "dice")
 
 
@@ -59,17 +61,20 @@ def correlation_ratio(scan: NDArray, template: NDArray) -> float:
 
 def robust_z(values: pd.Series) -> pd.Series:
     """Distance below the median in robust standard deviations (1.4826 x the median absolute deviation, at least
-    `LEAST_DEVIATION`), 0 above it: a scan that lies better than the others is no outlier. 0 where values are missing.
+    `LEAST_DEVIATION`), 0 above it: a scan that lies better than the others is no outlier. NaN where values are missing,
+    and everywhere if fewer than `LEAST_SCANS` are known.
     """
-    if values.isna().all():
-        return values.fillna(0.0)
+    if values.count() < LEAST_SCANS:
+        return pd.Series(np.nan, index=values.index)
     below = values.median() - values
     deviation = max(1.4826 * below.abs().median(), LEAST_DEVIATION)
-    return (below / deviation).clip(lower=0).fillna(0.0)
+    return (below / deviation).clip(lower=0)
 
 
 def flag_outliers(figures: pd.DataFrame) -> pd.DataFrame:
-    """Add `z`, the worst of a scan's robust z within its kind (`skull_stripped`), and `outlier`; the worst first."""
+    """Add `z`, the worst of a scan's robust z within its kind (`skull_stripped`), and `outlier`; the worst first, and
+    last the scans of a kind with too few to tell, whose z is NaN.
+    """
     kinds = figures["skull_stripped"]
     z = pd.concat([figures[name].groupby(kinds).transform(robust_z) for name in FIGURES], axis=1).max(axis=1)
     return figures.assign(z=z, outlier=z > OUTLIER_Z).sort_values("z", ascending=False, kind="stable")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 from nibabel import imageglobals
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from numpy.typing import NDArray
 
 from stfpm3d.study.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd  # every scan's job loads this module, none needs pandas
 
 UNREADABLE = (
     ImageFileError,
@@ -85,6 +89,28 @@ def unreadable(path: Path | str, subject: str, error: BaseException) -> InputErr
     )
 
 
+def _check_length(path: Path | str, image: nib.Nifti1Image, subject: str) -> None:
+    """Raise `InputError` when a file is too short for its header, as a broken-off copy is; no voxel is read.
+
+    An uncompressed file has a size. A gzip ends with the size of its content (RFC 1952: its last member's, modulo
+    2^32), and a broken-off one with arbitrary bytes, which are nearly always a far larger number. A smaller number
+    says nothing, since a file may have several members; so a few broken files are found only when they are read.
+    """
+    voxels = cast(ArrayProxy, image.dataobj)
+    expected = voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize
+    name = str(path)
+    if name.endswith(".nii"):
+        broken = os.path.getsize(path) < expected  # noqa: PTH202 - as above
+    elif name.endswith(".gz"):
+        with Path(path).open("rb") as file:
+            file.seek(-4, os.SEEK_END)
+            broken = int.from_bytes(file.read(4), "little") > 2 * expected  # twice: trailing bytes are allowed
+    else:
+        broken = False
+    if broken:
+        raise unreadable(path, subject, EOFError("it ends before its last voxel"))
+
+
 def spatial_shape(image: nib.Nifti1Image) -> tuple[int, ...]:
     """An image's shape without the single points of time or channel that some tools append."""
     shape = image.shape
@@ -127,6 +153,7 @@ def check_headers(participants: pd.DataFrame) -> None:
 
 def _check_scan(scan_id: str, image_path: str, mask_path: str | None) -> None:
     image = read_header(image_path, scan_id)
+    _check_length(image_path, image, scan_id)
     affine = np.asarray(image.affine, dtype=np.float64)
     extent_mm = np.linalg.norm(affine[:3, :3], axis=0) * spatial_shape(image)
     if extent_mm.min() < EXTENT_MM[0] or extent_mm.max() > EXTENT_MM[1]:
@@ -136,6 +163,7 @@ def _check_scan(scan_id: str, image_path: str, mask_path: str | None) -> None:
         )
     if mask_path is not None:
         mask = read_header(mask_path, scan_id)
+        _check_length(mask_path, mask, scan_id)
         check_same_grid(
             spatial_shape(mask), np.asarray(mask.affine), spatial_shape(image), affine, f"{scan_id}: {mask_path}"
         )

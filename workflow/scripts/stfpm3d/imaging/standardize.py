@@ -5,10 +5,6 @@ L.G. Nyúl, J.K. Udupa, X. Zhang, New variants of a method of MRI scale standard
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,28 +16,6 @@ MIN_SPREAD = 0.05
 """Least interquartile range of a brain in SDs; real brains have about 1."""
 KNOTS = [index for index, percentile in enumerate(PERCENTILES) if percentile not in (25, 75)]
 """The landmarks between which torchio interpolates: the deciles and the two ends."""
-
-
-def fit_landmarks(images: Sequence[Path | str], masks: Sequence[Path | str]) -> NDArray[np.float64]:
-    """Fit the standard scale on training scans: the mean position of each percentile inside the brain, from 0 to 100.
-
-    Parameters
-    ----------
-    images, masks
-        Skull-stripped scans and their brain masks, in the same order.
-
-    Returns
-    -------
-    One landmark for each of `PERCENTILES`, increasing.
-    """
-    from torchio.transforms import HistogramStandardization  # torch is loaded in this one job only
-
-    landmarks = HistogramStandardization.train(list(images), mask_path=list(masks), progress=sys.stderr.isatty())
-    if not np.all(np.diff(landmarks) > 0):
-        raise InputError(
-            f"Nyúl landmarks do not increase ({np.round(landmarks, 2)}); do the scans have few grey values?"
-        )
-    return np.asarray(landmarks, dtype=np.float64)
 
 
 def apply_landmarks(

@@ -36,6 +36,7 @@ MARGIN_MM = 6
 PANEL_INCH = 1.32
 TITLE_INCH = 0.24
 QUALITY_INCH = 2.4
+BESIDE_MIDLINE_MM = 10  # in the midline the outline of the brain mask hides between the hemispheres
 
 Window = tuple[float, float]
 CurveName = Literal["image_roc", "roc", "pr"]
@@ -121,10 +122,11 @@ def scan_png(
 
 def contour_png(image: Volume, template: Volume, brain_mask: Volume) -> bytes:
     """The outlines of the template's tissue and of its brain mask over a registered scan, in three planes through the
-    middle of the brain; all on the MNI grid.
+    middle of the brain, the sagittal one `BESIDE_MIDLINE_MM` beside it; all on the MNI grid.
     """
     corners = np.argwhere(brain_mask.data)
     centre = (corners.min(axis=0) + corners.max(axis=0)) // 2
+    centre[0] += round(BESIDE_MIDLINE_MM / brain_mask.spacing_mm[0])
     low, high = percentile_window(image.data[brain_mask.data], 0.5, 99.7)
     tissue = 0.5 * float(np.median(template.data[brain_mask.data]))  # between brain or scalp, and CSF or air
     edges_mm = np.array(image.shape) * image.spacing_mm

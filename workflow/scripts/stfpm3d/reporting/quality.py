@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stfpm3d.imaging.alignment import LEAST_DEVIATION, OUTLIER_Z, flag_outliers, measure_alignment
+from stfpm3d.imaging.alignment import LEAST_DEVIATION, LEAST_SCANS, OUTLIER_Z, flag_outliers, measure_alignment
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import load_volume
-from stfpm3d.reporting.figures import BRAIN_MASK, TEMPLATE, contour_png
+from stfpm3d.reporting.figures import BESIDE_MIDLINE_MM, BRAIN_MASK, TEMPLATE, contour_png
 from stfpm3d.study.files import replacing
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,8 @@ def write_quality(
         colours={"template": TEMPLATE, "brain_mask": BRAIN_MASK},
         outlier_z=OUTLIER_Z,
         least_deviation=LEAST_DEVIATION,
+        least_scans=LEAST_SCANS,
+        beside_midline_mm=BESIDE_MIDLINE_MM,
     )
     with replacing(page) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -114,10 +114,11 @@ def write_report(
     template
         The page's Jinja2 template.
     metrics, scores, curves
-        Tables of all experiments (`evaluation.experiment`), in the order in which they are listed.
+        Tables of all experiments and scans (`evaluation.experiment`), in the order in which they are listed.
     scans
-        The test scans of the experiment `shown`: `participant_id` (and `session_id`), `group`, and paths on the MNI
-        grid of `image`, `map`, `lesion_mask` (or missing) and `blocks` (.npz with block1 to block3, or missing).
+        The test scans that are pictured: `participant_id` (and `session_id`), `group`, and paths on the MNI grid of
+        `image`, `map` (of the experiment `shown`), `lesion_mask` (or missing) and `blocks` (.npz with block1 to block3,
+        or missing).
     brain_mask
         The template's brain mask on the MNI grid.
     grid
@@ -161,11 +162,12 @@ def write_report(
         notes=notes(metrics, shown, initial, brain_cut_share(brain_mask, grid), excluded),
         curves=_curve_figures(curves, colours, findings.value(shown, "prevalence")),
         scores=_score_rows(scores, shown),
+        pictured=set(scan_ids(scans)),
         figures=_scan_figures(scans, brain_mask, grid, threshold),
     )
     with replacing(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    log.info("report of %d experiments and %d test scans, %.1f MB", len(colours), len(scans), len(page) / 1e6)
+    log.info("report of %d experiments with %d pictures, %.1f MB", len(colours), len(scans), len(page) / 1e6)
 
 
 def resnet_versions(experiments: Mapping[str, Mapping[str, Any]]) -> list[tuple[int, str]]:
@@ -209,7 +211,7 @@ def shared_windows(panels: Iterator[ScanPanels], brain_mask: Volume) -> list[Win
 def _scan_figures(
     scans: pd.DataFrame, brain_mask: Volume, grid: NetworkGrid, threshold: float
 ) -> Iterator[dict[str, str]]:
-    """Each test scan's slices; scans are read one at a time, twice, so that memory stays flat."""
+    """Each pictured scan's slices; scans are read one at a time, twice, so that memory stays flat."""
     rows = scans.assign(scan_id=scan_ids(scans)).to_dict("records")
     windows = shared_windows((load_panels(row, brain_mask, grid) for row in rows), brain_mask)
     for row in progress(rows, "report"):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,13 @@ def select(
     if group is not None:
         rows = rows[rows["group"] == group]
     return list(rows["scan_id"])
+
+
+def in_turn(participants: pd.DataFrame, split: str, count: int) -> list[str]:
+    """The ids of at most `count` scans of one part: a patient and a healthy scan in turn, each in the table's order."""
+    groups = (select(participants, split=split, group=group) for group in ("patient", "healthy"))
+    pairs = zip_longest(*groups)
+    return [scan for pair in pairs for scan in pair if scan is not None][:count]
 
 
 def _cells(table: pd.DataFrame, column: str) -> list[tuple[int, Any]]:

@@ -347,6 +347,16 @@ class Evaluation(Section):
     )
 
 
+class Report(Section):
+    """What the report's page shows. Reruns: the report."""
+
+    pictures: PositiveInt = Field(
+        default=40,
+        description="Most test scans whose slices are shown: patients and healthy scans in turn, in the table's order. "
+        "Each adds a few hundred kilobytes to the page.",
+    )
+
+
 class Config(Section):
     """The whole config."""
 
@@ -363,6 +373,7 @@ class Config(Section):
     students: list[Student] = []
     experiments: list[Experiment] = Field(min_length=1)
     evaluation: Evaluation = Evaluation()
+    report: Report = Report()
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:

@@ -18,12 +18,10 @@ import yaml
 def code_digest(script: Path, root: Path) -> str:
     """Digest of a script and of all modules below `root` that it imports, directly or not.
 
-    Hashes syntax trees without docstrings. The closure follows every import statement, also those inside functions and
-    the `__init__` of each package on the way.
+    Hashes syntax trees without docstrings.
     """
-    closure = sorted(_closure(script, root))
     digest = hashlib.sha256()
-    for path in closure:
+    for path in sorted(closure(script, root)):
         tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
         name = path.relative_to(root).as_posix()
         digest.update(f"{name}\n{ast.dump(tree)}\n".encode())
@@ -36,7 +34,11 @@ def environment_digest(path: Path) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _closure(script: Path, root: Path) -> set[Path]:
+def closure(script: Path, root: Path) -> set[Path]:
+    """The script and all files below `root` that it imports, directly or not.
+
+    Follows every import statement, also those inside functions, and the `__init__` of each package on the way.
+    """
     found: set[Path] = set()
     waiting = [script]
     while waiting:

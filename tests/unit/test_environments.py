@@ -1,0 +1,114 @@
+"""Every rule finds what its script imports in the environment that it names, and per-subject jobs import little."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stfpm3d.study.digest import closure
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "workflow" / "scripts"
+ENVIRONMENTS = ("imaging", "learning", "snakemake")
+RULES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+SCRIPT_OF_RULE = r'envs/(\w+)\.yaml".*?environment\("(\w+)"\).*?\.\./scripts/(\w+)\.py"'
+ENVIRONMENT_OF_SCRIPT = {script: conda for conda, _, script in re.findall(SCRIPT_OF_RULE, RULES, flags=re.DOTALL)}
+PER_SUBJECT = sorted(set(re.findall(r'log:\s+"[^"]*\{sub\}.*?\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL)))
+LIGHT = {"numpy", "nibabel", "SimpleITK", "scipy", "tqdm"}
+HEAVY = {"ants", "torch", "torchvision", "torchio", "lightning", "nilearn", "pandas", "sklearn", "matplotlib"}
+
+
+def normalized(name: str) -> str:
+    """A distribution's name as PyPI compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pinned(environment: str) -> dict[str, str]:
+    """The versions of an environment's packages from PyPI."""
+    content = yaml.safe_load((ROOT / "envs" / f"{environment}.yaml").read_text(encoding="utf-8"))
+    (packages,) = (entry["pip"] for entry in content["dependencies"] if isinstance(entry, dict))
+    return dict(package.split("==") for package in packages)
+
+
+def modules(files: Iterable[Path]) -> set[str]:
+    """The top-level modules of other projects that files import anywhere."""
+    names = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"stfpm3d", "snakemake"}  # Snakemake hands its object to the script
+
+
+@cache
+def distributions() -> dict[str, set[str]]:
+    """The distributions that hold each top-level module."""
+    return {module: {normalized(name) for name in names} for module, names in packages_distributions().items()}
+
+
+def unprovided(imported: set[str], environment: str) -> set[str]:
+    """The modules whose distributions the environment does not pin."""
+    pins = {normalized(name) for name in pinned(environment)}
+    return {name for name in imported if not pins & distributions()[name]}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_environment_holds_the_versions_of_the_lock(environment: str) -> None:
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    locked = {normalized(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, flags=re.MULTILINE)}
+    assert {name: locked.get(normalized(name)) for name in pinned(environment)} == pinned(environment)
+
+
+def test_imaging_needs_no_torch() -> None:
+    assert not {"torch", "torchvision", "lightning", "torchio", "acsconv"} & {*pinned("imaging")}
+
+
+def test_every_rule_with_a_script_is_read_here_and_its_digest_is_of_its_own_environment() -> None:
+    found = re.findall(SCRIPT_OF_RULE, RULES, flags=re.DOTALL)
+    assert len(found) == len(re.findall(r"^\s+script:", RULES, flags=re.MULTILINE))
+    assert all(conda == digest for conda, digest, _ in found)
+    assert set(ENVIRONMENT_OF_SCRIPT) == {path.stem for path in SCRIPTS.glob("*.py")}
+
+
+@pytest.mark.parametrize("script", ENVIRONMENT_OF_SCRIPT)
+def test_a_rules_environment_provides_what_its_script_imports(script: str) -> None:
+    imported = modules(closure(SCRIPTS / f"{script}.py", SCRIPTS))
+    assert imported
+    assert not unprovided(imported, ENVIRONMENT_OF_SCRIPT[script])
+
+
+def test_the_drivers_environment_provides_what_the_rules_import() -> None:
+    names = re.findall(r"^\s*from (stfpm3d[\w.]+) import", RULES, flags=re.MULTILINE)
+    assert "stfpm3d.imaging.headers" in names  # checked before any job
+    files = {file for name in names for file in closure((SCRIPTS / Path(*name.split("."))).with_suffix(".py"), SCRIPTS)}
+    assert not unprovided(modules(files), "snakemake")
+
+
+def imports(script: str) -> str:
+    """A script's import statements; the script itself runs when it is imported."""
+    tree = ast.parse((SCRIPTS / f"{script}.py").read_text(encoding="utf-8"))
+    return "; ".join(ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+
+
+def test_a_per_subject_script_imports_little() -> None:
+    """Hundreds of jobs pay for an import; ANTs is left to the function that registers."""
+    assert {"register", "strip", "standardize", "grid"} <= set(PER_SUBJECT)
+    lines = [f"{imports(script)}; print({script!r}, *sys.modules)" for script in PER_SUBJECT]
+    command = [sys.executable, "-c", "\n".join(["import sys", *lines])]
+    done = subprocess.run(command, cwd=SCRIPTS, check=True, capture_output=True, text=True)
+    for script, *names in map(str.split, done.stdout.splitlines()):
+        loaded = {name.partition(".")[0] for name in names}
+        assert {"stfpm3d", "numpy", "SimpleITK"} <= loaded
+        assert modules(closure(SCRIPTS / f"{script}.py", SCRIPTS)) & loaded <= LIGHT, script
+        assert not loaded & HEAVY, script
