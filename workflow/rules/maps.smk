@@ -183,8 +183,8 @@ for part in ("val", "test"):
             "../../envs/imaging.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime="1h",
+            mem_mb=scaled(4000),
+            runtime=scaled(60),
         params:
             subjects=select(PARTICIPANTS, split=part),
             top_fraction=lambda w: top_fraction(w.experiment),
@@ -212,8 +212,8 @@ for part in ("val", "test"):
             "../../envs/imaging.yaml"
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=30,
+            mem_mb=scaled(1000),
+            runtime=scaled(30),
         params:
             subjects=select(PARTICIPANTS, split=part),
             code=code("maps_mask"),
