@@ -37,8 +37,8 @@ def pseudo_rgb(features: Sequence[Tensor], brain_mask: NDArray[np.bool_]) -> NDA
         inside = brain_mask[::stride, ::stride, ::stride][tuple(slice(n) for n in block.shape[2:])]
         if inside.sum() < 3:
             raise InputError(
-                f"Pseudo-RGB needs at least 3 brain positions in each block, got {inside.sum()} at stride {stride}: raise"
-                " grid.size."
+                f"Pseudo-RGB needs at least 3 brain positions in each block, got {inside.sum()} at stride {stride}:"
+                " raise grid.size."
             )
         vectors = unit_vectors(block)[0].permute(1, 2, 3, 0).cpu().numpy()
         reduced = PCA(3, svd_solver="full").fit(vectors[inside]).transform(vectors.reshape(-1, vectors.shape[-1]))
