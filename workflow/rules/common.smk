@@ -93,9 +93,9 @@ except InputError as error:
 
 SCANS = PARTICIPANTS.set_index("scan_id")
 KEYS = [key for key in ("participant_id", "session_id") if key in SCANS]
-TEACHERS, STUDENTS, EXPERIMENTS = (
+TEACHERS, STUDENTS, GANS, EXPERIMENTS = (
     {row.name: row.model_dump(mode="json") for row in rows}
-    for rows in (STUDY.teachers, STUDY.students, STUDY.experiments)
+    for rows in (STUDY.teachers, STUDY.students, STUDY.gans, STUDY.experiments)
 )
 COMPUTE = STUDY.compute.model_dump(mode="json")
 EVALUATED = select(PARTICIPANTS, split=("val", "test"))
@@ -106,6 +106,7 @@ wildcard_constraints:
     sub="|".join(SCANS.index),
     teacher="|".join(TEACHERS),
     student="|".join(STUDENTS),
+    gan="|".join(GANS) or "$^",  # a pattern that matches nothing
     experiment="|".join(EXPERIMENTS),
 
 
@@ -175,6 +176,16 @@ def student_of(experiment):
 def teacher_of(experiment):
     """The teacher of an experiment's student."""
     return STUDENTS[EXPERIMENTS[experiment]["student"]]["teacher"]
+
+
+def gan_grid(gan):
+    """The folder below results/grid that holds the scans in a GAN's size."""
+    return f"size-{GANS[gan]['size']}"
+
+
+def gan_of(experiment):
+    """The GAN of an experiment."""
+    return EXPERIMENTS[experiment]["gan"]
 
 
 def has_blocks(experiment):

@@ -67,6 +67,42 @@ for part in ("val", "test"):
             "../scripts/maps_student.py"
 
     rule:
+        """The residual of a scan and its reconstruction by an f-AnoGAN, with the score of images and features (izi_f)."""
+        name:
+            f"maps_fanogan_{part}"
+        input:
+            model=lambda w: f"results/gan/{gan_of(w.experiment)}/model.safetensors",
+            arrays=lambda w, part=part: scans(f"results/grid/{gan_grid(gan_of(w.experiment))}/{{sub}}.npy", split=part),
+            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
+            grid=lambda w: f"results/grid/{gan_grid(gan_of(w.experiment))}/grid.json",
+            brain_mask="results/template/mask.nii.gz",
+        output:
+            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
+            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
+        log:
+            f"logs/maps/{{experiment}}_{part}.log",
+        benchmark:
+            f"benchmarks/maps/{{experiment}}_{part}.tsv"
+        wildcard_constraints:
+            experiment=experiments("fanogan"),
+        conda:
+            "../../envs/learning.yaml"
+        threads: COMPUTE["threads"]
+        resources:
+            gpu=1,
+            mem_mb=16000,
+            runtime="4h",
+        params:
+            subjects=select(PARTICIPANTS, split=part),
+            kappa=lambda w: EXPERIMENTS[w.experiment]["kappa"],
+            threads=COMPUTE["threads"],
+            accelerator=COMPUTE["accelerator"],
+            code=code("maps_fanogan"),
+            env=environment("learning"),
+        script:
+            "../scripts/maps_fanogan.py"
+
+    rule:
         """The standardized intensity itself as a map: bright is anomalous in T2w and FLAIR, dark in T1w."""
         name:
             f"maps_intensity_{part}"

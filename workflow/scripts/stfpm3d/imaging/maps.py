@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,9 +29,16 @@ def image_score(anomaly_map: Volume, brain_mask: Volume) -> float:
     return float(anomaly_map.data[brain_mask.data].max())
 
 
+class ScoredMap(NamedTuple):
+    """A map on the MNI grid and the scan's score, of a method that does not score by the map's maximum."""
+
+    map: Volume
+    score: float
+
+
 def write_maps(
     scans: pd.DataFrame,
-    anomaly_map: Callable[[Mapping[Hashable, Any]], Volume],
+    anomaly_map: Callable[[Mapping[Hashable, Any]], Volume | ScoredMap],
     brain_mask: Volume,
     scores: Path | str,
 ) -> None:
@@ -42,7 +49,7 @@ def write_maps(
     scans
         One row a scan: `scan_id`, `map` (the path to write), and what `anomaly_map` reads of a row.
     anomaly_map
-        Makes a scan's map on the MNI grid from its row.
+        Makes a scan's map on the MNI grid from its row, with its score if that is not `image_score`.
     brain_mask
         The template's brain mask on the MNI grid.
     scores
@@ -50,9 +57,10 @@ def write_maps(
     """
     values = []
     for number, scan in enumerate(progress(scans.to_dict("records"), "maps"), start=1):
-        computed = anomaly_map(scan)
-        save_volume(scan["map"], computed)
-        values.append(image_score(computed, brain_mask))
+        made = anomaly_map(scan)
+        scored = made if isinstance(made, ScoredMap) else ScoredMap(made, image_score(made, brain_mask))
+        save_volume(scan["map"], scored.map)
+        values.append(scored.score)
         log.info("%s: score %.4g (%d of %d)", scan["scan_id"], values[-1], number, len(scans))
     with replacing(scores) as temporary:
         scans[["scan_id"]].assign(score=values).to_csv(temporary, sep="\t", index=False)

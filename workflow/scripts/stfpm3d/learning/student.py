@@ -15,7 +15,7 @@ from torch.utils.data import Subset
 
 from stfpm3d.learning.anomaly import block_distances, combine_blocks, feature_differences
 from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
-from stfpm3d.learning.training import EpochLoaders, EpochSelection, ScanDataset, fit, save_epochs
+from stfpm3d.learning.training import EpochLoaders, ScanDataset, SgdTraining, fit, save_epochs
 from stfpm3d.study.errors import InputError
 
 Selection = Literal["auroc", "loss"]
@@ -71,7 +71,7 @@ class FrozenTeacher(nn.Module):
         return pyramid
 
 
-class StudentTraining(EpochSelection):
+class StudentTraining(SgdTraining):
     """Minimise the feature loss on healthy scans.
 
     With `selection` "auroc" that epoch is best which best tells validation patients from healthy scans by the maximum
