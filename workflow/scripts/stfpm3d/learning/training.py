@@ -233,6 +233,7 @@ def fit(
     with _alone_in(checkpoint_dir), warnings.catch_warnings():
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")
+        warnings.filterwarnings("ignore", message="You passed in a `val_dataloader`")  # a GAN has no use for it
         warnings.filterwarnings("ignore", message="The dirpath has changed")  # all that counts is in the checkpoint
         trainer.fit(training, loaders, ckpt_path=last if last.exists() else None)
     training.network.load_state_dict(training.best_weights)
