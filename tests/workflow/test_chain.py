@@ -6,8 +6,10 @@ import pandas as pd
 
 from stfpm3d.imaging.volumes import load_mask, load_volume
 
-EXPERIMENTS = {"stfpm", "stfpm-paper", "untrained", "intensity", "zscore"}
-TESTED = ["sub-demoH07", "sub-demoH08", "sub-demoP05", "sub-demoP06"]
+EXPERIMENTS = {"stfpm", "untrained", "experiment-2", "experiment-4", "padim", "fanogan", "intensity", "zscore"}
+UNSCORED = "experiment-4"
+OWN_SCORE = "fanogan"
+TESTED = ["sub-demoH08", "sub-demoH09", "sub-demoP05", "sub-demoP06"]
 
 
 def table(project, name):
@@ -29,10 +31,10 @@ def test_the_tables_have_the_promised_columns_and_a_row_for_every_scan(finished)
     ]
     assert list(scores) == ["experiment", "participant_id", "group", "split", "score"]
     assert set(metrics["experiment"]) == set(scores["experiment"]) == EXPERIMENTS
-    assert (scores.groupby(["experiment", "split"]).size() == 4).all()
+    assert scores.groupby(["experiment", "split"]).size().unstack().eq([4, 5]).all(axis=None)  # test, val
     split = table(finished, "cohort/split.tsv")
     assert split.groupby(["group", "split"]).size().to_dict() == {
-        (group, part): 4 if (group, part) == ("healthy", "train") else 2
+        (group, part): {("healthy", "train"): 4, ("healthy", "val"): 3}.get((group, part), 2)
         for group in ("healthy", "patient")
         for part in ("train", "val", "test")
     }
@@ -49,7 +51,10 @@ def test_a_map_lies_on_the_template_and_its_maximum_in_the_brain_is_the_score(fi
             anomaly_map = load_volume(path)
             np.testing.assert_allclose(anomaly_map.affine, np.asarray(template.affine))
             assert nib.Nifti1Image.from_filename(path).get_data_dtype() == np.float32
-            assert np.isclose(anomaly_map.data[brain.data].max(), scores[experiment, sub], rtol=1e-5)
+            if experiment == UNSCORED:
+                assert np.isnan(scores[experiment, sub]) and set(np.unique(anomaly_map.data)) == {0, 1}
+            elif experiment != OWN_SCORE:
+                assert np.isclose(anomaly_map.data[brain.data].max(), scores[experiment, sub], rtol=1e-5)
 
 
 def test_registered_brains_overlap_the_template(finished):

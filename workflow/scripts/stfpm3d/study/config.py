@@ -323,7 +323,7 @@ class PadimExperiment(Section):
     method: Literal["padim"] = Field(description="`padim`.")
     teacher: Name = Field(description="Name of the teacher row.")
     combine: Literal["product", "sum"] = Field(default="sum", description="How the blocks' maps become one.")
-    blocks: Blocks = Field(default=[2], description="ResNet blocks whose maps are combined.")
+    blocks: Blocks = Field(default=[1, 2, 3], description="ResNet blocks whose maps are combined.")
     smoothing_mm: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="FWHM of the Gaussian that smooths the map, mm."
     )
