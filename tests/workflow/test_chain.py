@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from stfpm3d.imaging.volumes import load_mask, load_volume
 
@@ -86,3 +87,12 @@ def test_the_report_is_one_file_without_paths(finished):
 def test_snakemakes_own_report_holds_the_page(finished, tmp_path):
     finished.run("--report", tmp_path / "report.html")
     assert "results/report/index.html" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_papers_figures_are_made_on_request_even_of_a_training_scan(finished, tmp_path):
+    project = finished.copy(tmp_path / "figures")
+    for experiment in ("stfpm", "padim"):
+        project.run(f"results/figures/{experiment}/sub-demoP01_figure2.png")
+        for number in (2, 3, 4):
+            with Image.open(project.folder / f"results/figures/{experiment}/sub-demoP01_figure{number}.png") as picture:
+                assert len(picture.convert("RGB").getcolors(2**16) or []) > 50  # something is drawn
