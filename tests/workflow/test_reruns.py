@@ -9,11 +9,13 @@ import os
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import SPARE
 
 PACKAGE = "workflow/scripts/stfpm3d"
 TINY = "tiny.yaml"
+OTHER_GROUP = {"healthy": "patient", "patient": "healthy"}
 
 MEASURED = {"evaluate": 8, "compare": 1, "report": 1}
 OF_STUDENT = {f"maps_{of}_{part}": n for of, n in (("network", 3), ("segmentation", 1)) for part in ("val", "test")}
@@ -165,6 +167,25 @@ def test_a_test_subject_removed(finished):
         lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
         table.write_text("".join(line for line in lines if "sub-demoH09" not in line), encoding="utf-8")
         assert finished.planned() == {"cohort": 1, "register_qc": 1, **TEST_MAPS, **MEASURED}
+
+
+FITTED = {"landmarks", "zscore_statistics", "teacher", "student", "feature_gaussian", "fanogan"}
+
+
+def test_nothing_is_fitted_on_test_scans_or_their_labels(finished):
+    """Leakage would show as a job: whatever a fitted number depends on is among its rule's inputs and params."""
+    with finished.kept("data/participants.tsv") as path:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        tested = table["split"] == "test"
+        swapped = table.assign(group=table["group"].where(~tested, table["group"].map(OTHER_GROUP)))
+        swapped.loc[tested, "lesion_mask"] = "n/a"
+        swapped.to_csv(path, sep="\t", index=False)
+        planned = finished.planned()
+        assert planned["evaluate"] == 8 and not FITTED & set(planned)
+        healthy = table["participant_id"] == "sub-demoH08"  # every part needs one
+        table[~tested | healthy].to_csv(path, sep="\t", index=False)
+        planned = finished.planned()
+        assert planned["evaluate"] == 8 and not FITTED & set(planned)
 
 
 def test_a_column_that_is_ignored(finished):
