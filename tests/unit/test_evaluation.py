@@ -56,7 +56,7 @@ def brain_voxels(scans, brain_mask, *, split, group):
 
 
 def test_every_number_equals_scikit_learn_on_the_brain_voxels(scans, brain_mask):
-    metrics, _ = evaluate_experiment("demo", scans, brain_mask)
+    metrics = evaluate_experiment("demo", scans, brain_mask).metrics
     patients = list(brain_voxels(scans, brain_mask, split="test", group="patient"))
     values, truth = (np.concatenate(parts) for parts in zip(*patients, strict=True))
     assert value(metrics, "voxel_auprc") == pytest.approx(average_precision_score(truth, values), abs=1e-3)
@@ -77,7 +77,7 @@ def test_every_number_equals_scikit_learn_on_the_brain_voxels(scans, brain_mask)
 
 
 def test_the_table_has_the_promised_columns_and_counts_the_scans_behind_each_number(scans, brain_mask):
-    metrics, curves = evaluate_experiment("demo", scans, brain_mask)
+    metrics, curves, *_ = evaluate_experiment("demo", scans, brain_mask)
     assert list(metrics) == METRIC_COLUMNS
     assert set(metrics["protocol"]) == {"strict", "paper"}
     assert metrics[["ci_low", "ci_high"]].isna().all(axis=None)
@@ -94,15 +94,15 @@ def test_the_table_has_the_promised_columns_and_counts_the_scans_behind_each_num
 
 
 def test_patients_do_not_move_the_threshold(scans, brain_mask):
-    metrics, _ = evaluate_experiment("demo", scans, brain_mask)
-    without_patients, _ = evaluate_experiment("demo", scans[scans["group"] == "healthy"], brain_mask)
+    metrics = evaluate_experiment("demo", scans, brain_mask).metrics
+    without_patients = evaluate_experiment("demo", scans[scans["group"] == "healthy"], brain_mask).metrics
     assert value(without_patients, "threshold", "val") == value(metrics, "threshold", "val")
     assert np.isnan(value(without_patients, "image_auroc"))
     assert np.isnan(value(without_patients, "voxel_auprc"))
 
 
 def test_patients_without_a_lesion_mask_count_in_the_image_metrics_alone(scans, brain_mask):
-    metrics, _ = evaluate_experiment("demo", scans.assign(lesion_mask=None), brain_mask)
+    metrics = evaluate_experiment("demo", scans.assign(lesion_mask=None), brain_mask).metrics
     assert not np.isnan(value(metrics, "image_auroc"))
     assert np.isnan([value(metrics, name) for name in ("voxel_auprc", "dice", "lesion_outside_mask")]).all()
 
@@ -114,10 +114,10 @@ def test_a_map_on_another_grid_is_refused(scans, brain_mask):
 
 
 def test_experiments_on_different_scans_are_not_compared(scans, brain_mask):
-    metrics, _ = evaluate_experiment("demo", scans, brain_mask)
+    metrics = evaluate_experiment("demo", scans, brain_mask).metrics
     both = compare_metrics([metrics, metrics.assign(experiment="other")])
     assert list(both) == METRIC_COLUMNS
     assert len(both) == 2 * len(metrics)
-    fewer, _ = evaluate_experiment("other", scans.drop(index=9), brain_mask)
+    fewer = evaluate_experiment("other", scans.drop(index=9), brain_mask).metrics
     with pytest.raises(InputError, match="different numbers of scans"):
         compare_metrics([metrics, fewer])

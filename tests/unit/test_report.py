@@ -65,10 +65,10 @@ def cohort(tmp_path_factory, brain_mask):
 def tables(cohort, brain_mask):
     scans = {str(name): rows for name, rows in cohort.groupby("experiment")}
     measured = [evaluate_experiment(name, rows, brain_mask) for name, rows in scans.items()]
-    metrics = compare_metrics([metrics for metrics, _ in measured])
+    metrics = compare_metrics([metrics for metrics, *_ in measured])
     return {
         "metrics": metrics,
-        "curves": pd.concat([curves for _, curves in measured]),
+        "curves": pd.concat([curves for _, curves, *_ in measured]),
         "scores": cohort[SCORE_COLUMNS],
     }
 
@@ -159,8 +159,8 @@ def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort
     unmasked = {str(name): rows.assign(lesion_mask=None) for name, rows in cohort.groupby("experiment")}
     measured = [evaluate_experiment(name, rows, brain_mask) for name, rows in unmasked.items()]
     tables = {
-        "metrics": compare_metrics([metrics for metrics, _ in measured]),
-        "curves": pd.concat([curves for _, curves in measured]),
+        "metrics": compare_metrics([metrics for metrics, *_ in measured]),
+        "curves": pd.concat([curves for _, curves, *_ in measured]),
         "scores": cohort[SCORE_COLUMNS],
     }
     page = render(tmp_path / "index.html", tables, shown_scans.assign(lesion_mask=None, blocks=None), brain_mask, grid)
