@@ -9,6 +9,7 @@ rule report:
     input:
         template=PAGES["report.html.j2"],
         paper=PAGES["paper.html.j2"],
+        lesions=PAGES["lesions.html.j2"],
         style=PAGES["style.css"],
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
@@ -44,6 +45,7 @@ rule report:
         masked=[sub for sub in PICTURED if SCANS.lesion_mask[sub]],
         modality=STUDY.cohort.modality,
         healthy_quantile=STUDY.evaluation.healthy_quantile,
+        min_lesion_ml=STUDY.evaluation.min_lesion_ml,
         code=code("report"),
         env=environment("imaging"),
     script:

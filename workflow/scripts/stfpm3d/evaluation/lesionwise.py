@@ -157,11 +157,8 @@ class LesionwiseTest:
         table = pd.DataFrame(self.lesions, columns=["volume_ml", "detected"])
         if len(table) < len(SIZES):
             return {f"lesion_recall_{size}": Estimate(np.nan) for size in SIZES}
-        thirds = np.searchsorted(table["volume_ml"].quantile([1 / 3, 2 / 3]), table["volume_ml"])
-        return {
-            f"lesion_recall_{size}": Estimate(float(table["detected"][thirds == third].mean()))
-            for third, size in enumerate(SIZES)
-        }
+        thirds = np.array_split(table.sort_values("volume_ml", kind="stable")["detected"].to_numpy(), len(SIZES))
+        return {f"lesion_recall_{size}": Estimate(float(np.mean(of))) for size, of in zip(SIZES, thirds, strict=True)}
 
     def _froc_sensitivities(self) -> dict[str, Estimate]:
         curve = self.froc()
