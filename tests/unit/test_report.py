@@ -164,6 +164,36 @@ def test_the_page_shows_the_numbers_of_the_metrics_table(page, tables):
     assert "2 healthy, 2 patients" in page
 
 
+def test_a_number_stands_beside_its_interval(page, tables):
+    row = tables["metrics"].query("split == 'test' and metric == 'voxel_auprc' and experiment == 'trained'").iloc[0]
+    assert f">{row['value']:.3f}<small>[{row['ci_low']:.2f}, {row['ci_high']:.2f}]</small></td>" in page
+
+
+def test_lesions_false_alarms_and_froc_are_shown(page, tables):
+    values = tables["metrics"].query("split == 'test' and experiment == 'trained' and protocol == 'strict'")
+    values = values.set_index("metric")["value"]
+    cells = row_of(page, "<h2>Lesions and false alarms", "trained")
+    assert cells[:3] == [f"{values[name]:.3f}" for name in ("lesion_recall", "lesion_precision", "lesion_f1")]
+    assert cells[7] == f"{values['healthy_fp_ml']:.3f}"
+    assert "2 in 2 patients" in page
+    assert "Lesions: FROC" in page
+
+
+def test_below_ten_patients_each_ones_values_are_shown_and_below_six_none_is_tested(
+    tmp_path, page, tables, shown_scans, brain_mask, grid
+):
+    section = page.split("<h2>Each test patient")[1].split("</table>")[0]
+    for row in tables["patients"].itertuples():
+        assert f">{row.patient_ap:.3f}</td>" in section
+    assert "AP per patient against trained" in page
+    assert row_of(page, "AP per patient against", "untrained")[1:] == ["–", "–"]
+    copies = [tables["patients"].assign(participant_id=tables["patients"]["participant_id"] + str(i)) for i in range(5)]
+    many = {**tables, "patients": pd.concat(copies), "comparisons": compare_patients(pd.concat(copies), "trained")}
+    page = render(tmp_path / "index.html", many, shown_scans.iloc[:1], brain_mask, grid)
+    assert "<h2>Each test patient" not in page
+    assert row_of(page, "AP per patient against", "untrained")[1:] == ["0.002", "0.002"]  # 2 of 1024 flips
+
+
 def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort, shown_scans, brain_mask, grid):
     unmasked = {str(name): rows.assign(lesion_mask=None) for name, rows in cohort.groupby("experiment")}
     tables = measured(unmasked, cohort, brain_mask)

@@ -44,6 +44,8 @@ CONFIG = {
     "registration": ("grid:", "registration: {seed: 1}\ngrid:", {"register": 14, **AFTER_REGISTER}),
     "standardization": ("grid:", "standardization: {landmarks_from: all}\ngrid:", AFTER_STRIP),
     "the threshold": ("grid:", "evaluation: {healthy_quantile: 0.98}\ngrid:", MEASURED),
+    "the least lesion": ("grid:", "evaluation: {min_lesion_ml: 0.1}\ngrid:", MEASURED),
+    "the reference": ("grid:", "evaluation: {reference: zscore}\ngrid:", {"compare": 1, "report": 1}),
     "the report's pictures": ("grid:", "report: {pictures: 3}\ngrid:", {"report": 1}),
     "the contrast": (
         "participants.tsv",
