@@ -53,6 +53,16 @@ def test_rows_alone_are_a_config():
             {"experiments": [E, {"name": "m", "method": "mask"}], "evaluation": {"reference": "m"}},
             "evaluation.reference names the experiment 'm', which is not defined",
         ),
+        ({"gans": [{"name": "g", "size": 40}]}, "config: gans.0.size: input should be a multiple of 16 (got 40)"),
+        ({"gans": [{"name": "g"}, {"name": "g"}]}, "gans has two rows named 'g'"),
+        (
+            {"experiments": [{"name": "e", "method": "fanogan", "gan": "g"}]},
+            "experiment 'e' names the gan 'g', which is not defined",
+        ),
+        (
+            {"gans": [{"name": "gan"}], "experiments": [{"name": "e", "method": "fanogan", "gan": "gna"}]},
+            "experiment 'e' names the gan 'gna', which is not defined; did you mean 'gan'?",
+        ),
         ({"grid": {"size": 48}}, "patch_size 32 leaves no room for a neighbour"),
     ],
 )

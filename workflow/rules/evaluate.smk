@@ -31,7 +31,7 @@ rule evaluate:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
         masked=[sub for sub in EVALUATED if SCANS.lesion_mask[sub]],
         healthy_quantile=lambda w: None if is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
-        min_lesion_ml=STUDY.evaluation.min_lesion_ml,
+        min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in IN_BRAIN else None,
         protocols=lambda w: protocols(w.experiment),
         code=code("evaluate"),
         env=environment("imaging"),

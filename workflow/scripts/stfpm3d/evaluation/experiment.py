@@ -46,7 +46,7 @@ def evaluate_experiment(
     brain_mask: Volume,
     *,
     healthy_quantile: float | None = 0.99,
-    min_lesion_ml: float = 0.05,
+    min_lesion_ml: float | None = 0.05,
     protocols: Sequence[ProtocolName] = ("strict", "paper"),
 ) -> Measured:
     """Measure one experiment on its validation and test scans, in one pass over its maps.
@@ -66,13 +66,13 @@ def evaluate_experiment(
         Share of the healthy validation scans' brain voxels that lies below the strict threshold of Dice and IoU; None
         where the maps are segmentations, 1 in lesions and 0 elsewhere, which need no threshold in either protocol.
     min_lesion_ml
-        Lesions and components of the maps below this volume do not count as such.
+        Lesions and components of the maps below this volume do not count as such; None for the same as 0.
     protocols
         Those to measure by: `strict` (`StrictProtocol`) and the paper's own (`PaperProtocol`).
     """
     scans = scans[scans["split"].isin(SPLITS)]
     known: dict[ProtocolName, EvaluationProtocol] = {
-        "strict": StrictProtocol(healthy_quantile, voxel_ml=brain_mask.voxel_ml, min_lesion_ml=min_lesion_ml),
+        "strict": StrictProtocol(healthy_quantile, voxel_ml=brain_mask.voxel_ml, min_lesion_ml=min_lesion_ml or 0.0),
         "paper": PaperProtocol(segmented=healthy_quantile is None),
     }
     used = {name: known[name] for name in protocols}
