@@ -48,6 +48,11 @@ def test_rows_alone_are_a_config():
         ({"template": {"templateflow": "MNI152Lin", "head": "h.nii", "brain_mask": "m.nii"}}, "two sources"),
         ({"template": {"templateflow": "MNI152Lin", "space": "MNI"}}, "leave space out"),
         ({"template": {"sha256": {"head": "0" * 64, "brain_mask": "0" * 64}}}, "sha256 belongs to templateflow"),
+        ({"evaluation": {"reference": "f"}}, "evaluation.reference names the experiment 'f', which is not defined"),
+        (
+            {"experiments": [E, {"name": "m", "method": "mask"}], "evaluation": {"reference": "m"}},
+            "evaluation.reference names the experiment 'm', which is not defined",
+        ),
         ({"gans": [{"name": "g", "size": 40}]}, "config: gans.0.size: input should be a multiple of 16 (got 40)"),
         ({"gans": [{"name": "g"}, {"name": "g"}]}, "gans has two rows named 'g'"),
         (

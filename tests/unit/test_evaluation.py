@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
 from stfpm3d.evaluation.experiment import METRIC_COLUMNS, compare_metrics, evaluate_experiment
 from stfpm3d.imaging.maps import image_score
@@ -56,7 +56,7 @@ def brain_voxels(scans, brain_mask, *, split, group):
 
 
 def test_every_number_equals_scikit_learn_on_the_brain_voxels(scans, brain_mask):
-    metrics, _ = evaluate_experiment("demo", scans, brain_mask)
+    metrics = evaluate_experiment("demo", scans, brain_mask).metrics
     patients = list(brain_voxels(scans, brain_mask, split="test", group="patient"))
     values, truth = (np.concatenate(parts) for parts in zip(*patients, strict=True))
     assert value(metrics, "voxel_auprc") == pytest.approx(average_precision_score(truth, values), abs=1e-3)
@@ -77,10 +77,11 @@ def test_every_number_equals_scikit_learn_on_the_brain_voxels(scans, brain_mask)
 
 
 def test_the_table_has_the_promised_columns_and_counts_the_scans_behind_each_number(scans, brain_mask):
-    metrics, curves = evaluate_experiment("demo", scans, brain_mask)
+    metrics, curves, *_ = evaluate_experiment("demo", scans, brain_mask)
     assert list(metrics) == METRIC_COLUMNS
     assert set(metrics["protocol"]) == {"strict", "paper"}
-    assert metrics[["ci_low", "ci_high"]].isna().all(axis=None)
+    paper = metrics[metrics["protocol"] == "paper"]
+    assert paper[["ci_low", "ci_high"]].isna().all(axis=None)
     counted = metrics[["protocol", "split", "metric", "n_healthy", "n_patient"]].itertuples(index=False, name=None)
     assert set(counted) >= {
         ("strict", "test", "image_auroc", 3, 2),
@@ -90,21 +91,83 @@ def test_the_table_has_the_promised_columns_and_counts_the_scans_behind_each_num
         ("paper", "test", "dice", 0, 2),
         ("paper", "val", "threshold", 0, 2),
     }
-    assert set(curves["curve"]) == {"image_roc", "roc", "pr"}
+    assert set(curves["curve"]) == {"image_roc", "roc", "pr", "froc"}
 
 
 def test_patients_do_not_move_the_threshold(scans, brain_mask):
-    metrics, _ = evaluate_experiment("demo", scans, brain_mask)
-    without_patients, _ = evaluate_experiment("demo", scans[scans["group"] == "healthy"], brain_mask)
+    metrics = evaluate_experiment("demo", scans, brain_mask).metrics
+    without_patients = evaluate_experiment("demo", scans[scans["group"] == "healthy"], brain_mask).metrics
     assert value(without_patients, "threshold", "val") == value(metrics, "threshold", "val")
     assert np.isnan(value(without_patients, "image_auroc"))
     assert np.isnan(value(without_patients, "voxel_auprc"))
 
 
 def test_patients_without_a_lesion_mask_count_in_the_image_metrics_alone(scans, brain_mask):
-    metrics, _ = evaluate_experiment("demo", scans.assign(lesion_mask=None), brain_mask)
+    metrics = evaluate_experiment("demo", scans.assign(lesion_mask=None), brain_mask).metrics
     assert not np.isnan(value(metrics, "image_auroc"))
     assert np.isnan([value(metrics, name) for name in ("voxel_auprc", "dice", "lesion_outside_mask")]).all()
+
+
+def test_one_threshold_for_all_is_set_by_healthy_validation_scans_whatever_the_order_of_the_table(scans, brain_mask):
+    measured = evaluate_experiment("demo", scans, brain_mask)
+    shuffled = evaluate_experiment("demo", scans.sample(frac=1, random_state=1), brain_mask)
+    keys = ["protocol", "split", "metric"]
+    tables = [table.metrics.set_index(keys)["value"].sort_index() for table in (measured, shuffled)]
+    pd.testing.assert_series_equal(*tables)
+
+
+def test_sensitivity_and_dice_stand_at_healthy_false_positive_rates(scans, brain_mask):
+    metrics = evaluate_experiment("demo", scans, brain_mask).metrics
+    healthy = np.concatenate([values for values, _ in brain_voxels(scans, brain_mask, split="val", group="healthy")])
+    patients = list(brain_voxels(scans, brain_mask, split="test", group="patient"))
+    for percent in (1, 5):
+        threshold = np.quantile(healthy, 1 - percent / 100)
+        called = [(truth, values >= threshold) for values, truth in patients]
+        expected = {"sensitivity": recall_score, "dice": f1_score}
+        for name, score in expected.items():
+            mean = np.mean([score(*pair) for pair in called])
+            assert value(metrics, f"{name}_at_{percent}") == pytest.approx(mean, abs=0.02), name
+    assert value(metrics, "dice_at_1") == value(metrics, "dice")
+
+
+def test_false_alarms_are_the_volume_above_the_threshold_in_healthy_test_scans(scans, brain_mask):
+    metrics = evaluate_experiment("demo", scans, brain_mask).metrics
+    threshold = value(metrics, "threshold", "val")
+    healthy = [values for values, _ in brain_voxels(scans, brain_mask, split="test", group="healthy")]
+    volumes_ml = [(values >= threshold).sum() * 0.008 for values in healthy]
+    row = metrics[metrics["metric"] == "healthy_fp_ml"].iloc[0]
+    assert row["value"] == pytest.approx(np.mean(volumes_ml))
+    assert row["ci_low"] == pytest.approx(min(volumes_ml))
+    assert row["ci_high"] == pytest.approx(max(volumes_ml))
+    assert (row["n_healthy"], row["n_patient"]) == (3, 0)
+
+
+def test_the_best_validation_threshold_asks_for_eight_patients(scans, brain_mask):
+    few = evaluate_experiment("demo", scans, brain_mask).metrics
+    assert np.isnan([value(few, "dice_val"), value(few, "threshold_val", "val")]).all()
+    patients = scans[(scans["split"] == "val") & (scans["group"] == "patient")]
+    more = [patients.assign(participant_id=patients["participant_id"] + f"-{copy}") for copy in range(4)]
+    metrics = evaluate_experiment("demo", pd.concat([scans.drop(patients.index), *more]), brain_mask).metrics
+    threshold = value(metrics, "threshold_val", "val")
+    val = list(brain_voxels(scans, brain_mask, split="val", group="patient"))
+    dice = [np.mean([f1_score(truth, values >= cut) for values, truth in val]) for cut in (threshold, threshold * 1.2)]
+    assert dice[0] == pytest.approx(value(metrics, "dice_oracle", "val"))
+    assert dice[0] > dice[1]
+    test = brain_voxels(scans, brain_mask, split="test", group="patient")
+    assert value(metrics, "dice_val") == pytest.approx(
+        np.mean([f1_score(truth, values >= threshold) for values, truth in test])
+    )
+
+
+def test_every_test_patient_and_every_lesion_has_its_row(scans, brain_mask):
+    sessions = scans.assign(session_id="ses-1")
+    metrics, _, patients, lesions = evaluate_experiment("demo", sessions, brain_mask)
+    assert patients["participant_id"].tolist() == lesions["participant_id"].tolist() == ["sub-test3", "sub-test4"]
+    assert (patients["session_id"] == "ses-1").all()
+    assert patients["lesion_ml"].tolist() == lesions["volume_ml"].tolist() == pytest.approx([3 * 4 * 3 * 0.008] * 2)
+    for name in ("patient_ap", "dice", "iou", "sensitivity_at_1"):
+        assert patients[name].mean() == pytest.approx(value(metrics, name)), name
+    assert value(metrics, "lesion_recall") == lesions["detected"].mean() == patients["n_detected"].sum() / 2
 
 
 def test_a_map_on_another_grid_is_refused(scans, brain_mask):
@@ -114,10 +177,10 @@ def test_a_map_on_another_grid_is_refused(scans, brain_mask):
 
 
 def test_experiments_on_different_scans_are_not_compared(scans, brain_mask):
-    metrics, _ = evaluate_experiment("demo", scans, brain_mask)
+    metrics = evaluate_experiment("demo", scans, brain_mask).metrics
     both = compare_metrics([metrics, metrics.assign(experiment="other")])
     assert list(both) == METRIC_COLUMNS
     assert len(both) == 2 * len(metrics)
-    fewer, _ = evaluate_experiment("other", scans.drop(index=9), brain_mask)
+    fewer = evaluate_experiment("other", scans.drop(index=9), brain_mask).metrics
     with pytest.raises(InputError, match="different numbers of scans"):
         compare_metrics([metrics, fewer])

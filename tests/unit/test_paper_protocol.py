@@ -69,7 +69,7 @@ def test_each_patients_whole_volume_is_scored_at_the_mean_of_the_validation_pati
     assert len(set(youden)) > 1
     threshold = np.mean(youden)
     test = whole_volumes(scans, "test")
-    metrics, _ = evaluate_experiment("e", scans, brain_mask)
+    metrics = evaluate_experiment("e", scans, brain_mask).metrics
     found = paper_values(metrics)
     assert paper_values(metrics, "val")["threshold"] == pytest.approx(threshold, rel=0.002)
     assert found["voxel_auroc"] == pytest.approx(np.mean([roc_auc_score(*scan) for scan in test]))
@@ -78,7 +78,7 @@ def test_each_patients_whole_volume_is_scored_at_the_mean_of_the_validation_pati
 
 
 def test_detection_is_the_mean_over_whole_blocks_of_the_smaller_groups_size(scans, brain_mask):
-    metrics, _ = evaluate_experiment("e", scans, brain_mask)
+    metrics = evaluate_experiment("e", scans, brain_mask).metrics
     test = scans[scans["split"] == "test"]
     (healthy,) = test.loc[test["group"] == "healthy", "score"]
     above = test.loc[test["group"] == "patient", "score"] > healthy
@@ -107,7 +107,7 @@ def test_blocks_hold_the_smaller_group_whole_and_share_no_scan_of_the_larger(n_h
 def test_the_brain_mask_alone_looks_good_on_whole_volumes(scans, brain_mask, tmp_path):
     save_volume(tmp_path / "mask.nii.gz", Volume(brain_mask.data.astype(np.float32), AFFINE))
     bare = scans.assign(map=str(tmp_path / "mask.nii.gz"), score=1.0)
-    metrics, curves = evaluate_experiment("mask", bare, brain_mask, healthy_quantile=None, protocols=["paper"])
+    metrics, curves, *_ = evaluate_experiment("mask", bare, brain_mask, healthy_quantile=None, protocols=["paper"])
     assert set(metrics["protocol"]) == {"paper"} and curves.empty
     found = paper_values(metrics)
     truth = [truth for truth, _ in whole_volumes(scans, "test")]
@@ -126,7 +126,7 @@ def test_a_segmentation_is_measured_as_it_is_and_detects_nothing(scans, brain_ma
         path = tmp_path / f"{scan['participant_id']}_binary.nii.gz"
         save_volume(path, Volume(load_volume(scan["map"]).data >= 2, AFFINE))
         binary.loc[index, "map"] = str(path)
-    metrics, curves = evaluate_experiment("segmentation", binary, brain_mask, healthy_quantile=None)
+    metrics, curves, *_ = evaluate_experiment("segmentation", binary, brain_mask, healthy_quantile=None)
     found = paper_values(metrics)
     expected = [(truth, values >= 2) for truth, values in whole_volumes(scans, "test")]
     assert found["dice"] == pytest.approx(np.mean([f1_score(*pair) for pair in expected]))
@@ -141,10 +141,10 @@ def test_a_segmentation_is_measured_as_it_is_and_detects_nothing(scans, brain_ma
     assert set(metrics.loc[metrics["metric"] == "threshold", "value"]) == {1.0}
     assert "image_roc" not in set(curves["curve"])
 
-    continuous, _ = evaluate_experiment("maps", scans, brain_mask)
+    continuous = evaluate_experiment("maps", scans, brain_mask).metrics
     compare_metrics([continuous, metrics])
 
 
 def test_without_patients_there_is_nothing_to_measure(scans, brain_mask):
-    metrics, _ = evaluate_experiment("e", scans[scans["group"] == "healthy"], brain_mask)
+    metrics = evaluate_experiment("e", scans[scans["group"] == "healthy"], brain_mask).metrics
     assert metrics.loc[metrics["protocol"] == "paper", "value"].isna().all()

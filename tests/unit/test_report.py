@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from stfpm3d.evaluation.comparison import compare_patients
 from stfpm3d.evaluation.experiment import SCORE_COLUMNS, compare_metrics, evaluate_experiment
 from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
-from stfpm3d.reporting import figures, report
+from stfpm3d.reporting import figures, notes, report
 from stfpm3d.reporting.figures import ScanPanels, block_on_grid, curve_svg, display_slice, focus, scan_png
 from stfpm3d.reporting.networks import Network
 
@@ -64,12 +65,19 @@ def cohort(tmp_path_factory, brain_mask):
 @pytest.fixture(scope="module")
 def tables(cohort, brain_mask):
     scans = {str(name): rows for name, rows in cohort.groupby("experiment")}
-    measured = [evaluate_experiment(name, rows, brain_mask) for name, rows in scans.items()]
-    metrics = compare_metrics([metrics for metrics, _ in measured])
+    return measured(scans, cohort, brain_mask)
+
+
+def measured(scans, cohort, brain_mask):
+    """The tables of all experiments, as the rules evaluate and compare write them."""
+    found = [evaluate_experiment(name, rows, brain_mask) for name, rows in scans.items()]
+    patients = pd.concat([tables.patients for tables in found])
     return {
-        "metrics": metrics,
-        "curves": pd.concat([curves for _, curves in measured]),
+        "metrics": compare_metrics([tables.metrics for tables in found]),
+        "curves": pd.concat([tables.curves for tables in found]),
         "scores": cohort[SCORE_COLUMNS],
+        "patients": patients,
+        "comparisons": compare_patients(patients, next(iter(scans))),
     }
 
 
@@ -92,6 +100,7 @@ def render(output, tables, scans, brain_mask, grid, experiments=EXPERIMENTS):
         shown="trained",
         initial={"trained": "untrained"},
         healthy_quantile=0.99,
+        min_lesion_ml=0.05,
     )
     return output.read_text(encoding="utf-8")
 
@@ -151,18 +160,43 @@ def test_the_page_shows_the_numbers_of_the_metrics_table(page, tables):
     test = tables["metrics"].query("split == 'test' and protocol == 'strict'")
     for metric in ("image_auroc", "image_ap", "voxel_auroc", "voxel_auprc", "patient_ap", "dice", "iou", "dice_oracle"):
         for value in test.loc[test["metric"] == metric, "value"]:
-            assert f">{value:.3f}</td>" in page, metric
+            assert f">{value:.3f}<" in page, metric
     assert "2 healthy, 2 patients" in page
+
+
+def test_a_number_stands_beside_its_interval(page, tables):
+    row = tables["metrics"].query("split == 'test' and metric == 'voxel_auprc' and experiment == 'trained'").iloc[0]
+    assert f">{row['value']:.3f}<small>[{row['ci_low']:.2f}, {row['ci_high']:.2f}]</small></td>" in page
+
+
+def test_lesions_false_alarms_and_froc_are_shown(page, tables):
+    values = tables["metrics"].query("split == 'test' and experiment == 'trained' and protocol == 'strict'")
+    values = values.set_index("metric")["value"]
+    cells = row_of(page, "<h2>Lesions and false alarms", "trained")
+    assert cells[:3] == [f"{values[name]:.3f}" for name in ("lesion_recall", "lesion_precision", "lesion_f1")]
+    assert cells[7] == f"{values['healthy_fp_ml']:.3f}"
+    assert "2 in 2 patients" in page
+    assert "Lesions: FROC" in page
+
+
+def test_below_ten_patients_each_ones_values_are_shown_and_below_six_none_is_tested(
+    tmp_path, page, tables, shown_scans, brain_mask, grid
+):
+    section = page.split("<h2>Each test patient")[1].split("</table>")[0]
+    for row in tables["patients"].itertuples():
+        assert f">{row.patient_ap:.3f}</td>" in section
+    assert "AP per patient against trained" in page
+    assert row_of(page, "AP per patient against", "untrained")[1:] == ["–", "–"]
+    copies = [tables["patients"].assign(participant_id=tables["patients"]["participant_id"] + str(i)) for i in range(5)]
+    many = {**tables, "patients": pd.concat(copies), "comparisons": compare_patients(pd.concat(copies), "trained")}
+    page = render(tmp_path / "index.html", many, shown_scans.iloc[:1], brain_mask, grid)
+    assert "<h2>Each test patient" not in page
+    assert row_of(page, "AP per patient against", "untrained")[1:] == ["0.002", "0.002"]  # 2 of 1024 flips
 
 
 def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort, shown_scans, brain_mask, grid):
     unmasked = {str(name): rows.assign(lesion_mask=None) for name, rows in cohort.groupby("experiment")}
-    measured = [evaluate_experiment(name, rows, brain_mask) for name, rows in unmasked.items()]
-    tables = {
-        "metrics": compare_metrics([metrics for metrics, _ in measured]),
-        "curves": pd.concat([curves for _, curves in measured]),
-        "scores": cohort[SCORE_COLUMNS],
-    }
+    tables = measured(unmasked, cohort, brain_mask)
     page = render(tmp_path / "index.html", tables, shown_scans.assign(lesion_mask=None, blocks=None), brain_mask, grid)
     assert ">n/a</td>" in page
     assert "cannot be told" in page
@@ -173,7 +207,7 @@ def row_of(page, title, experiment):
     """The cells of an experiment's row in the table below a title."""
     table = page.split(title)[1].split("</table>")[0]
     (row,) = (row for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL) if f"</span>{experiment}</th>" in row)
-    return re.findall(r"<td[^>]*>([^<]*)</td>", row)
+    return re.findall(r"<td[^>]*>([^<]*)", row)
 
 
 def test_the_papers_tables_are_filled_by_its_protocol_and_quoted_apart(page, tables):
@@ -202,9 +236,14 @@ def four_experiments(tables, cohort):
     }
     scores = [cohort[SCORE_COLUMNS].query("experiment == 'trained'").assign(experiment=name) for name in copies]
     scores[0]["score"] = np.nan
+    patients = tables["patients"].query("experiment == 'trained'")
     return {
         "metrics": pd.concat([tables["metrics"], *(copy.assign(experiment=name) for name, copy in copies.items())]),
         "curves": tables["curves"],
+        "patients": pd.concat(
+            [tables["patients"], *(patients.assign(experiment=name) for name in ("clusters", "deep"))]
+        ),
+        "comparisons": tables["comparisons"],
         "scores": pd.concat([tables["scores"], *scores]),
     }
 
@@ -236,17 +275,17 @@ def test_a_segmentation_and_the_bare_mask_stand_in_the_papers_tables(
 @pytest.mark.parametrize(("trained", "verdict"), [(0.129, "Not learned"), (0.131, "1.31 times")])
 def test_a_student_below_1_3_times_its_initial_auprc_has_not_learned(tables, trained, verdict):
     metrics = with_auprc(tables["metrics"], trained=trained, untrained=0.1)
-    note, *_ = (note for note in report.notes(metrics, "trained", {"trained": "untrained"}, 0) if "times" in note.text)
+    note, *_ = (note for note in notes.notes(metrics, "trained", {"trained": "untrained"}, 0) if "times" in note.text)
     assert verdict in note.text
     assert note.warning == (verdict == "Not learned")
 
 
 def test_notes_warn_of_few_patients_and_state_the_share_of_brain_cut_off(tables):
-    found = report.notes(tables["metrics"], "trained", {}, 0.0375)
+    found = notes.notes(tables["metrics"], "trained", {}, 0.0375)
     assert any(note.warning and "2 test patients" in note.text for note in found)
     assert any("cuts off 3.8 %" in note.text for note in found)
     many = tables["metrics"].assign(n_patient=10)
-    assert not any(note.warning for note in report.notes(many, "trained", {}, 0.0))
+    assert not any(note.warning for note in notes.notes(many, "trained", {}, 0.0))
 
 
 def test_slices_are_shown_in_radiological_display():

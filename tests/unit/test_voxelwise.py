@@ -1,9 +1,12 @@
 """Voxel metrics from histograms, against scikit-learn on the values themselves."""
 
+from itertools import combinations_with_replacement as drawn_again
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from sklearn import metrics
-from sklearn.metrics import average_precision_score, f1_score, jaccard_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, jaccard_score, recall_score, roc_auc_score
 
 from stfpm3d.evaluation.maps import BINS, ScanVoxels, bin_value, histogram, value_bins
 from stfpm3d.evaluation.voxelwise import (
@@ -11,6 +14,7 @@ from stfpm3d.evaluation.voxelwise import (
     auroc,
     average_precision,
     dice_curve,
+    overlap,
     precision_recall_curve,
     quantile_threshold,
     roc_curve,
@@ -35,7 +39,17 @@ def counts(values, lesion):
 def patient(values, lesion, **changes):
     normal, lesion_counts = counts(values, lesion)
     nothing = np.zeros_like(normal)
-    scan = ScanVoxels("patient", "test", normal, lesion_counts, normal_outside=nothing, lesion_outside=nothing)
+    scan = ScanVoxels(
+        scan={"participant_id": "sub-01"},
+        group="patient",
+        split="test",
+        normal=normal,
+        lesion=lesion_counts,
+        normal_outside=nothing,
+        lesion_outside=nothing,
+        anomaly_map=values.reshape(-1, 1, 1),
+        lesion_mask=lesion.reshape(-1, 1, 1),
+    )
     return scan._replace(**changes)
 
 
@@ -82,21 +96,29 @@ def test_headline_threshold_leaves_one_percent_of_healthy_voxels_above(product_m
     assert threshold == pytest.approx(np.quantile(healthy, 0.99), rel=0.005)
 
 
-def test_dice_and_iou_are_means_of_the_patients_own(product_map):
+def test_one_patients_sensitivity_dice_and_iou_at_a_threshold_are_scikit_learns(product_map):
     values, lesion = product_map
     threshold = quantile_threshold(histogram(values[~lesion]), 0.99)
+    called = values >= bin_value(threshold)
+    measured = overlap(*counts(values, lesion), threshold)
+    expected = {"sensitivity": recall_score, "dice": f1_score, "iou": jaccard_score}
+    assert measured == {name: pytest.approx(score(lesion, called)) for name, score in expected.items()}
+
+
+def test_voxels_are_pooled_over_patients_and_intervals_are_of_patients_drawn_again(product_map):
+    values, lesion = (part[:60_000] for part in product_map)
+    cuts = [0, 10_000, 30_000, 60_000]
+    parts = [(values[start:end], lesion[start:end]) for start, end in pairwise(cuts)]
     pooled = PooledVoxels()
-    halves = [(values[:50_000], lesion[:50_000]), (values[50_000:], lesion[50_000:])]
-    for half in halves:
-        pooled.add(patient(*half))
-    metrics = pooled.metrics(threshold)
-    called = [(truth, scores >= bin_value(threshold)) for scores, truth in halves]
-    assert metrics["dice"] == pytest.approx(np.mean([f1_score(*pair) for pair in called]), abs=1e-6)
-    assert metrics["iou"] == pytest.approx(np.mean([jaccard_score(*pair) for pair in called]), abs=1e-6)
-    expected_ap = np.mean([average_precision_score(truth, scores) for scores, truth in halves])
-    assert metrics["patient_ap"] == pytest.approx(expected_ap, abs=1e-3)
-    assert metrics["voxel_auprc"] == pytest.approx(average_precision_score(lesion, values), abs=1e-3)
-    assert metrics["prevalence"] == pytest.approx(lesion.mean())
+    for part in parts:
+        pooled.add(patient(*part))
+    found = pooled.metrics(["a", "b", "c"])
+    assert found["voxel_auprc"].value == pytest.approx(average_precision_score(lesion, values), abs=1e-3)
+    assert found["prevalence"].value == pytest.approx(lesion.mean())
+    # No draw of three patients is rarer than 1 in 27, so the interval ends at the least and the greatest.
+    drawn = [[np.concatenate(side) for side in zip(*draw, strict=True)] for draw in drawn_again(parts, 3)]
+    areas = [average_precision_score(truth, scores) for scores, truth in drawn]
+    assert found["voxel_auprc"][1:] == pytest.approx((min(areas), max(areas)), abs=2e-3)
 
 
 @pytest.mark.parametrize("sign", [1, -1], ids=["a map", "an inverted map"])
@@ -118,8 +140,8 @@ def test_oracle_dice_is_the_best_over_all_thresholds():
     assert dice_curve(*counts(values, lesion)).max() == pytest.approx(6 / 7)  # from 0.3 on: 3 hits, 1 false alarm
     pooled = PooledVoxels()
     pooled.add(patient(values, lesion))
-    assert pooled.metrics(None)["dice_oracle"] == pytest.approx(6 / 7)
-    assert np.isnan(pooled.metrics(None)["dice"])
+    assert pooled.metrics(["sub-01"])["dice_oracle"].value == pytest.approx(6 / 7)
+    assert np.isnan(overlap(*counts(values, lesion), None)["dice"])
 
 
 def test_lesion_outside_the_brain_mask_is_reported_and_such_a_patient_counts_nowhere_else():
@@ -127,8 +149,9 @@ def test_lesion_outside_the_brain_mask_is_reported_and_such_a_patient_counts_now
     pooled = PooledVoxels()
     pooled.add(patient(values, lesion, lesion_outside=histogram(values[:2])))
     pooled.add(patient(values, np.zeros(4, dtype=bool), lesion_outside=histogram(values[:1])))
-    assert pooled.n_patient == 1
-    assert pooled.metrics(0)["lesion_outside_mask"] == pytest.approx(3 / 4)
+    found = pooled.metrics(["sub-01"])
+    assert found["lesion_outside_mask"].value == pytest.approx(3 / 4)
+    assert found["prevalence"].value == pytest.approx(1 / 4)
 
 
 def test_thinned_curves_keep_their_ends_and_their_area(product_map):

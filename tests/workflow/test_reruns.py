@@ -50,6 +50,8 @@ CONFIG = {
     "registration": ("grid:", "registration: {seed: 1}\ngrid:", {"register": 15, **AFTER_REGISTER}),
     "standardization": ("grid:", "standardization: {landmarks_from: all}\ngrid:", AFTER_STRIP),
     "the threshold": ("grid:", "evaluation: {healthy_quantile: 0.98}\ngrid:", {**MEASURED, "evaluate": 7}),
+    "the least lesion": ("grid:", "evaluation: {min_lesion_ml: 0.1}\ngrid:", MEASURED),
+    "the reference": ("grid:", "evaluation: {reference: zscore}\ngrid:", {"compare": 1, "report": 1}),
     "the report's pictures": ("grid:", "report: {pictures: 3}\ngrid:", {"report": 1}),
     "the contrast": (
         "participants.tsv",

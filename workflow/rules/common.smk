@@ -296,6 +296,9 @@ def protocols(experiment):
     return ["paper"] if EXPERIMENTS[experiment]["method"] == "mask" else ["strict", "paper"]
 
 
+IN_BRAIN = [name for name in EXPERIMENTS if "strict" in protocols(name)]  # the experiments that it measures
+
+
 def has_blocks(experiment):
     """Whether an experiment's method makes a map from the blocks of networks."""
     return EXPERIMENTS[experiment]["method"] in ("stfpm", "padim")

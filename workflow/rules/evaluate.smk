@@ -15,6 +15,8 @@ rule evaluate:
         metrics="results/evaluation/{experiment}/metrics.tsv",
         curves="results/evaluation/{experiment}/curves.tsv",
         scores="results/evaluation/{experiment}/scores.tsv",
+        patients="results/evaluation/{experiment}/patients.tsv",
+        lesions="results/evaluation/{experiment}/lesions.tsv",
     log:
         "logs/evaluate/{experiment}.log",
     benchmark:
@@ -29,6 +31,7 @@ rule evaluate:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
         masked=[sub for sub in EVALUATED if SCANS.lesion_mask[sub]],
         healthy_quantile=lambda w: None if is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
+        min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in IN_BRAIN else None,
         protocols=lambda w: protocols(w.experiment),
         code=code("evaluate"),
         env=environment("imaging"),
@@ -37,13 +40,15 @@ rule evaluate:
 
 
 rule compare:
-    """Gather the tables of all experiments."""
+    """Gather the tables of all experiments, and test each against the reference by its average precision per patient."""
     input:
         metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS),
         scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=EXPERIMENTS),
+        patients=[f"results/evaluation/{name}/patients.tsv" for name in IN_BRAIN],
     output:
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
+        comparisons="results/evaluation/comparisons.tsv",
     log:
         "logs/compare.log",
     benchmark:
@@ -55,6 +60,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
+        reference=STUDY.evaluation.reference or IN_BRAIN[0],
         code=code("compare"),
         env=environment("imaging"),
     script:

@@ -9,10 +9,13 @@ rule report:
     input:
         template=PAGES["report.html.j2"],
         paper=PAGES["paper.html.j2"],
+        lesions=PAGES["lesions.html.j2"],
         style=PAGES["style.css"],
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
-        curves=[f"results/evaluation/{name}/curves.tsv" for name in EXPERIMENTS if "strict" in protocols(name)],
+        comparisons="results/evaluation/comparisons.tsv",
+        curves=[f"results/evaluation/{name}/curves.tsv" for name in IN_BRAIN],
+        patients=[f"results/evaluation/{name}/patients.tsv" for name in IN_BRAIN],
         images=[f"results/standardize/{sub}/image.nii.gz" for sub in PICTURED],
         maps=[f"results/maps/{SHOWN}/test/{MAP_NAME}".format(sub=sub) for sub in PICTURED],
         blocks=[f"results/maps/{SHOWN}/test/{sub}_blocks.npz" for sub in PICTURED if has_blocks(SHOWN)],
@@ -42,6 +45,7 @@ rule report:
         masked=[sub for sub in PICTURED if SCANS.lesion_mask[sub]],
         modality=STUDY.cohort.modality,
         healthy_quantile=STUDY.evaluation.healthy_quantile,
+        min_lesion_ml=STUDY.evaluation.min_lesion_ml,
         code=code("report"),
         env=environment("imaging"),
     script:

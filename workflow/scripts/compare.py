@@ -1,9 +1,10 @@
-"""Gather the tables of all experiments."""
+"""Gather the tables of all experiments, and compare these."""
 
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from stfpm3d.evaluation.comparison import compare_patients
 from stfpm3d.evaluation.experiment import compare_metrics
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import rule_log
@@ -12,9 +13,11 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with rule_log(snakemake.log[0]):
+    patients = pd.concat(pd.read_csv(path, sep="\t") for path in snakemake.input["patients"])
     tables = {
         "metrics": compare_metrics([pd.read_csv(path, sep="\t") for path in snakemake.input["metrics"]]),
         "scores": pd.concat(pd.read_csv(path, sep="\t") for path in snakemake.input["scores"]),
+        "comparisons": compare_patients(patients, snakemake.params["reference"]),
     }
     for name, table in tables.items():
         with replacing(snakemake.output[name]) as temporary:

@@ -20,9 +20,8 @@ with rule_log(snakemake.log[0]):
     masks = dict(zip(snakemake.params["masked"], snakemake.input["lesion_masks"], strict=True))
     scans["lesion_mask"] = scans["scan_id"].map(masks)
     brain_mask = load_mask(snakemake.input["brain_mask"], "template")
-    settings = {name: snakemake.params[name] for name in ("healthy_quantile", "protocols")}
-    metrics, curves = evaluate_experiment(experiment, scans, brain_mask, **settings)
-    tables = {"metrics": metrics, "curves": curves, "scores": score_table(experiment, scans)}
-    for name, table in tables.items():
+    settings = {name: snakemake.params[name] for name in ("healthy_quantile", "min_lesion_ml", "protocols")}
+    measured = evaluate_experiment(experiment, scans, brain_mask, **settings)
+    for name, table in {**measured._asdict(), "scores": score_table(experiment, scans)}.items():
         with replacing(snakemake.output[name]) as temporary:
             table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from stfpm3d.evaluation.maps import read_voxels
 from stfpm3d.evaluation.paper import PaperProtocol
 from stfpm3d.evaluation.protocol import SPLITS, EvaluationProtocol
-from stfpm3d.evaluation.strict import StrictProtocol
+from stfpm3d.evaluation.strict import PER_PATIENT, StrictProtocol
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.study.errors import InputError
 from stfpm3d.study.logs import progress
@@ -19,8 +18,26 @@ from stfpm3d.study.logs import progress
 METRIC_COLUMNS = ["experiment", "protocol", "split", "metric", "value", "ci_low", "ci_high", "n_healthy", "n_patient"]
 SCORE_COLUMNS = ["experiment", "participant_id", "group", "split", "score"]
 CURVE_COLUMNS = ["experiment", "split", "curve", "x", "y"]
+LESION_COLUMNS = ["experiment", "participant_id", "lesion", "volume_ml", "detected"]
+LESION_COUNTS = ["n_lesion", "n_detected", "n_component", "n_hit"]
+PATIENT_COLUMNS = ["experiment", "participant_id", "lesion_ml", *PER_PATIENT, *LESION_COUNTS]
 
 ProtocolName = Literal["strict", "paper"]
+
+
+class Measured(NamedTuple):
+    """What is measured of one experiment; `session_id` follows `participant_id` where a cohort has sessions."""
+
+    metrics: pd.DataFrame
+    """Columns `METRIC_COLUMNS`. `n_healthy` and `n_patient` count the scans behind a value; the scans behind the
+    threshold of `dice` and `iou` are counted in the row `threshold`."""
+    curves: pd.DataFrame
+    """Columns `CURVE_COLUMNS`, of the strict protocol: `image_roc` over scans, `roc` and `pr` over voxels pooled over
+    patients, `froc` over lesions."""
+    patients: pd.DataFrame
+    """Columns `PATIENT_COLUMNS`: each test patient's own values, by the strict protocol."""
+    lesions: pd.DataFrame
+    """Columns `LESION_COLUMNS`: each lesion of the test patients, detected (1) or not (0) at the strict threshold."""
 
 
 def evaluate_experiment(
@@ -29,8 +46,9 @@ def evaluate_experiment(
     brain_mask: Volume,
     *,
     healthy_quantile: float | None = 0.99,
+    min_lesion_ml: float | None = 0.05,
     protocols: Sequence[ProtocolName] = ("strict", "paper"),
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> Measured:
     """Measure one experiment on its validation and test scans, in one pass over its maps.
 
     A number that the scans do not allow (one group only, no lesion masks) is NaN.
@@ -47,21 +65,14 @@ def evaluate_experiment(
     healthy_quantile
         Share of the healthy validation scans' brain voxels that lies below the strict threshold of Dice and IoU; None
         where the maps are segmentations, 1 in lesions and 0 elsewhere, which need no threshold in either protocol.
+    min_lesion_ml
+        Lesions and components of the maps below this volume do not count as such; None for the same as 0.
     protocols
         Those to measure by: `strict` (`StrictProtocol`) and the paper's own (`PaperProtocol`).
-
-    Returns
-    -------
-    metrics
-        Columns `METRIC_COLUMNS`. `n_healthy` and `n_patient` count the scans behind a value; the scans behind the
-        threshold of `dice` and `iou` are counted in the row `threshold`.
-    curves
-        Columns `CURVE_COLUMNS`, of the strict protocol: `image_roc` over scans, `roc` and `pr` over voxels pooled over
-        patients.
     """
     scans = scans[scans["split"].isin(SPLITS)]
     known: dict[ProtocolName, EvaluationProtocol] = {
-        "strict": StrictProtocol(healthy_quantile),
+        "strict": StrictProtocol(healthy_quantile, voxel_ml=brain_mask.voxel_ml, min_lesion_ml=min_lesion_ml or 0.0),
         "paper": PaperProtocol(segmented=healthy_quantile is None),
     }
     used = {name: known[name] for name in protocols}
@@ -69,24 +80,37 @@ def evaluate_experiment(
         for protocol in used.values():
             protocol.add(scan)
 
-    metrics, curves = [], []
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in Measured._fields}
     for name, protocol in used.items():
-        metrics.append(pd.DataFrame(protocol.rows(scans)).assign(protocol=name))
+        rows = [{**row._asdict(), **row.estimate._asdict()} for row in protocol.rows(scans)]
+        parts["metrics"].append(pd.DataFrame(rows).assign(protocol=name))
         for (split, curve), (x, y) in protocol.curves(scans).items():
-            curves.append(pd.DataFrame({"split": split, "curve": curve, "x": x, "y": y}))
-    metric_table = pd.concat(metrics, ignore_index=True).assign(experiment=experiment, ci_low=np.nan, ci_high=np.nan)
-    curve_table = pd.concat(curves) if curves else pd.DataFrame(columns=CURVE_COLUMNS)
-    return metric_table[METRIC_COLUMNS], curve_table.assign(experiment=experiment)[CURVE_COLUMNS]
+            parts["curves"].append(pd.DataFrame({"split": split, "curve": curve, "x": x, "y": y}))
+        parts["patients"].append(protocol.patient_table())
+        parts["lesions"].append(protocol.lesion_table())
+    columns = (METRIC_COLUMNS, CURVE_COLUMNS, PATIENT_COLUMNS, LESION_COLUMNS)
+    tables = (_gathered(found, experiment) for found in parts.values())
+    return Measured(
+        *(table.reindex(columns=_keyed(names, scans)) for table, names in zip(tables, columns, strict=True))
+    )
 
 
 def score_table(experiment: str, scans: pd.DataFrame) -> pd.DataFrame:
     """An experiment's scores, columns `SCORE_COLUMNS`; with `session_id` after `participant_id` where a cohort has
     sessions.
     """
-    columns = list(SCORE_COLUMNS)
-    if "session_id" in scans:
-        columns.insert(columns.index("participant_id") + 1, "session_id")
-    return scans.assign(experiment=experiment)[columns]
+    return scans.assign(experiment=experiment)[_keyed(SCORE_COLUMNS, scans)]
+
+
+def _gathered(tables: Sequence[pd.DataFrame], experiment: str) -> pd.DataFrame:
+    filled = [table for table in tables if not table.empty]
+    return pd.concat(filled, ignore_index=True).assign(experiment=experiment) if filled else pd.DataFrame()
+
+
+def _keyed(columns: Sequence[str], scans: pd.DataFrame) -> list[str]:
+    """The columns, with `session_id` after `participant_id` where the scans have sessions."""
+    sessions = ["session_id"] if "session_id" in scans else []
+    return [key for name in columns for key in (name, *(sessions if name == "participant_id" else ()))]
 
 
 def compare_metrics(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
+from stfpm3d.evaluation.intervals import Estimate, interval
+from stfpm3d.evaluation.voxelwise import auroc, average_precision
 from stfpm3d.study.cohort import scan_ids
 from stfpm3d.study.split import hash_order
 
@@ -25,6 +27,22 @@ def auroc_and_ap(scans: pd.DataFrame) -> tuple[float, float]:
         return np.nan, np.nan
     is_patient = scans["group"] == "patient"
     return float(roc_auc_score(is_patient, scans["score"])), float(average_precision_score(is_patient, scans["score"]))
+
+
+def estimates(scans: pd.DataFrame) -> dict[str, Estimate]:
+    """`image_auroc` and `image_ap` with their intervals; `scans` has `participant_id` too."""
+    names = ("image_auroc", "image_ap")
+    if not is_measurable(scans):
+        return dict.fromkeys(names, Estimate(np.nan))
+    values = np.unique(scans["score"])
+    groups = [scans[scans["group"] == group] for group in ("healthy", "patient")]
+    healthy, patient = (np.equal.outer(rows["score"].to_numpy(), values) for rows in groups)  # histograms of one scan
+    subjects = [rows["participant_id"].tolist() for rows in groups]
+    ends = [
+        interval(lambda of_healthy, of_patient, area=area: area(of_healthy @ healthy, of_patient @ patient), *subjects)
+        for area in (auroc, average_precision)
+    ]
+    return {name: Estimate(value, *end) for name, value, end in zip(names, auroc_and_ap(scans), ends, strict=True)}
 
 
 def roc(scans: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

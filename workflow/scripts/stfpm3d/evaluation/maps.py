@@ -1,17 +1,18 @@
-"""One pass over anomaly maps and lesion masks: each scan's voxels as histograms, inside and outside the brain.
+"""One pass over anomaly maps and lesion masks: each scan's voxels, and their histograms inside and outside the brain.
 
-Memory is flat in the number of scans. Everything lies on the MNI grid; the brain is the template's. Outside the crop or
+One scan is in memory at a time. Everything lies on the MNI grid; the brain is the template's. Outside the crop or
 the scan's support a map is its own minimum, so a lesion that was cut off counts as missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
 from stfpm3d.study.errors import InputError
@@ -52,6 +53,8 @@ def histogram(values: NDArray[np.floating]) -> Histogram:
 class ScanVoxels(NamedTuple):
     """The voxels of one scan whose truth is known; those of the lesion are all zero in a healthy scan."""
 
+    scan: Mapping[Hashable, str]
+    """Which scan it is: `participant_id`, and `session_id` where the cohort has sessions."""
     group: str
     split: str
     normal: Histogram
@@ -62,16 +65,23 @@ class ScanVoxels(NamedTuple):
     """Voxels of the rest of the MNI grid that are no lesion."""
     lesion_outside: Histogram
     """Lesion voxels outside the template's brain mask."""
+    anomaly_map: NDArray[np.float32]
+    """The map (X, Y, Z) in the box around the template's brain; minus infinity where there is no brain."""
+    lesion_mask: NDArray[np.bool_]
+    """The lesion inside the brain, in the same box."""
 
 
 def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]:
     """Read every scan's map, and a patient's lesion mask, once.
 
+    What sets a threshold comes before what is measured at it: healthy validation scans, then validation patients, then
+    test scans.
+
     Parameters
     ----------
     scans
-        One row a scan: `participant_id`, `group` (healthy or patient), `split`, `map` (path, MNI grid), `lesion_mask`
-        (path or missing). A patient without a mask has no known truth and is left out.
+        One row a scan: `participant_id` (and `session_id`), `group` (healthy or patient), `split`, `map` (path, MNI
+        grid), `lesion_mask` (path or missing). A patient without a mask has no known truth and is left out.
     brain_mask
         The template's brain mask on the MNI grid.
 
@@ -81,7 +91,9 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]
         When a map or mask is not on the brain mask's grid.
     """
     brain = brain_mask.data
-    for scan in scans.to_dict("records"):
+    box = ndimage.find_objects(brain.astype(np.uint8))[0]
+    identity = [column for column in ("participant_id", "session_id") if column in scans]
+    for scan in scans.sort_values(["split", "group"], ascending=[False, True], kind="stable").to_dict("records"):
         if scan["group"] == "patient" and pd.isna(scan["lesion_mask"]):
             continue
         subject = scan["participant_id"]
@@ -91,12 +103,15 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]
             path = scan["lesion_mask"]
             lesion = _on_grid(load_mask(path, subject), brain_mask, f"{subject}: {path}").data
         yield ScanVoxels(
+            scan={column: scan[column] for column in identity},
             group=scan["group"],
             split=scan["split"],
             normal=histogram(anomaly_map.data[brain & ~lesion]),
             lesion=histogram(anomaly_map.data[brain & lesion]),
             normal_outside=histogram(anomaly_map.data[~brain & ~lesion]),
             lesion_outside=histogram(anomaly_map.data[~brain & lesion]),
+            anomaly_map=np.where(brain, anomaly_map.data, -np.inf)[box],
+            lesion_mask=(brain & lesion)[box],
         )
 
 

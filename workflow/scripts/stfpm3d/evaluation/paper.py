@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stfpm3d.evaluation import imagewise
+from stfpm3d.evaluation.intervals import Estimate
 from stfpm3d.evaluation.maps import BINS, SEGMENTED, ScanVoxels, bin_value, value_bins
 from stfpm3d.evaluation.protocol import SPLITS, Row
 from stfpm3d.evaluation.voxelwise import Curve, auroc, dice_curve, iou_from_dice, youden_bin
@@ -31,7 +32,7 @@ class WholeVolumes:
     def add(self, scan: ScanVoxels) -> None:
         """Add one patient."""
         normal, lesion = scan.normal + scan.normal_outside, scan.lesion + scan.lesion_outside
-        self.auroc.append(auroc(normal, lesion))
+        self.auroc.append(float(auroc(normal, lesion)))
         self.youden.append(bin_value(youden_bin(normal, lesion)))
         dice = dice_curve(normal, lesion)
         self.dice_sum += dice
@@ -60,7 +61,7 @@ class PaperProtocol:
     def rows(self, scans: pd.DataFrame) -> list[Row]:
         """All numbers of both splits."""
         threshold, n_patient = self._threshold()
-        rows = [Row("val", "threshold", np.nan if threshold is None else bin_value(threshold), 0, n_patient)]
+        rows = [Row("val", "threshold", Estimate(np.nan if threshold is None else bin_value(threshold)), 0, n_patient)]
         for split in SPLITS:
             rows += _detection(split, scans[scans["split"] == split])
             rows += _segmentation(split, self.patients[split], threshold)
@@ -69,6 +70,14 @@ class PaperProtocol:
     def curves(self, scans: pd.DataFrame) -> dict[tuple[str, str], Curve]:
         """None: the paper draws no curves."""
         return {}
+
+    def patient_table(self) -> pd.DataFrame:
+        """Empty: the paper prints means."""
+        return pd.DataFrame()
+
+    def lesion_table(self) -> pd.DataFrame:
+        """Empty: the paper does not look at lesions."""
+        return pd.DataFrame()
 
     def _threshold(self) -> tuple[int | None, int]:
         """The threshold's bin, None if there is nothing to fit it on, and the number of scans behind it."""
@@ -90,8 +99,8 @@ def _detection(split: str, scans: pd.DataFrame) -> list[Row]:
     values = [imagewise.auroc_and_ap(block) for block in blocks]
     auroc_mean, ap_mean = np.mean(values, axis=0).tolist() if blocks else (np.nan, np.nan)
     return [
-        Row(split, "image_auroc", auroc_mean, n_healthy, n_patient),
-        Row(split, "image_ap", ap_mean, n_healthy, n_patient),
+        Row(split, "image_auroc", Estimate(auroc_mean), n_healthy, n_patient),
+        Row(split, "image_ap", Estimate(ap_mean), n_healthy, n_patient),
     ]
 
 
@@ -102,4 +111,4 @@ def _segmentation(split: str, patients: WholeVolumes, threshold: int | None) -> 
         metrics["voxel_auroc"] = float(np.mean(patients.auroc))
     if count and threshold is not None:
         metrics |= {"iou": patients.iou_sum[threshold] / count, "dice": patients.dice_sum[threshold] / count}
-    return [Row(split, name, float(value), 0, count) for name, value in metrics.items()]
+    return [Row(split, name, Estimate(float(value)), 0, count) for name, value in metrics.items()]

@@ -6,13 +6,20 @@ on is called anomalous. `normal` and `lesion` are the histograms of the voxels o
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
 
+from stfpm3d.evaluation.intervals import Estimate, interval
 from stfpm3d.evaluation.maps import BINS, Histogram, ScanVoxels
 
+COARSE = 4
+"""Bins that become one for the bootstrap, 0.8 % wide: intervals are not worth more, and memory stays small."""
+
+Counts = NDArray[np.float64] | Histogram
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -36,22 +43,37 @@ def precision_recall_curve(normal: Histogram, lesion: Histogram) -> Curve:
     return true_positives / true_positives[-1], true_positives / (true_positives + false_positives)
 
 
-def auroc(normal: Histogram, lesion: Histogram) -> float:
-    """Area under the ROC curve; ties within a bin count one half."""
-    false_positive_rate, true_positive_rate = roc_curve(normal, lesion)
-    return float(np.trapezoid(true_positive_rate, false_positive_rate))
+def auroc(normal: Counts, lesion: Counts) -> NDArray[np.float64]:
+    """Area (...) under the ROC curve of each pair of histograms (..., bins); ties within a bin count one half."""
+    false_positives, true_positives = _cumulated(normal), _cumulated(lesion)
+    steps = np.diff(false_positives, prepend=0.0)
+    halves = true_positives - np.diff(true_positives, prepend=0.0) / 2
+    return (steps * halves).sum(axis=-1) / (false_positives[..., -1] * true_positives[..., -1])
 
 
-def average_precision(normal: Histogram, lesion: Histogram) -> float:
-    """Average precision, the sum of precision times the step in recall (AUPRC without interpolation)."""
-    recall, precision = precision_recall_curve(normal, lesion)
-    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+def average_precision(normal: Counts, lesion: Counts) -> NDArray[np.float64]:
+    """Average precision (...) of each pair of histograms (..., bins): the sum of precision times the step in recall
+    (AUPRC without interpolation).
+    """
+    false_positives, true_positives = _cumulated(normal), _cumulated(lesion)
+    called = np.maximum(false_positives + true_positives, np.finfo(float).tiny)  # nothing above the highest value
+    steps = np.diff(true_positives, prepend=0.0)
+    return (steps * true_positives / called).sum(axis=-1) / true_positives[..., -1]
 
 
 def dice_curve(normal: Histogram, lesion: Histogram) -> NDArray[np.float64]:
     """Dice (BINS,) of one patient at every threshold."""
     true_positives, false_positives = voxels_from(lesion), voxels_from(normal)
     return 2 * true_positives / (true_positives + false_positives + lesion.sum())
+
+
+def overlap(normal: Histogram, lesion: Histogram, threshold: int | None) -> dict[str, float]:
+    """Sensitivity, Dice and IoU of one patient at a threshold; NaN without one."""
+    if threshold is None:
+        return dict.fromkeys(("sensitivity", "dice", "iou"), np.nan)
+    hits, false_alarms, lesion_voxels = (float(n.sum()) for n in (lesion[threshold:], normal[threshold:], lesion))
+    dice = 2 * hits / (hits + false_alarms + lesion_voxels)
+    return {"sensitivity": hits / lesion_voxels, "dice": dice, "iou": dice / (2 - dice)}
 
 
 def iou_from_dice(dice: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -84,68 +106,76 @@ def thin(curve: Curve, along: NDArray[np.float64], points: int = 500) -> Curve:
 
 @dataclass
 class PooledVoxels:
-    """The voxels of one split's scans, added up scan by scan.
+    """The voxels of one split's patients, added up scan by scan.
 
     Patients whose lesion has no voxel inside the brain mask add to `lesion_outside` alone: no map could find it.
     """
 
-    n_healthy: int = 0
-    n_patient: int = 0
-    healthy: Histogram = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
     normal: Histogram = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
     lesion: Histogram = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
     dice_sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
-    iou_sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(BINS))
-    patient_ap: list[float] = field(default_factory=list)
+    coarse: list[tuple[csr_array, csr_array]] = field(default_factory=list)
+    """Each patient's histograms of `normal` and `lesion`, coarse and sparse (some 50 KB): what is drawn again."""
     lesion_outside: int = 0
 
     def add(self, scan: ScanVoxels) -> None:
-        """Add one scan."""
+        """Add one patient."""
         self.lesion_outside += int(scan.lesion_outside.sum())
-        if scan.group == "healthy":
-            self.n_healthy += 1
-            self.healthy += scan.normal
-        elif scan.lesion.any():
-            self.n_patient += 1
+        if scan.lesion.any():
             self.normal += scan.normal
             self.lesion += scan.lesion
-            dice = dice_curve(scan.normal, scan.lesion)
-            self.dice_sum += dice
-            self.iou_sum += iou_from_dice(dice)
-            self.patient_ap.append(average_precision(scan.normal, scan.lesion))
+            self.dice_sum += dice_curve(scan.normal, scan.lesion)
+            self.coarse.append((_coarse(scan.normal), _coarse(scan.lesion)))
 
-    def metrics(self, threshold: int | None) -> dict[str, float]:
-        """Voxel metrics over the patients; NaN where there is no patient, or no threshold.
+    def metrics(self, subjects: Sequence[str]) -> dict[str, Estimate]:
+        """Voxel metrics over the patients, whose `subjects` are given in the order of adding; NaN without a patient.
 
-        `voxel_auroc`, `voxel_auprc` and `prevalence` pool the voxels of all patients. `patient_ap`, `dice`, `iou` are
-        means over patients of each patient's own value (BraTS' convention), `dice` and `iou` at the bin `threshold`.
-        `dice_oracle` is the same mean Dice at the one threshold that maximises it on these very patients.
-        `lesion_outside_mask` is the share of all lesion voxels that lies outside the brain mask.
+        `voxel_auroc`, `voxel_auprc` and `prevalence` pool the voxels of all patients. `dice_oracle` is the mean Dice at
+        the one threshold that maximises it on these very patients. `lesion_outside_mask` is the share of all lesion
+        voxels that lies outside the brain mask.
         """
         lesion_voxels = int(self.lesion.sum())
         outside = self.lesion_outside / max(lesion_voxels + self.lesion_outside, 1)
-        if not self.n_patient:
-            names = ("voxel_auroc", "voxel_auprc", "prevalence", "patient_ap", "dice", "iou", "dice_oracle")
-            return dict.fromkeys(names, np.nan) | {"lesion_outside_mask": outside if self.lesion_outside else np.nan}
-        mean_dice, mean_iou = self.dice_sum / self.n_patient, self.iou_sum / self.n_patient
+        if not self.coarse:
+            names = ("voxel_auroc", "voxel_auprc", "prevalence", "dice_oracle")
+            unknown = dict.fromkeys(names, Estimate(np.nan))
+            return unknown | {"lesion_outside_mask": Estimate(outside if self.lesion_outside else np.nan)}
+        normal, lesion = self._coarse_histograms()
+
+        def area(measure: Callable[[Counts, Counts], NDArray[np.float64]]) -> Estimate:
+            ends = interval(lambda weights: measure(weights @ normal, weights @ lesion), subjects)
+            return Estimate(float(measure(self.normal, self.lesion)), *ends)
+
         return {
-            "voxel_auroc": auroc(self.normal, self.lesion),
-            "voxel_auprc": average_precision(self.normal, self.lesion),
-            "prevalence": lesion_voxels / (lesion_voxels + int(self.normal.sum())),
-            "patient_ap": float(np.mean(self.patient_ap)),
-            "dice": np.nan if threshold is None else float(mean_dice[threshold]),
-            "iou": np.nan if threshold is None else float(mean_iou[threshold]),
-            "dice_oracle": float(mean_dice.max()),
-            "lesion_outside_mask": outside,
+            "voxel_auroc": area(auroc),
+            "voxel_auprc": area(average_precision),
+            "prevalence": Estimate(lesion_voxels / (lesion_voxels + int(self.normal.sum()))),
+            "dice_oracle": Estimate(float(self.dice_sum.max()) / len(self.coarse)),
+            "lesion_outside_mask": Estimate(outside),
         }
 
     def curves(self) -> dict[str, Curve]:
         """Pooled voxel curves over the patients: `roc` and `pr`, thinned for drawing; empty without a patient."""
-        if not self.n_patient:
+        if not self.coarse:
             return {}
         roc = roc_curve(self.normal, self.lesion)
         precision_recall = precision_recall_curve(self.normal, self.lesion)
         return {"roc": thin(roc, along=roc[0] + roc[1]), "pr": thin(precision_recall, along=precision_recall[0])}
+
+    def _coarse_histograms(self) -> tuple[Counts, Counts]:
+        """The patients' histograms of normal and of lesion voxels, each (patients, occupied bins)."""
+        normal, lesion = (vstack(parts).tocsc() for parts in zip(*self.coarse, strict=True))
+        occupied = np.flatnonzero(normal.sum(axis=0) + lesion.sum(axis=0))
+        return normal[:, occupied].toarray(), lesion[:, occupied].toarray()
+
+
+def _coarse(counts: Histogram) -> csr_array:
+    return csr_array(counts.reshape(1, -1, COARSE).sum(axis=-1, dtype=np.int32))
+
+
+def _cumulated(counts: Counts) -> NDArray[np.float64]:
+    """Counts at or above each threshold, from the highest down."""
+    return np.cumsum(counts[..., ::-1], axis=-1, dtype=np.float64)
 
 
 def _falling(normal: Histogram, lesion: Histogram) -> tuple[Histogram, Histogram]:

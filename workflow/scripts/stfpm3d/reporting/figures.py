@@ -39,7 +39,8 @@ QUALITY_INCH = 2.4
 BESIDE_MIDLINE_MM = 10  # in the midline the outline of the brain mask hides between the hemispheres
 
 Window = tuple[float, float]
-CurveName = Literal["image_roc", "roc", "pr"]
+CurveName = Literal["image_roc", "roc", "pr", "froc"]
+FROC_RANGE = (0.1, 10)  # false positives per scan
 
 
 class ScanPanels(NamedTuple):
@@ -155,16 +156,21 @@ def curve_svg(curves: pd.DataFrame, curve: CurveName, colours: Mapping[str, str]
     """
     figure = Figure(figsize=(3.6, 3.2), layout="constrained")
     axes = figure.add_subplot()
+    style = {"linewidth": 1.8, "solid_capstyle": "round", "drawstyle": "steps-post" if curve == "froc" else "default"}
     for experiment, points in curves[curves["curve"] == curve].groupby("experiment", sort=False):
-        axes.plot(points["x"], points["y"], color=colours[str(experiment)], linewidth=1.8, solid_capstyle="round")
+        axes.plot(points["x"], points["y"], color=colours[str(experiment)], **style)
+    chance_style = {"color": PAGE_INK, "alpha": 0.45, "linewidth": 1, "linestyle": (0, (3, 3))}
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     if curve == "pr":
         axes.set(xlabel="Recall", ylabel="Precision")
         if chance is not None:
-            axes.axhline(chance, color=PAGE_INK, alpha=0.45, linewidth=1, linestyle=(0, (3, 3)))
+            axes.axhline(chance, **chance_style)
+    elif curve == "froc":
+        axes.set(xlabel="False positives per scan", ylabel="Lesions found", xscale="log", xlim=FROC_RANGE)
+        axes.xaxis.set_major_formatter("{x:g}")
     else:
         axes.set(xlabel="False positive rate", ylabel="True positive rate")
-        axes.plot([0, 1], [0, 1], color=PAGE_INK, alpha=0.45, linewidth=1, linestyle=(0, (3, 3)))
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+        axes.plot([0, 1], [0, 1], **chance_style)
     _plain_axes(axes)
     return _svg(figure, name=curve)
 

@@ -18,6 +18,11 @@ class Findings:
         """The metric's value; NaN where it was not available."""
         return float(self._rows[experiment, split, metric]["value"])
 
+    def interval(self, experiment: str, metric: str, split: str = "test") -> str:
+        """The metric's 95 % interval, written out; empty where it has none."""
+        row = self._rows[experiment, split, metric]
+        return interval(float(row["ci_low"]), float(row["ci_high"]))
+
     def count(self, experiment: str, metric: str, group: str, split: str = "test") -> int:
         """Number of scans of a group behind the metric."""
         return int(self._rows[experiment, split, metric][f"n_{group}"])
@@ -40,6 +45,11 @@ def number(value: float) -> str:
     return "n/a" if np.isnan(value) else f"{value:.3f}"
 
 
+def interval(low: float, high: float) -> str:
+    """A 95 % interval of a share, an area or a volume, to two places; empty where there is none."""
+    return "" if np.isnan(low) else f"[{low:.2f}, {high:.2f}]"
+
+
 def percent(value: float) -> str:
     """A share in percent."""
     return "n/a" if np.isnan(value) else f"{100 * value:.1f} %"
@@ -58,3 +68,15 @@ def score(value: float) -> str:
 def factor(value: float) -> str:
     """A ratio."""
     return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def signed(value: float) -> str:
+    """A difference, to three places with its sign."""
+    return "n/a" if np.isnan(value) else f"{value:+.3f}"
+
+
+def p_value(value: float) -> str:
+    """A p value, to three places."""
+    if np.isnan(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,67 +25,29 @@ from stfpm3d.reporting.figures import (
     percentile_window,
     scan_png,
 )
-from stfpm3d.reporting.findings import Findings, factor, hundredths, number, percent, score
+from stfpm3d.reporting.findings import (
+    Findings,
+    factor,
+    hundredths,
+    interval,
+    number,
+    p_value,
+    percent,
+    score,
+    signed,
+)
 from stfpm3d.reporting.networks import Network
+from stfpm3d.reporting.notes import RELIABLE_PATIENTS, notes
 from stfpm3d.study.cohort import scan_ids
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import progress
 
-LEARNED_FACTOR = 1.3  # a student that gains less over its own initial weights has not learned
-RELIABLE_PATIENTS = 10
-IMAGE_AUROC_CAUTION = (
-    "Image AUROC tells patients from healthy scans. It is no evidence that lesions are found: it also rises when the "
-    "groups come from different scanners, sites or preparation."
-)
+FORMS = (number, percent, hundredths, score, factor, signed, p_value)
 BLOCKS = ("block1", "block2", "block3")
 # Mid-tones that read on a light and on a dark page.
 PALETTE = ("#3b82f6", "#f59e0b", "#10b981", "#ec4899", "#8b5cf6", "#06b6d4", "#84cc16", "#94a3b8")
 
 log = logging.getLogger(__name__)
-
-
-class Note(NamedTuple):
-    """One sentence on how far the numbers can be trusted."""
-
-    warning: bool
-    text: str
-
-
-def notes(
-    metrics: pd.DataFrame, shown: str, initial: Mapping[str, str], cut_share: float, excluded: Sequence[str] = ()
-) -> list[Note]:
-    """What a reader must know before believing the numbers, warnings first.
-
-    Parameters
-    ----------
-    metrics
-        The metrics table of all experiments.
-    shown
-        The experiment whose maps the report shows.
-    initial
-        Each trained experiment's counterpart with the student's initial weights.
-    cut_share
-        Share of the template's brain outside the network's crop.
-    excluded
-        The reason of each excluded scan.
-    """
-    findings = Findings(metrics)
-    found = [_learning_note(findings, trained, untrained) for trained, untrained in initial.items()]
-    found.append(_patients_note(findings, shown))
-    if not findings.count(shown, "image_auroc", "patient", "val"):
-        text = "The validation part has no patient: a student's epoch was chosen by its loss on healthy scans."
-        found.append(Note(False, text))
-    if excluded:
-        reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(excluded).most_common())
-        found.append(Note(False, f"Scans that the participants table excludes: {reasons}."))
-    found.append(Note(False, IMAGE_AUROC_CAUTION))
-    kept = "keeps the whole of the template's brain."
-    cut = f"cuts off {percent(cut_share)} of the template's brain; lesions there count as missed."
-    found.append(Note(False, f"The network's crop {cut if cut_share >= 0.0005 else kept}"))
-    if (outside := findings.value(shown, "lesion_outside_mask")) > 0:
-        unseen = f"{percent(outside)} of the lesion volume lies outside the template's brain mask"
-        found.append(Note(False, f"{unseen}, where nothing is scored."))
-    return sorted(found, key=lambda note: not note.warning)
 
 
 def write_report(
@@ -96,6 +57,8 @@ def write_report(
     metrics: pd.DataFrame,
     scores: pd.DataFrame,
     curves: pd.DataFrame,
+    patients: pd.DataFrame,
+    comparisons: pd.DataFrame,
     scans: pd.DataFrame,
     brain_mask: Volume,
     grid: NetworkGrid,
@@ -105,6 +68,7 @@ def write_report(
     shown: str,
     initial: Mapping[str, str],
     healthy_quantile: float,
+    min_lesion_ml: float,
     excluded: Sequence[str] = (),
 ) -> None:
     """Write the page; nothing in it refers to another file.
@@ -113,8 +77,10 @@ def write_report(
     ----------
     template
         The page's Jinja2 template.
-    metrics, scores, curves
+    metrics, scores, curves, patients
         Tables of all experiments and scans (`evaluation.experiment`), in the order in which they are listed.
+    comparisons
+        Each experiment against the reference (`evaluation.comparison`).
     scans
         The test scans that are pictured: `participant_id` (and `session_id`), `group`, and paths on the MNI grid of
         `image`, `map` (of the experiment `shown`), `lesion_mask` (or missing) and `blocks` (.npz with block1 to block3,
@@ -137,6 +103,8 @@ def write_report(
         Each trained experiment's counterpart with the student's initial weights.
     healthy_quantile
         The quantile of healthy validation voxels that is the threshold of Dice and IoU.
+    min_lesion_ml
+        Lesions and components below it did not count.
     excluded
         The reason of each scan that the cohort's table excludes.
     """
@@ -146,10 +114,11 @@ def write_report(
     environment = Environment(
         loader=FileSystemLoader(Path(template).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {form.__name__: form for form in (number, percent, hundredths, score, factor)}
+    environment.filters |= {form.__name__: form for form in FORMS}
     page = environment.get_template(Path(template).name).render(
         findings=findings,
         paper=Findings(metrics, "paper"),
+        interval=interval,
         experiments=experiments,
         networks=networks,
         versions=resnet_versions(experiments),
@@ -158,6 +127,11 @@ def write_report(
         initial=initial,
         modality=modality,
         healthy_quantile=healthy_quantile,
+        min_lesion_ml=min_lesion_ml,
+        n_lesion=int(patients.loc[patients["experiment"] == shown, "n_lesion"].sum()),
+        reliable_patients=RELIABLE_PATIENTS,
+        patients=_patient_rows(patients, shown),
+        comparisons=comparisons.to_dict("records"),
         colours=colours,
         notes=notes(metrics, shown, initial, brain_cut_share(brain_mask, grid), excluded),
         curves=_curve_figures(curves, colours, findings.value(shown, "prevalence")),
@@ -227,6 +201,7 @@ def _curve_figures(curves: pd.DataFrame, colours: Mapping[str, str], prevalence:
     titles: dict[CurveName, str] = {
         "pr": "Voxels: precision and recall",
         "roc": "Voxels: ROC",
+        "froc": "Lesions: FROC",
         "image_roc": "Scans: ROC",
     }
     return [
@@ -234,6 +209,14 @@ def _curve_figures(curves: pd.DataFrame, colours: Mapping[str, str], prevalence:
         for curve, title in titles.items()
         if (test["curve"] == curve).any()
     ]
+
+
+def _patient_rows(patients: pd.DataFrame, shown: str) -> list[dict[Hashable, Any]]:
+    """Test patients by falling lesion volume: the values of the experiment shown, and `ap` of every experiment."""
+    table = patients.assign(scan_id=scan_ids(patients))
+    precisions = table.pivot(index="scan_id", columns="experiment", values="patient_ap").to_dict("index")
+    rows = table[table["experiment"] == shown].sort_values("lesion_ml", ascending=False).to_dict("records")
+    return [{**row, "ap": precisions[row["scan_id"]]} for row in rows]
 
 
 def _score_rows(scores: pd.DataFrame, shown: str) -> list[dict[str, object]]:
@@ -246,31 +229,3 @@ def _score_rows(scores: pd.DataFrame, shown: str) -> list[dict[str, object]]:
         {"scan_id": name, "group": group, "values": row, "bar": 100 * (row[shown] - low) / ((high - low) or 1)}
         for (name, group), row in zip(table.index, table.to_dict("records"), strict=True)
     ]
-
-
-def _patients_note(findings: Findings, shown: str) -> Note:
-    patients = findings.count(shown, "image_auroc", "patient")
-    measured = findings.count(shown, "voxel_auprc", "patient")
-    if not patients:
-        return Note(True, "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available.")
-    if not measured:
-        text = f"No lesion can be measured: none of the {patients} test patients has a lesion mask inside the brain; "
-        return Note(True, text + "the voxel metrics, Dice and IoU are not available.")
-    some = f"{measured} of {patients}" if measured < patients else str(patients)
-    if measured < RELIABLE_PATIENTS:
-        unreliable = f"below {RELIABLE_PATIENTS} they are unreliable."
-        return Note(True, f"The voxel metrics and Dice stand on {some} test patients; {unreliable}")
-    return Note(False, f"The voxel metrics and Dice stand on {some} test patients.")
-
-
-def _learning_note(findings: Findings, trained: str, untrained: str) -> Note:
-    gain = findings.value(trained, "voxel_auprc") / findings.value(untrained, "voxel_auprc")
-    if np.isnan(gain):
-        return Note(True, f"Whether {trained} has learned cannot be told: no lesion of a test patient is known.")
-    if gain < LEARNED_FACTOR:
-        return Note(
-            True,
-            f"Not learned: {trained} reaches {gain:.2f} times the voxel AUPRC of its own initial weights "
-            f"({untrained}); at least {LEARNED_FACTOR} times is asked for.",
-        )
-    return Note(False, f"{trained} reaches {gain:.2f} times the voxel AUPRC of its own initial weights ({untrained}).")

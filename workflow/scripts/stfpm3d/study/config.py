@@ -397,6 +397,16 @@ class Evaluation(Section):
     healthy_quantile: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.99, description="The segmentation threshold is this quantile of healthy validation brain voxels."
     )
+    min_lesion_ml: Annotated[float, Field(ge=0)] = Field(
+        default=0.05,
+        description="Smaller components of the lesion mask and of the thresholded map do not count, ml; the default is"
+        " BraTS' 50 voxels of 1 mm.",
+    )
+    reference: Name | None = Field(
+        default=None,
+        description="Name of the experiment that the others are tested against by their average precision per patient;"
+        " without it the first that is measured inside the brain. This key alone reruns the comparison and the report.",
+    )
 
 
 class Report(Section):
@@ -468,6 +478,13 @@ class Config(Section):
                     raise ValueError(
                         f"{subject} {experiment.experiment!r}, which hold 0 and 1 alone; name one of {known}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _reference_is_measured(self) -> Config:
+        if self.evaluation.reference is not None:
+            measured = [row.name for row in self.experiments if not isinstance(row, MaskExperiment)]
+            _require(self.evaluation.reference, measured, "evaluation.reference names the experiment")
         return self
 
 

@@ -1,0 +1,93 @@
+"""How far the report's numbers can be trusted, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stfpm3d.reporting.findings import Findings, percent
+
+LEARNED_FACTOR = 1.3  # a student that gains less over its own initial weights has not learned
+RELIABLE_PATIENTS = 10
+IMAGE_AUROC_CAUTION = (
+    "Image AUROC tells patients from healthy scans. It is no evidence that lesions are found: it also rises when the "
+    "groups come from different scanners, sites or preparation."
+)
+
+
+class Note(NamedTuple):
+    """One sentence on how far the numbers can be trusted."""
+
+    warning: bool
+    text: str
+
+
+def notes(
+    metrics: pd.DataFrame, shown: str, initial: Mapping[str, str], cut_share: float, excluded: Sequence[str] = ()
+) -> list[Note]:
+    """What a reader must know before believing the numbers, warnings first.
+
+    Parameters
+    ----------
+    metrics
+        The metrics table of all experiments.
+    shown
+        The experiment whose maps the report shows.
+    initial
+        Each trained experiment's counterpart with the student's initial weights.
+    cut_share
+        Share of the template's brain outside the network's crop.
+    excluded
+        The reason of each excluded scan.
+    """
+    findings = Findings(metrics)
+    found = [_learning_note(findings, trained, untrained) for trained, untrained in initial.items()]
+    found.append(_patients_note(findings, shown))
+    if not findings.count(shown, "image_auroc", "patient", "val"):
+        text = "The validation part has no patient: a student's epoch was chosen by its loss on healthy scans."
+        found.append(Note(False, text))
+    if excluded:
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(excluded).most_common())
+        found.append(Note(False, f"Scans that the participants table excludes: {reasons}."))
+    found.append(Note(False, IMAGE_AUROC_CAUTION))
+    kept = "keeps the whole of the template's brain."
+    cut = f"cuts off {percent(cut_share)} of the template's brain; lesions there count as missed."
+    found.append(Note(False, f"The network's crop {cut if cut_share >= 0.0005 else kept}"))
+    if (outside := findings.value(shown, "lesion_outside_mask")) > 0:
+        unseen = f"{percent(outside)} of the lesion volume lies outside the template's brain mask"
+        found.append(Note(False, f"{unseen}, where nothing is scored."))
+    return sorted(found, key=lambda note: not note.warning)
+
+
+def _patients_note(findings: Findings, shown: str) -> Note:
+    patients = findings.count(shown, "image_auroc", "patient")
+    measured = findings.count(shown, "voxel_auprc", "patient")
+    if not patients:
+        return Note(True, "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available.")
+    if not measured:
+        text = f"No lesion can be measured: none of the {patients} test patients has a lesion mask inside the brain; "
+        return Note(True, text + "the voxel metrics, Dice and IoU are not available.")
+    some = f"{measured} of {patients}" if measured < patients else str(patients)
+    if measured < RELIABLE_PATIENTS:
+        unreliable = (
+            f"below {RELIABLE_PATIENTS} they and their intervals are unreliable. Each patient's own values: below."
+        )
+        return Note(True, f"The voxel metrics and Dice stand on {some} test patients; {unreliable}")
+    return Note(False, f"The voxel metrics and Dice stand on {some} test patients.")
+
+
+def _learning_note(findings: Findings, trained: str, untrained: str) -> Note:
+    gain = findings.value(trained, "voxel_auprc") / findings.value(untrained, "voxel_auprc")
+    if np.isnan(gain):
+        return Note(True, f"Whether {trained} has learned cannot be told: no lesion of a test patient is known.")
+    if gain < LEARNED_FACTOR:
+        return Note(
+            True,
+            f"Not learned: {trained} reaches {gain:.2f} times the voxel AUPRC of its own initial weights "
+            f"({untrained}); at least {LEARNED_FACTOR} times is asked for.",
+        )
+    return Note(False, f"{trained} reaches {gain:.2f} times the voxel AUPRC of its own initial weights ({untrained}).")
