@@ -23,7 +23,7 @@ def residual_map(network: FAnoGan, scan: NDArray, kappa: float) -> tuple[NDArray
     """Return the residual |x - G(E(x))| of a scan x (size, size, size), in SD, and the scan's score.
 
     The score is the mean squared residual, in the generator's units, and `kappa` times that of the critic's features
-    (Schlegl et al. 2019, equation 7; izi_f). The network is in evaluation mode.
+    (izi_f; anomaly_detection.py of Schlegl's published code). The network is in evaluation mode.
     """
     volume = torch.from_numpy(scan.astype(np.float32))[None, None].to(next(network.parameters()).device)
     given = to_range(volume)
