@@ -39,7 +39,8 @@ rule evaluate:
 rule compare:
     """Gather the tables of all experiments."""
     input:
-        metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS),
+        metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS)
+        + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=lesion_experiments()),
         scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=EXPERIMENTS),
     output:
         metrics="results/evaluation/metrics.tsv",
