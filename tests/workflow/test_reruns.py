@@ -14,20 +14,24 @@ from conftest import SPARE
 PACKAGE = "workflow/scripts/stfpm3d"
 TINY = "tiny.yaml"
 
-MEASURED = {"evaluate": 5, "compare": 1, "report": 1}
-STUDENT_MAPS = {"maps_network_val": 3, "maps_network_test": 3}
-AFTER_STUDENT = {"student": 1, **STUDENT_MAPS, "evaluate": 3, "compare": 1, "report": 1}
+SHOWN = {"compare": 1, "report": 1}
+MEASURED = {"evaluate": 5, "evaluate_synthetic": 5, **SHOWN}
+STUDENT_MAPS = {"maps_network_val": 3, "maps_network_test": 3, "synthetic_network": 3}
+AFTER_STUDENT = {"student": 1, **STUDENT_MAPS, "evaluate": 3, "evaluate_synthetic": 3, **SHOWN}
 BASELINES = {f"maps_{method}_{part}": 1 for method in ("intensity", "zscore") for part in ("val", "test")}
+BASELINES |= {"synthetic_baseline": 2}
+ON_LESIONS = {"synthetic_network": 3, "synthetic_baseline": 2}
 AFTER_GRID = {"teacher": 1, **AFTER_STUDENT}
-AFTER_STANDARDIZE = {"grid": 14, "zscore_statistics": 1, **AFTER_GRID, **BASELINES, **MEASURED}
+AFTER_STANDARDIZE = {"grid": 14, "synthetic_lesions": 2, "zscore_statistics": 1, **AFTER_GRID, **BASELINES, **MEASURED}
 AFTER_STRIP = {"landmarks": 1, "standardize": 14, **AFTER_STANDARDIZE}
 AFTER_REGISTER = {"register_qc": 1, "register_lesion": 4, "strip": 14, **AFTER_STRIP}
 AFTER_TEMPLATE = {"network_grid": 1, "register": 14, **AFTER_REGISTER}
-TEST_MAPS = {"maps_network_test": 3, "maps_intensity_test": 1, "maps_zscore_test": 1}
-ONE_TEST_SCAN = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 1, **TEST_MAPS, **MEASURED}
+TEST_MAPS = {"maps_network_test": 3, "maps_intensity_test": 1, "maps_zscore_test": 1, **ON_LESIONS}
+PREPARED = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 1}
+ONE_TEST_SCAN = {**PREPARED, "synthetic_lesions": 1, **TEST_MAPS, **MEASURED}
 
 AFTER_CONTRAST = {**STUDENT_MAPS, **BASELINES, **MEASURED}  # it stands in the maps' names
-AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, "evaluate": 2, "compare": 1, "report": 1}
+AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, "evaluate": 2, "evaluate_synthetic": 2, **SHOWN}
 
 CONFIG = {
     "a student's setting": ("epochs: 2", "epochs: 2\n    weight_decay: 0.001", AFTER_STUDENT),
@@ -44,6 +48,11 @@ CONFIG = {
     "registration": ("grid:", "registration: {seed: 1}\ngrid:", {"register": 14, **AFTER_REGISTER}),
     "standardization": ("grid:", "standardization: {landmarks_from: all}\ngrid:", AFTER_STRIP),
     "the threshold": ("grid:", "evaluation: {healthy_quantile: 0.98}\ngrid:", MEASURED),
+    "the synthetic lesions": (
+        "grid:",
+        "evaluation: {synthetic: {seed: 1}}\ngrid:",
+        {"synthetic_lesions": 2, **ON_LESIONS, "evaluate_synthetic": 5, **SHOWN},
+    ),
     "the report's pictures": ("grid:", "report: {pictures: 3}\ngrid:", {"report": 1}),
     "the contrast": (
         "participants.tsv",
@@ -82,6 +91,12 @@ CODE = {
         AFTER_BASELINES,
     ),
     "evaluation: the metrics": (f"{PACKAGE}/evaluation/voxelwise.py", "def auroc", "def _auroc", MEASURED),
+    "evaluation: the synthetic lesions": (
+        f"{PACKAGE}/evaluation/synthetic.py",
+        "def detected_lesions",
+        "def _detected_lesions",
+        {"evaluate_synthetic": 5, **SHOWN},
+    ),
     "reporting: figures": (
         f"{PACKAGE}/reporting/figures.py",
         "MARGIN_MM = 6",
