@@ -48,6 +48,16 @@ def test_rows_alone_are_a_config():
         ({"template": {"templateflow": "MNI152Lin", "head": "h.nii", "brain_mask": "m.nii"}}, "two sources"),
         ({"template": {"templateflow": "MNI152Lin", "space": "MNI"}}, "leave space out"),
         ({"template": {"sha256": {"head": "0" * 64, "brain_mask": "0" * 64}}}, "sha256 belongs to templateflow"),
+        ({"gans": [{"name": "g", "size": 40}]}, "config: gans.0.size: input should be a multiple of 16 (got 40)"),
+        ({"gans": [{"name": "g"}, {"name": "g"}]}, "gans has two rows named 'g'"),
+        (
+            {"experiments": [{"name": "e", "method": "fanogan", "gan": "g"}]},
+            "experiment 'e' names the gan 'g', which is not defined",
+        ),
+        (
+            {"gans": [{"name": "gan"}], "experiments": [{"name": "e", "method": "fanogan", "gan": "gna"}]},
+            "experiment 'e' names the gan 'gna', which is not defined; did you mean 'gan'?",
+        ),
         ({"grid": {"size": 48}}, "patch_size 32 leaves no room for a neighbour"),
     ],
 )

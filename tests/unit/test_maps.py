@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stfpm3d.imaging.maps import outside_minimum, write_maps
+from stfpm3d.imaging.maps import ScoredMap, outside_minimum, write_maps
 from stfpm3d.imaging.volumes import Volume, load_volume
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
@@ -28,3 +28,11 @@ def test_the_score_is_the_maximum_of_the_written_map_over_the_templates_brain(tm
     assert scores.to_dict("list") == {"scan_id": ["sub-01", "sub-02"], "score": [5.0, -2.0]}
     written = load_volume(tmp_path / "sub-02.nii.gz")
     np.testing.assert_array_equal(written.data, four_voxels(VALUES["sub-02"]).data)
+
+
+def test_a_method_may_give_a_score_of_its_own_beside_the_map(tmp_path):
+    scans = pd.DataFrame({"scan_id": ["sub-01"], "map": [tmp_path / "sub-01.nii.gz"]})
+    made = four_voxels(VALUES["sub-01"])
+    write_maps(scans, lambda scan: ScoredMap(made, 0.25), four_voxels([True] * 4), tmp_path / "scores.tsv")
+    assert pd.read_csv(tmp_path / "scores.tsv", sep="\t")["score"].tolist() == [0.25]
+    np.testing.assert_array_equal(load_volume(tmp_path / "sub-01.nii.gz").data, made.data)

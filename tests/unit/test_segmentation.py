@@ -1,11 +1,13 @@
 """Lesions from a single map, without a threshold from other scans."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from stfpm3d.evaluation.segmentation import segment
-from stfpm3d.imaging.maps import no_score, write_maps
+from stfpm3d.imaging.maps import ScoredMap, write_maps
 from stfpm3d.imaging.volumes import Volume, load_mask
 
 SHAPE = (10, 10, 10)
@@ -51,6 +53,7 @@ def test_the_top_fraction_is_a_share_of_the_brains_voxels(inside, fraction, coun
 
 def test_a_segmentation_is_written_without_a_score(tmp_path, inside):
     scans = pd.DataFrame({"scan_id": ["sub-01"], "map": [tmp_path / "map.nii.gz"]})
-    write_maps(scans, lambda scan: Volume(inside, AFFINE), Volume(inside, AFFINE), tmp_path / "scores.tsv", no_score)
+    found = ScoredMap(Volume(inside, AFFINE), math.nan)
+    write_maps(scans, lambda scan: found, Volume(inside, AFFINE), tmp_path / "scores.tsv")
     assert (tmp_path / "scores.tsv").read_text() == "scan_id\tscore\nsub-01\tn/a\n"
     np.testing.assert_array_equal(load_mask(tmp_path / "map.nii.gz").data, inside)

@@ -97,8 +97,8 @@ class Project:
             yield
 
 
-PARTS_OF_GROUP = {"healthy": (4, 2, 3), "patient": (2, 2, 2)}
-SPARE = "sub-demoH09"
+PARTS_OF_GROUP = {"healthy": (4, 3, 3), "patient": (2, 2, 2)}
+SPARE = "sub-demoH10"
 """A healthy subject whose scan lies beside the others, but whom the table does not name."""
 
 

@@ -3,11 +3,14 @@
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from stfpm3d.imaging.volumes import load_mask, load_volume
 
-EXPERIMENTS = {"stfpm", "stfpm-paper", "untrained", "intensity", "zscore"}
-TESTED = ["sub-demoH07", "sub-demoH08", "sub-demoP05", "sub-demoP06"]
+EXPERIMENTS = {"stfpm", "untrained", "experiment-2", "experiment-4", "padim", "fanogan", "intensity", "zscore"}
+UNSCORED = "experiment-4"
+OWN_SCORE = "fanogan"
+TESTED = ["sub-demoH08", "sub-demoH09", "sub-demoP05", "sub-demoP06"]
 
 
 def table(project, name):
@@ -29,10 +32,10 @@ def test_the_tables_have_the_promised_columns_and_a_row_for_every_scan(finished)
     ]
     assert list(scores) == ["experiment", "participant_id", "group", "split", "score"]
     assert set(metrics["experiment"]) == set(scores["experiment"]) == EXPERIMENTS
-    assert (scores.groupby(["experiment", "split"]).size() == 4).all()
+    assert scores.groupby(["experiment", "split"]).size().unstack().eq([4, 5]).all(axis=None)  # test, val
     split = table(finished, "cohort/split.tsv")
     assert split.groupby(["group", "split"]).size().to_dict() == {
-        (group, part): 4 if (group, part) == ("healthy", "train") else 2
+        (group, part): {("healthy", "train"): 4, ("healthy", "val"): 3}.get((group, part), 2)
         for group in ("healthy", "patient")
         for part in ("train", "val", "test")
     }
@@ -49,7 +52,10 @@ def test_a_map_lies_on_the_template_and_its_maximum_in_the_brain_is_the_score(fi
             anomaly_map = load_volume(path)
             np.testing.assert_allclose(anomaly_map.affine, np.asarray(template.affine))
             assert nib.Nifti1Image.from_filename(path).get_data_dtype() == np.float32
-            assert np.isclose(anomaly_map.data[brain.data].max(), scores[experiment, sub], rtol=1e-5)
+            if experiment == UNSCORED:
+                assert np.isnan(scores[experiment, sub]) and set(np.unique(anomaly_map.data)) == {0, 1}
+            elif experiment != OWN_SCORE:
+                assert np.isclose(anomaly_map.data[brain.data].max(), scores[experiment, sub], rtol=1e-5)
 
 
 def test_registered_brains_overlap_the_template(finished):
@@ -81,3 +87,12 @@ def test_the_report_is_one_file_without_paths(finished):
 def test_snakemakes_own_report_holds_the_page(finished, tmp_path):
     finished.run("--report", tmp_path / "report.html")
     assert "results/report/index.html" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_papers_figures_are_made_on_request_even_of_a_training_scan(finished, tmp_path):
+    project = finished.copy(tmp_path / "figures")
+    for experiment in ("stfpm", "padim"):
+        project.run(f"results/figures/{experiment}/sub-demoP01_figure2.png")
+        for number in (2, 3, 4):
+            with Image.open(project.folder / f"results/figures/{experiment}/sub-demoP01_figure{number}.png") as picture:
+                assert len(picture.convert("RGB").getcolors(2**16) or []) > 50  # something is drawn

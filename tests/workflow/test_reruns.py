@@ -1,7 +1,8 @@
 """What runs again when something changes: exactly the stages that the change touches, written by hand.
 
-The tiny cohort has 14 scans: healthy 4 train, 2 val, 2 test; patients 2, 2, 2. There are five experiments, three
-of them with the student. Each change is made, planned by a dry run, and taken back.
+The tiny cohort has 15 scans: healthy 4 train, 3 val, 2 test; patients 2, 2, 2. There are eight experiments: three with
+the student and a fourth that segments one of them, PaDiM on the teacher, f-AnoGAN on a grid of its own (which the 2
+training patients do not need), and two baselines. Each change is made, planned by a dry run, and taken back.
 """
 
 import os
@@ -14,44 +15,70 @@ from conftest import SPARE
 PACKAGE = "workflow/scripts/stfpm3d"
 TINY = "tiny.yaml"
 
-SHOWN = {"compare": 1, "report": 1}
-MEASURED = {"evaluate": 5, "evaluate_synthetic": 5, **SHOWN}
-STUDENT_MAPS = {"maps_network_val": 3, "maps_network_test": 3, "synthetic_network": 3}
-AFTER_STUDENT = {"student": 1, **STUDENT_MAPS, "evaluate": 3, "evaluate_synthetic": 3, **SHOWN}
+MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}
+SYNTHETIC_MEASURED = {"evaluate_synthetic": 7, "compare": 1, "report": 1}
+OF_STUDENT = {f"maps_{of}_{part}": n for of, n in (("network", 3), ("segmentation", 1)) for part in ("val", "test")}
+OF_STUDENT |= {"synthetic_network": 3}
+OF_TEACHER = {**OF_STUDENT, "maps_network_val": 4, "maps_network_test": 4, "synthetic_network": 4}  # PaDiM: no student
+OF_GAN = {"maps_fanogan_val": 1, "maps_fanogan_test": 1, "synthetic_fanogan": 1}
 BASELINES = {f"maps_{method}_{part}": 1 for method in ("intensity", "zscore") for part in ("val", "test")}
 BASELINES |= {"synthetic_baseline": 2}
-ON_LESIONS = {"synthetic_network": 3, "synthetic_baseline": 2}
-AFTER_GRID = {"teacher": 1, **AFTER_STUDENT}
-AFTER_STANDARDIZE = {"grid": 14, "synthetic_lesions": 2, "zscore_statistics": 1, **AFTER_GRID, **BASELINES, **MEASURED}
-AFTER_STRIP = {"landmarks": 1, "standardize": 14, **AFTER_STANDARDIZE}
-AFTER_REGISTER = {"register_qc": 1, "register_lesion": 4, "strip": 14, **AFTER_STRIP}
-AFTER_TEMPLATE = {"network_grid": 1, "register": 14, **AFTER_REGISTER}
-TEST_MAPS = {"maps_network_test": 3, "maps_intensity_test": 1, "maps_zscore_test": 1, **ON_LESIONS}
-PREPARED = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 1}
+AFTER_STUDENT = {
+    "student": 1,
+    "feature_gaussian": 2,
+    **OF_STUDENT,
+    **MEASURED,
+    "evaluate": 4,
+    "evaluate_synthetic": 3,
+}
+AFTER_TEACHER = {
+    "teacher": 1,
+    "student": 1,
+    "feature_gaussian": 3,
+    **OF_TEACHER,
+    **MEASURED,
+    "evaluate": 5,
+    "evaluate_synthetic": 4,
+}
+AFTER_NETWORKS = {**AFTER_TEACHER, "fanogan": 1, **OF_GAN, "evaluate": 6, "evaluate_synthetic": 5}
+AFTER_STANDARDIZE = {
+    "grid": 28,
+    "synthetic_lesions": 2,
+    "zscore_statistics": 1,
+    **AFTER_NETWORKS,
+    **BASELINES,
+    **MEASURED,
+}
+AFTER_STRIP = {"landmarks": 1, "standardize": 15, **AFTER_STANDARDIZE}
+AFTER_REGISTER = {"register_qc": 1, "register_lesion": 4, "strip": 15, **AFTER_STRIP}
+AFTER_TEMPLATE = {"network_grid": 2, "register": 15, **AFTER_REGISTER}
+TEST_MAPS = {name: n for name, n in {**OF_TEACHER, **OF_GAN, **BASELINES}.items() if not name.endswith("_val")}
+PREPARED = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 2}
 ONE_TEST_SCAN = {**PREPARED, "synthetic_lesions": 1, **TEST_MAPS, **MEASURED}
+ON_LESIONS = {name: n for name, n in TEST_MAPS.items() if name.startswith("synthetic_")}
 
-AFTER_CONTRAST = {**STUDENT_MAPS, **BASELINES, **MEASURED}  # it stands in the maps' names
-AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, "evaluate": 2, "evaluate_synthetic": 2, **SHOWN}
+AFTER_CONTRAST = {**OF_TEACHER, **OF_GAN, **BASELINES, **MEASURED}  # it stands in the maps' names
+AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, **MEASURED, "evaluate": 2, "evaluate_synthetic": 2}
 
 CONFIG = {
     "a student's setting": ("epochs: 2", "epochs: 2\n    weight_decay: 0.001", AFTER_STUDENT),
-    "a teacher's setting": ("epochs: 1", "epochs: 1\n    margin: 2", AFTER_GRID),
+    "a teacher's setting": ("patch_size: 16", "patch_size: 16\n    margin: 2", AFTER_TEACHER),
     "a teacher's first weights": (
         "weights: data/resnet18.pth",
         "weights: imagenet",
-        {"imagenet_weights": 1, **AFTER_GRID},
+        {"imagenet_weights": 1, **AFTER_TEACHER},
     ),
-    "an atlas": ("epochs: 1", "epochs: 1\n    atlas: coordinates", {"atlas": 1, **AFTER_GRID}),
-    "where it is computed": ("threads: 1", "threads: 2", AFTER_GRID),
-    "the network's cube": ("size: 48", "size: 64", {"network_grid": 1, "grid": 14, **AFTER_GRID}),
+    "an atlas": ("patch_size: 16", "patch_size: 16\n    atlas: coordinates", {"atlas": 1, **AFTER_TEACHER}),
+    "where it is computed": ("threads: 1", "threads: 2", AFTER_NETWORKS),
+    "the network's cube": ("size: 48", "size: 64", {"network_grid": 1, "grid": 15, **AFTER_TEACHER}),
     "the template's resolution": ("resolution_mm: 4", "resolution_mm: 5", {"template": 1, **AFTER_TEMPLATE}),
-    "registration": ("grid:", "registration: {seed: 1}\ngrid:", {"register": 14, **AFTER_REGISTER}),
+    "registration": ("grid:", "registration: {seed: 1}\ngrid:", {"register": 15, **AFTER_REGISTER}),
     "standardization": ("grid:", "standardization: {landmarks_from: all}\ngrid:", AFTER_STRIP),
-    "the threshold": ("grid:", "evaluation: {healthy_quantile: 0.98}\ngrid:", MEASURED),
+    "the threshold": ("grid:", "evaluation: {healthy_quantile: 0.98}\ngrid:", {**MEASURED, "evaluate": 7}),
     "the synthetic lesions": (
         "grid:",
         "evaluation: {synthetic: {seed: 1}}\ngrid:",
-        {"synthetic_lesions": 2, **ON_LESIONS, "evaluate_synthetic": 5, **SHOWN},
+        {"synthetic_lesions": 2, **ON_LESIONS, **SYNTHETIC_MEASURED},
     ),
     "the report's pictures": ("grid:", "report: {pictures: 3}\ngrid:", {"report": 1}),
     "the contrast": (
@@ -59,7 +86,11 @@ CONFIG = {
         "participants.tsv\n  modality: FLAIR",
         AFTER_CONTRAST,
     ),
-    "the seed of a split that the table has": ("grid:", "split: {seed: 1}\ngrid:", AFTER_GRID),  # the teacher's choice
+    "the seed of a split that the table has": (
+        "grid:",
+        "split: {seed: 1}\ngrid:",
+        AFTER_TEACHER,
+    ),  # the teacher's choice
     "the demo of another cohort": ("grid:", "demo: {seed: 1}\ngrid:", {}),
 }
 
@@ -69,19 +100,19 @@ CODE = {
         f"{PACKAGE}/imaging/skullstrip.py",
         "MIN_BRAIN_SHARE = 0.1",
         "MIN_BRAIN_SHARE = 0.2",
-        {"strip": 14, **AFTER_STRIP},
+        {"strip": 15, **AFTER_STRIP},
     ),
     "imaging: the cube": (
         f"{PACKAGE}/imaging/grid.py",
         "edge_mm = crop_mm",
         "edge_mm = 1 * crop_mm",
-        {"network_grid": 1, "grid": 14, **AFTER_GRID},
+        {"network_grid": 2, "grid": 28, **AFTER_NETWORKS},
     ),
     "learning: patches": (
         f"{PACKAGE}/learning/patches.py",
         "rng.integers(len(self.anchors))",
         "rng.integers(0, len(self.anchors))",
-        AFTER_GRID,
+        AFTER_TEACHER,
     ),
     "learning: the loss": (f"{PACKAGE}/learning/student.py", "feature_losses", "losses_of_features", AFTER_STUDENT),
     "evaluation: the baselines": (
@@ -95,7 +126,7 @@ CODE = {
         f"{PACKAGE}/evaluation/synthetic.py",
         "def detected_lesions",
         "def _detected_lesions",
-        {"evaluate_synthetic": 5, **SHOWN},
+        SYNTHETIC_MEASURED,
     ),
     "reporting: figures": (
         f"{PACKAGE}/reporting/figures.py",
@@ -116,7 +147,7 @@ CODE = {
         "envs/learning.yaml",
         "torchio==",
         "torchio>=",
-        {"landmarks": 1, "standardize": 14, **AFTER_STANDARDIZE},
+        {"landmarks": 1, "standardize": 15, **AFTER_STANDARDIZE},
     ),
 }
 
@@ -148,13 +179,13 @@ def test_code_and_environments(finished, change):
 
 
 def test_a_scan_that_is_touched_and_stays_the_same(finished):
-    with finished.kept("data/sub-demoH07_T2w.nii.gz") as path:
+    with finished.kept("data/sub-demoH08_T2w.nii.gz") as path:
         os.utime(path)
         assert finished.planned() == {}
 
 
 def test_a_scan_that_changes(finished):
-    with finished.kept("data/sub-demoH07_T2w.nii.gz") as path:
+    with finished.kept("data/sub-demoH08_T2w.nii.gz") as path:
         scan = nib.Nifti1Image.from_filename(path)
         nib.save(nib.Nifti1Image(scan.get_fdata(dtype=np.float32) + 1, scan.affine), path)
         assert finished.planned() == ONE_TEST_SCAN
@@ -170,7 +201,7 @@ def test_a_subject_added(finished):
 def test_a_test_subject_removed(finished):
     with finished.kept("data/participants.tsv") as table:
         lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
-        table.write_text("".join(line for line in lines if "sub-demoH08" not in line), encoding="utf-8")
+        table.write_text("".join(line for line in lines if "sub-demoH09" not in line), encoding="utf-8")
         assert finished.planned() == {"cohort": 1, "register_qc": 1, **TEST_MAPS, **MEASURED}
 
 
@@ -199,11 +230,14 @@ def test_a_key_that_nobody_tracks_would_be_noticed(finished, tmp_path):
     """The table has teeth: with a key read behind Snakemake's back the plan is another than the one above."""
     project = finished.copy(tmp_path / "planted")
     old, new, expected = CONFIG["the threshold"]
-    tracked = "healthy_quantile=STUDY.evaluation.healthy_quantile,"
+    tracked = "else STUDY.evaluation.healthy_quantile,"
+    measure = "metrics, curves = evaluate_experiment("
     planted = 'snakemake.config.get("evaluation", {}).get("healthy_quantile", 0.99)'
     with (
-        project.edited("workflow/rules/evaluate.smk", tracked, ""),
-        project.edited("workflow/scripts/evaluate.py", 'snakemake.params["healthy_quantile"]', planted),
+        project.edited("workflow/rules/evaluate.smk", tracked, "else 0.99,"),
+        project.edited(
+            "workflow/scripts/evaluate.py", measure, f'settings["healthy_quantile"] = {planted}\n    {measure}'
+        ),
     ):
         project.run("--until", "evaluate")
         with project.edited(TINY, old, new):

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from conftest import Project
 
-MAPS = {"maps_network_test": 3, "maps_intensity_test": 1, "maps_zscore_test": 1}
-MAPS |= {"synthetic_network": 3, "synthetic_baseline": 2}
-MEASURED = {"evaluate": 5, "evaluate_synthetic": 5, "compare": 1, "report": 1}
+ONE_MAP_JOB = ("segmentation", "fanogan", "intensity", "zscore")
+MAPS = {"maps_network_test": 4, **{f"maps_{method}_test": 1 for method in ONE_MAP_JOB}}
+MAPS |= {"synthetic_network": 4, "synthetic_fanogan": 1, "synthetic_baseline": 2}
+MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_a_cohort_without_patients_runs_to_a_report_that_says_what_is_missing(pr
 def test_masks_sessions_and_exclusions_are_the_tables_matter(project):
     """Patients have no masks, one is excluded, and two healthy test scans are of one subject."""
     table = cohort(project).assign(lesion_mask="n/a", session_id="n/a", exclude="n/a")
-    twice = table["participant_id"].isin(["sub-demoH07", "sub-demoH08"])
+    twice = table["participant_id"].isin(["sub-demoH08", "sub-demoH09"])
     table.loc[twice, ["participant_id", "session_id"]] = [["sub-twice", "ses-01"], ["sub-twice", "ses-02"]]
     table.loc[table["participant_id"] == "sub-demoP06", "exclude"] = "patient moved"
     use(project, table)
@@ -67,7 +68,7 @@ def test_masks_sessions_and_exclusions_are_the_tables_matter(project):
         **dict.fromkeys(("register", "strip", "standardize"), 2),
         **MAPS,
         **MEASURED,
-        "grid": 2,
+        "grid": 4,
         "synthetic_lesions": 2,
     }
     project.run()
@@ -95,14 +96,14 @@ def copy_of(table: pd.DataFrame, scan: str, name: str, **cells: str) -> pd.DataF
 def test_a_bad_scan_is_named_once_leaves_nothing_behind_and_holds_up_no_other(project):
     table = cohort(project)
     data = project.folder / "data"
-    head = data / "sub-demoH07_T2w.nii.gz"
+    head = data / "sub-demoH08_T2w.nii.gz"
     for name in ("sub-good", "sub-damaged", "sub-head"):
         shutil.copy(head, data / f"{name}.nii.gz")
     content = bytearray(head.read_bytes())
     content[len(content) // 2] ^= 255
     (data / "sub-damaged.nii.gz").write_bytes(content)
-    added = [copy_of(table, "sub-demoH07", name) for name in ("sub-good", "sub-damaged")]
-    added.append(copy_of(table, "sub-demoH07", "sub-head", skull_stripped="true"))
+    added = [copy_of(table, "sub-demoH08", name) for name in ("sub-good", "sub-damaged")]
+    added.append(copy_of(table, "sub-demoH08", "sub-head", skull_stripped="true"))
     use(project, pd.concat([table, *added]))
     done = project.snakemake("--keep-going", "--until", "register")
     assert done.returncode != 0
@@ -124,11 +125,11 @@ def test_bad_headers_are_all_named_before_any_job_runs(project):
         project.folder / "data/sub-4d.nii.gz",
     )
     (project.folder / "data/sub-text.nii.gz").write_text("not an image")
-    use(project, pd.concat([table, *(copy_of(table, "sub-demoH07", name) for name in ("sub-4d", "sub-text"))]))
+    use(project, pd.concat([table, *(copy_of(table, "sub-demoH08", name) for name in ("sub-4d", "sub-text"))]))
     done = project.snakemake("--keep-going")
     assert done.returncode != 0
     assert done.stdout.count("sub-4d: data/sub-4d.nii.gz has shape (40, 40, 40, 3); expected one 3D volume") == 1
     assert done.stdout.count("sub-text: data/sub-text.nii.gz cannot be read as NIfTI") == 1
     assert "Traceback" not in done.stdout and "rule " not in done.stdout
-    use(project, pd.concat([table, copy_of(table, "sub-demoH07", "sub-text", exclude="no image")]))
+    use(project, pd.concat([table, copy_of(table, "sub-demoH08", "sub-text", exclude="no image")]))
     assert project.planned() == {"cohort": 1, "report": 1}

@@ -115,9 +115,9 @@ except InputError as error:
 
 SCANS = PARTICIPANTS.set_index("scan_id")
 KEYS = [key for key in ("participant_id", "session_id") if key in SCANS]
-TEACHERS, STUDENTS, EXPERIMENTS = (
+TEACHERS, STUDENTS, GANS, EXPERIMENTS = (
     {row.name: row.model_dump(mode="json") for row in rows}
-    for rows in (STUDY.teachers, STUDY.students, STUDY.experiments)
+    for rows in (STUDY.teachers, STUDY.students, STUDY.gans, STUDY.experiments)
 )
 COMPUTE = STUDY.compute.model_dump(mode="json")
 WHERE = {key: COMPUTE[key] for key in ("accelerator", "threads")}  # of what runs on one device
@@ -131,9 +131,11 @@ def sampling(row):
     return "" if row["input_scale"] is None else f"scale-{row['input_scale']:g}/"
 
 
-SAMPLINGS = {"": {"size": STUDY.grid.size}} | {
-    sampling(row): {"voxels_per_mm": row["input_scale"]} for row in TEACHERS.values() if sampling(row)
-}
+SAMPLINGS = (
+    {"": {"size": STUDY.grid.size}}
+    | {sampling(row): {"voxels_per_mm": row["input_scale"]} for row in TEACHERS.values() if sampling(row)}
+    | {f"size-{row['size']}/": {"size": row["size"]} for row in GANS.values()}
+)
 
 
 wildcard_constraints:
@@ -142,6 +144,7 @@ wildcard_constraints:
     sampling=f"({'|'.join(map(re.escape, SAMPLINGS))})",
     teacher="|".join(TEACHERS),
     student="|".join(STUDENTS),
+    gan="|".join(GANS) or "$^",  # a pattern that matches nothing
     experiment="|".join(EXPERIMENTS),
 
 
@@ -243,7 +246,7 @@ def chosen_masks(sub):
 
 def lesion_experiments():
     """The experiments that are measured on synthetic lesions: those with graded maps, where there are lesions at all."""
-    measured = ("stfpm", "padim", "intensity", "zscore") if STUDY.evaluation.synthetic.per_scan else ()
+    measured = ("stfpm", "padim", "fanogan", "intensity", "zscore") if STUDY.evaluation.synthetic.per_scan else ()
     return [name for name, row in EXPERIMENTS.items() if row["method"] in measured]
 
 
@@ -281,9 +284,20 @@ def gaussian_of(experiment):
     return f"results/gaussian/{experiment}.safetensors" if gaussian_scans(experiment) else []
 
 
+def grid_of_gan(gan):
+    """The folder with the scans in a GAN's size, ending in a slash."""
+    return f"results/grid/size-{GANS[gan]['size']}/"
+
+
+def grid_of_experiment(experiment):
+    """The folder with the scans as an experiment's networks see them, ending in a slash."""
+    row = EXPERIMENTS[experiment]
+    return grid_of_gan(row["gan"]) if row["method"] == "fanogan" else grid_of(teacher_of(experiment))
+
+
 def arrays_of(part):
-    """An input function: the scans of one part on the grid of an experiment's teacher."""
-    return lambda w: scans(f"{grid_of(teacher_of(w.experiment))}{{sub}}.npy", split=part)
+    """An input function: the scans of one part on the grid of an experiment's networks."""
+    return lambda w: scans(f"{grid_of_experiment(w.experiment)}{{sub}}.npy", split=part)
 
 
 def map_settings(experiment):

@@ -8,8 +8,8 @@ rule embeddings:
         student=lambda w: student_weights(w.experiment),
         gaussian=lambda w: gaussian_of(w.experiment),
         atlas=lambda w: atlas_of(teacher_of(w.experiment)),
-        array=lambda w: f"{grid_of(teacher_of(w.experiment))}{w.sub}.npy",
-        brain_mask=lambda w: f"{grid_of(teacher_of(w.experiment))}mask.npy",
+        array=lambda w: f"{grid_of_experiment(w.experiment)}{w.sub}.npy",
+        brain_mask=lambda w: f"{grid_of_experiment(w.experiment)}mask.npy",
     output:
         embeddings="results/figures/{experiment}/{sub}.npz",
     log:
@@ -43,7 +43,7 @@ rule figures:
         image="results/standardize/{sub}/image.nii.gz",
         brain_mask="results/template/mask.nii.gz",
         lesion_mask=lambda w: f"results/register/{w.sub}/lesion_mask.nii.gz" if SCANS.lesion_mask[w.sub] else [],
-        grid=lambda w: f"{grid_of(teacher_of(w.experiment))}grid.json",
+        grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
     output:
         figure2="results/figures/{experiment}/{sub}_figure2.png",
         figure3="results/figures/{experiment}/{sub}_figure3.png",

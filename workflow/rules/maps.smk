@@ -31,7 +31,7 @@ rule feature_gaussian:
         teacher=lambda w: teacher_weights(w.experiment),
         student=lambda w: student_weights(w.experiment),
         atlas=lambda w: atlas_of(teacher_of(w.experiment)),
-        arrays=lambda w: [f"{grid_of(teacher_of(w.experiment))}{sub}.npy" for sub in gaussian_scans(w.experiment)],
+        arrays=lambda w: [f"{grid_of_experiment(w.experiment)}{sub}.npy" for sub in gaussian_scans(w.experiment)],
     output:
         gaussian="results/gaussian/{experiment}.safetensors",
     log:
@@ -70,7 +70,7 @@ for part in ("val", "test"):
             arrays=arrays_of(part),
             supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
             atlas=lambda w: atlas_of(teacher_of(w.experiment)),
-            grid=lambda w: f"{grid_of(teacher_of(w.experiment))}grid.json",
+            grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
             brain_mask="results/template/mask.nii.gz",
         output:
             maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
@@ -98,6 +98,41 @@ for part in ("val", "test"):
             env=environment("learning"),
         script:
             "../scripts/maps_network.py"
+
+    rule:
+        """The residual of a scan and its reconstruction by an f-AnoGAN, with the score of images and features (izi_f)."""
+        name:
+            f"maps_fanogan_{part}"
+        input:
+            model=lambda w: f"results/gan/{EXPERIMENTS[w.experiment]['gan']}/model.safetensors",
+            arrays=arrays_of(part),
+            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
+            grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
+            brain_mask="results/template/mask.nii.gz",
+        output:
+            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
+            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
+        log:
+            f"logs/maps/{{experiment}}_{part}.log",
+        benchmark:
+            f"benchmarks/maps/{{experiment}}_{part}.tsv"
+        wildcard_constraints:
+            experiment=experiments("fanogan"),
+        conda:
+            "../../envs/learning.yaml"
+        threads: COMPUTE["threads"]
+        resources:
+            gpu=min(GPUS, 1),
+            mem_mb=scaled(16000),
+            runtime=scaled(4 * 60),
+        params:
+            subjects=select(PARTICIPANTS, split=part),
+            kappa=lambda w: EXPERIMENTS[w.experiment]["kappa"],
+            compute=WHERE,
+            code=code("maps_fanogan"),
+            env=environment("learning"),
+        script:
+            "../scripts/maps_fanogan.py"
 
     rule:
         """The standardized intensity itself as a map: bright is anomalous in T2w and FLAIR, dark in T1w."""
@@ -183,8 +218,8 @@ for part in ("val", "test"):
             "../../envs/imaging.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime="1h",
+            mem_mb=scaled(4000),
+            runtime=scaled(60),
         params:
             subjects=select(PARTICIPANTS, split=part),
             top_fraction=lambda w: top_fraction(w.experiment),
@@ -212,8 +247,8 @@ for part in ("val", "test"):
             "../../envs/imaging.yaml"
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=30,
+            mem_mb=scaled(1000),
+            runtime=scaled(30),
         params:
             subjects=select(PARTICIPANTS, split=part),
             code=code("maps_mask"),

@@ -19,7 +19,7 @@ rule report:
         blocks=[f"results/maps/{SHOWN}/test/{sub}_blocks.npz" for sub in PICTURED if has_blocks(SHOWN)],
         lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in PICTURED if SCANS.lesion_mask[sub]],
         brain_mask="results/template/mask.nii.gz",
-        grid=grid_of(teacher_of(SHOWN)) + "grid.json" if has_blocks(SHOWN) else "results/grid/grid.json",
+        grid=grid_of_experiment(SHOWN) + "grid.json" if has_blocks(SHOWN) else "results/grid/grid.json",
         networks=[f"results/teacher/{teacher}/model.safetensors" for teacher in evaluated_teachers()],
     output:
         page=report("results/report/index.html", category="Report"),

@@ -8,7 +8,7 @@ LESION_TABLE = [
     for row in SCANS.loc[LESIONED, KEYS].reset_index().to_dict("records")
     for number in range(SYNTHETIC.per_scan)
 ]
-# What both rules that measure lesions read: a file a lesion.
+# What all rules that measure lesions read: a file a lesion.
 LESION_FILES = {
     "images": [f"results/synthetic/{sub}/lesion-{number}_image.nii.gz" for sub, number in LESIONS],
     "masks": [f"results/synthetic/{sub}/lesion-{number}_mask.nii.gz" for sub, number in LESIONS],
@@ -54,6 +54,7 @@ rule synthetic_network:
         gaussian=lambda w: gaussian_of(w.experiment),
         atlas=lambda w: atlas_of(teacher_of(w.experiment)),
         grid=lambda w: f"{grid_of(teacher_of(w.experiment))}grid.json",
+        scores="results/maps/{experiment}/test/scores.tsv",
         brain_mask="results/template/mask.nii.gz",
     output:
         lesions="results/synthetic/{experiment}.tsv",
@@ -80,11 +81,45 @@ rule synthetic_network:
         "../scripts/synthetic_network.py"
 
 
+rule synthetic_fanogan:
+    """Make an f-AnoGAN's maps of the scans with lesions, and measure them likewise (MNI grid)."""
+    input:
+        **LESION_FILES,
+        model=lambda w: f"results/gan/{EXPERIMENTS[w.experiment]['gan']}/model.safetensors",
+        grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
+        scores="results/maps/{experiment}/test/scores.tsv",
+        brain_mask="results/template/mask.nii.gz",
+    output:
+        lesions="results/synthetic/{experiment}.tsv",
+    log:
+        "logs/synthetic/{experiment}.log",
+    benchmark:
+        "benchmarks/synthetic/{experiment}.tsv"
+    wildcard_constraints:
+        experiment=experiments("fanogan"),
+    conda:
+        "../../envs/learning.yaml"
+    threads: COMPUTE["threads"]
+    resources:
+        gpu=min(GPUS, 1),
+        mem_mb=scaled(16000),
+        runtime=scaled(240),
+    params:
+        lesions=LESION_TABLE,
+        kappa=lambda w: EXPERIMENTS[w.experiment]["kappa"],
+        compute=WHERE,
+        code=code("synthetic_fanogan"),
+        env=environment("learning"),
+    script:
+        "../scripts/synthetic_fanogan.py"
+
+
 rule synthetic_baseline:
     """Make the maps of raw intensity or z-scores of the scans with lesions, and measure them likewise (MNI grid)."""
     input:
         **LESION_FILES,
         statistics=lambda w: "results/zscore/statistics.npz" if EXPERIMENTS[w.experiment]["method"] == "zscore" else [],
+        scores="results/maps/{experiment}/test/scores.tsv",
         brain_mask="results/template/mask.nii.gz",
     output:
         lesions="results/synthetic/{experiment}.tsv",

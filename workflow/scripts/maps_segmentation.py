@@ -1,11 +1,12 @@
 """Segment one part's maps of another experiment."""
 
+import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from stfpm3d.evaluation.segmentation import segment
-from stfpm3d.imaging.maps import no_score, write_maps
+from stfpm3d.imaging.maps import ScoredMap, write_maps
 from stfpm3d.imaging.volumes import load_mask, load_volume
 from stfpm3d.study.logs import rule_log
 
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def lesions(scan):
-    """The lesions in the map of one row of the table below."""
+    """The lesions in the map of one row of the table below; a segmentation detects nothing (paper, experiment 4)."""
     source, support = load_volume(scan["source"], scan["scan_id"]), load_mask(scan["support"])
-    return segment(source, support.data & brain_mask.data, snakemake.params["top_fraction"])
+    found = segment(source, support.data & brain_mask.data, snakemake.params["top_fraction"])
+    return ScoredMap(found, math.nan)
 
 
 with rule_log(snakemake.log[0]):
@@ -29,4 +31,4 @@ with rule_log(snakemake.log[0]):
         }
     )
     brain_mask = load_mask(snakemake.input["brain_mask"], "template")
-    write_maps(scans, lesions, brain_mask, snakemake.output["scores"], no_score)
+    write_maps(scans, lesions, brain_mask, snakemake.output["scores"])

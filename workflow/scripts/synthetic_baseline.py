@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from stfpm3d.evaluation.baselines import NormativeStatistics, intensity_map, zscore_map
-from stfpm3d.evaluation.paired import measure_lesions
+from stfpm3d.evaluation.paired import lesion_table, measure_lesions
 from stfpm3d.imaging.volumes import load_mask, load_volume
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import rule_log
@@ -28,9 +27,7 @@ with rule_log(snakemake.log[0]):
             return intensity_map(image, support, snakemake.params["modality"])
         return zscore_map(image, support, statistics, smoothing_mm=snakemake.params["smoothing_mm"])
 
-    lesions = pd.DataFrame(snakemake.params["lesions"]).assign(
-        image=given["images"], mask=given["masks"], support=given["supports"], control=given["controls"]
-    )
+    lesions = lesion_table(snakemake.params["lesions"], given, given["scores"])
     measured = measure_lesions(lesions, anomaly_map, load_mask(given["brain_mask"], "template"))
     with replacing(snakemake.output["lesions"]) as temporary:
         measured.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

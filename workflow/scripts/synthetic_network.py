@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from stfpm3d.evaluation.paired import measure_lesions
+from stfpm3d.evaluation.paired import lesion_table, measure_lesions
 from stfpm3d.imaging.grid import read_grid, to_network_grid
 from stfpm3d.imaging.volumes import load_mask, load_volume
 from stfpm3d.learning.anomaly import NetworkMaps, load_block_maps
@@ -27,9 +25,7 @@ with rule_log(snakemake.log[0]):
         array = to_network_grid(load_volume(lesion["image"], lesion["scan_id"]), grid)
         return maps.combined(block_maps(array), load_mask(lesion["support"]))
 
-    lesions = pd.DataFrame(snakemake.params["lesions"]).assign(
-        image=given["images"], mask=given["masks"], support=given["supports"], control=given["controls"]
-    )
+    lesions = lesion_table(snakemake.params["lesions"], given, given["scores"])
     measured = measure_lesions(lesions, anomaly_map, load_mask(given["brain_mask"], "template"))
     with replacing(snakemake.output["lesions"]) as temporary:
         measured.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

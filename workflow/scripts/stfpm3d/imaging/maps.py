@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -47,17 +46,23 @@ def image_score(anomaly_map: Volume, brain_mask: Volume) -> float:
     return float(anomaly_map.data[brain_mask.data].max())
 
 
-def no_score(anomaly_map: Volume, brain_mask: Volume) -> float:
-    """No score: a segmentation detects nothing (paper, experiment 4)."""
-    return math.nan
+class ScoredMap(NamedTuple):
+    """A map on the MNI grid and the scan's score, of a method that does not score by the map's maximum."""
+
+    map: Volume
+    score: float
+
+
+def scored(made: Volume | ScoredMap, brain_mask: Volume) -> ScoredMap:
+    """A map with its score, which is `image_score` unless it came with another."""
+    return made if isinstance(made, ScoredMap) else ScoredMap(made, image_score(made, brain_mask))
 
 
 def write_maps(
     scans: pd.DataFrame,
-    anomaly_map: Callable[[Mapping[Hashable, Any]], Volume],
+    anomaly_map: Callable[[Mapping[Hashable, Any]], Volume | ScoredMap],
     brain_mask: Volume,
     scores: Path | str,
-    score: Callable[[Volume, Volume], float] = image_score,
 ) -> None:
     """Write one map a scan, and the table of their scores.
 
@@ -66,19 +71,17 @@ def write_maps(
     scans
         One row a scan: `scan_id`, `map` (the path to write), and what `anomaly_map` reads of a row.
     anomaly_map
-        Makes a scan's map on the MNI grid from its row.
+        Makes a scan's map on the MNI grid from its row, with its score, NaN for none, if that is not `image_score`.
     brain_mask
         The template's brain mask on the MNI grid.
     scores
         The table to write: `scan_id` and `score` (n/a where there is none).
-    score
-        Gives a scan's score from its map and the brain mask.
     """
     values = []
     for number, scan in enumerate(progress(scans.to_dict("records"), "maps"), start=1):
-        computed = anomaly_map(scan)
-        save_volume(scan["map"], computed)
-        values.append(score(computed, brain_mask))
+        made = scored(anomaly_map(scan), brain_mask)
+        save_volume(scan["map"], made.map)
+        values.append(made.score)
         log.info("%s: score %.4g (%d of %d)", scan["scan_id"], values[-1], number, len(scans))
     with replacing(scores) as temporary:
         scans[["scan_id"]].assign(score=values).to_csv(temporary, sep="\t", index=False, na_rep="n/a")

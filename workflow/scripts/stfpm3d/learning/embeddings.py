@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stfpm3d.learning.anomaly import unit_vectors, upsample
 from stfpm3d.learning.resnet import STRIDES
+from stfpm3d.study.errors import InputError
 
 
 def channel_sums(features: Sequence[Tensor]) -> list[NDArray[np.float32]]:
@@ -25,10 +26,20 @@ def pseudo_rgb(features: Sequence[Tensor], brain_mask: NDArray[np.bool_]) -> NDA
     Each block's L2-normalised features at brain positions are reduced to three principal components; these, scaled to
     [0, 1] and upsampled, are multiplied over the blocks, and each colour is stretched over the brain. The paper
     multiplies the blocks' embeddings, whose channels differ in number, before the reduction: here the order is turned.
+
+    Raises
+    ------
+    InputError
+        If a block has fewer than three positions in the brain.
     """
     product = torch.ones((3, *brain_mask.shape))
     for block, stride in zip(features, STRIDES, strict=True):
         inside = brain_mask[::stride, ::stride, ::stride][tuple(slice(n) for n in block.shape[2:])]
+        if inside.sum() < 3:
+            raise InputError(
+                f"Pseudo-RGB needs at least 3 brain positions in each block, got {inside.sum()} at stride {stride}:"
+                " raise grid.size."
+            )
         vectors = unit_vectors(block)[0].permute(1, 2, 3, 0).cpu().numpy()
         reduced = PCA(3, svd_solver="full").fit(vectors[inside]).transform(vectors.reshape(-1, vectors.shape[-1]))
         components = reduced.T.reshape(3, *vectors.shape[:3])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from stfpm3d.learning.acs import AcsConv3d, to_acs
+from stfpm3d.learning.weights import read_form, write_weights
 from stfpm3d.study.errors import InputError
-from stfpm3d.study.files import replacing
 
 Architecture = Literal["resnet18", "resnet34", "resnet50"]
 
@@ -139,17 +137,14 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 def save_network(path: Path, network: AcsResNet) -> None:
     """Write a network's weights and what is needed to build it again (as metadata) to a .safetensors file."""
-    form = {name: getattr(network, name) for name in ("architecture", "in_channels", "embedding_dim")}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with replacing(path) as temporary:
-        # One entry, since safetensors writes several in random order: equal networks would be unequal files.
-        temporary.write_bytes(save(tensors, {"network": json.dumps(form)}))
+    write_weights(
+        path, network, {name: getattr(network, name) for name in ("architecture", "in_channels", "embedding_dim")}
+    )
 
 
 def load_network(path: Path) -> AcsResNet:
     """Return the network that `save_network` wrote, in evaluation mode."""
-    with safe_open(path, framework="pt") as file:
-        form = json.loads(file.metadata()["network"])
+    form = read_form(path)
     network = AcsResNet(form["architecture"], form["in_channels"], form["embedding_dim"], seed=0)
     network.load_state_dict(load_file(path))
     return network.eval()

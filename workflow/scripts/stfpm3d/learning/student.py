@@ -21,7 +21,7 @@ from stfpm3d.learning.channels import load_atlas
 from stfpm3d.learning.corruption import CorruptedScans, Corruption
 from stfpm3d.learning.lesions import LesionedScans, lesion_aps
 from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
-from stfpm3d.learning.training import EpochLoaders, EpochSelection, ScanDataset, fit, save_epochs
+from stfpm3d.learning.training import EpochLoaders, ScanDataset, SgdTraining, fit, save_epochs
 from stfpm3d.study.errors import InputError
 
 Selection = Literal["auroc", "synthetic_ap", "loss"]
@@ -77,7 +77,7 @@ class FrozenTeacher(nn.Module):
         return pyramid
 
 
-class StudentTraining(EpochSelection):
+class StudentTraining(SgdTraining):
     """Minimise the feature loss on healthy scans.
 
     With `selection` "auroc" that epoch is best which best tells validation patients from healthy scans by the maximum

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from stfpm3d.learning.channels import load_atlas
 from stfpm3d.learning.patches import PatchGrid, TripletDataset
 from stfpm3d.learning.resnet import AcsResNet, Architecture, load_checkpoint, save_network
-from stfpm3d.learning.training import EpochLoaders, EpochSelection, fit, save_epochs
+from stfpm3d.learning.training import EpochLoaders, SgdTraining, fit, save_epochs
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def batch_statistics(network: nn.Module) -> Iterator[None]:
         norm.momentum = momentum
 
 
-class TeacherTraining(EpochSelection):
+class TeacherTraining(SgdTraining):
     """Minimise the triplet loss; the epoch with the lowest validation triplet loss is best."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the trainings of teacher and student share: the scans, the choice of an epoch, and Lightning's Trainer."""
+"""What the trainings share: the scans, the choice of an epoch, and Lightning's Trainer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from stfpm3d.learning.channels import stack_channels
@@ -82,7 +82,10 @@ class EpochLoaders(LightningDataModule):
         return [DataLoader(scans, self.batch_size) for scans in self.validation]
 
 
-class EpochSelection(LightningModule):
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+class EpochSelection(LightningModule, Generic[NetworkT]):
     """A training that remembers its epochs' metrics and the best epoch's weights.
 
     Subclasses log `train_loss` and the validation metrics by which `rank` compares epochs; the memory is part of the
@@ -91,14 +94,15 @@ class EpochSelection(LightningModule):
     stopped; and ties between epochs are not its matter.)
     """
 
-    def __init__(
-        self, network: AcsResNet, *, learning_rate: float, momentum: float, weight_decay: float, patience: int | None
-    ) -> None:
+    learning_rate_key = "learning_rate"
+    """The config's name of the learning rate."""
+    strategy = "auto"
+    """Lightning's strategy on several devices."""
+
+    def __init__(self, network: NetworkT, *, learning_rate: float, patience: int | None) -> None:
         super().__init__()
         self.network = network
         self.learning_rate = learning_rate
-        self.momentum = momentum
-        self.weight_decay = weight_decay
         self.patience = patience
         self.epochs: list[dict[str, float]] = []
         self.best_weights: dict[str, Tensor] = {}
@@ -112,10 +116,6 @@ class EpochSelection(LightningModule):
     def best_epoch(self) -> int:
         """Index of the best epoch so far."""
         return max(range(len(self.epochs)), key=lambda index: self.rank(self.epochs[index]))
-
-    def configure_optimizers(self) -> torch.optim.Optimizer | dict:  # pyright: ignore[reportIncompatibleMethodOverride]
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return torch.optim.SGD(trained, self.learning_rate, self.momentum, weight_decay=self.weight_decay)
 
     def on_train_start(self) -> None:
         self.started = (self.current_epoch, time.monotonic())
@@ -137,8 +137,8 @@ class EpochSelection(LightningModule):
         if not all(math.isfinite(value) for value in metrics.values()):
             figures = ", ".join(f"{name} {value:g}" for name, value in metrics.items())
             raise InputError(
-                f"The training diverged in epoch {self.current_epoch} ({figures}): lower its learning_rate "
-                f"(now {self.learning_rate:g})."
+                f"The training diverged in epoch {self.current_epoch} ({figures}): lower its "
+                f"{self.learning_rate_key} (now {self.learning_rate:g})."
             )
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
@@ -160,6 +160,21 @@ class EpochSelection(LightningModule):
     def _stop_if_patience_is_out(self) -> None:
         if self.patience is not None and self.epochs and len(self.epochs) - 1 - self.best_epoch >= self.patience:
             self.trainer.should_stop = True
+
+
+class SgdTraining(EpochSelection[AcsResNet]):
+    """A training by stochastic gradient descent, as of teacher and student (paper, section 4.3)."""
+
+    def __init__(
+        self, network: AcsResNet, *, learning_rate: float, momentum: float, weight_decay: float, patience: int | None
+    ) -> None:
+        super().__init__(network, learning_rate=learning_rate, patience=patience)
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+
+    def configure_optimizers(self) -> torch.optim.Optimizer | dict:  # pyright: ignore[reportIncompatibleMethodOverride]
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return torch.optim.SGD(trained, self.learning_rate, self.momentum, weight_decay=self.weight_decay)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -204,6 +219,7 @@ def fit(
     trainer = Trainer(
         accelerator=accelerator,
         devices=devices,
+        strategy=training.strategy if devices > 1 else "auto",
         precision=precision,  # pyright: ignore[reportArgumentType]
         max_epochs=epochs,
         callbacks=callbacks,
@@ -223,6 +239,7 @@ def fit(
     with _alone_in(checkpoint_dir), warnings.catch_warnings():
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")
+        warnings.filterwarnings("ignore", message="You passed in a `val_dataloader`")  # a GAN has no use for it
         warnings.filterwarnings("ignore", message="The dirpath has changed")  # all that counts is in the checkpoint
         trainer.fit(training, loaders, ckpt_path=last if last.exists() else None)
     training.network.load_state_dict(training.best_weights)

@@ -264,6 +264,39 @@ class Student(Section):
     patience: PositiveInt = Field(default=5, description="Epochs without improvement before training stops.")
 
 
+class Gan(Section):
+    """An f-AnoGAN on healthy scans: a GAN, then its encoder. Reruns: both, their maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    seed: Seed = Field(default=2, description="Seed of weights, latent vectors and the order of scans.")
+    size: Annotated[int, Field(ge=32, multiple_of=16)] = Field(
+        default=64, description="Edge of the network's cube (`grid.crop_mm`) in voxels of this network."
+    )
+    width: PositiveInt = Field(
+        default=64, description="Channels next to the scan; the deepest layers have 8 times as many."
+    )
+    latent_dim: PositiveInt = Field(default=128, description="Length of a latent vector.")
+    gan_epochs: PositiveInt = Field(default=250, description="Epochs of the GAN; the last one's weights are kept.")
+    encoder_epochs: PositiveInt = Field(
+        default=250,
+        description="Epochs of the encoder; the best on healthy validation scans is kept.",
+    )
+    batch_size: PositiveInt = Field(
+        default=8, description="Scans in a step; the published code's 64 images would fill a GPU as volumes."
+    )
+    gan_learning_rate: PositiveFloat = Field(default=1e-4, description="Adam learning rate of generator and critic.")
+    encoder_learning_rate: PositiveFloat = Field(default=5e-5, description="RMSprop learning rate of the encoder.")
+    critic_steps: PositiveInt = Field(
+        default=5, description="Steps of the critic, one a batch, for each of the generator."
+    )
+    gradient_penalty: PositiveFloat = Field(
+        default=10.0, description="Weight of the gradient penalty in the critic's loss (λ)."
+    )
+    kappa: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="Weight of the critic's features in the encoder's loss (κ)."
+    )
+
+
 class StfpmExperiment(Section):
     """Distances of a student to its teacher. Reruns: its maps, evaluation and report."""
 
@@ -291,9 +324,20 @@ class PadimExperiment(Section):
     method: Literal["padim"] = Field(description="`padim`.")
     teacher: Name = Field(description="Name of the teacher row.")
     combine: Literal["product", "sum"] = Field(default="sum", description="How the blocks' maps become one.")
-    blocks: Blocks = Field(default=[2], description="ResNet blocks whose maps are combined.")
+    blocks: Blocks = Field(default=[1, 2, 3], description="ResNet blocks whose maps are combined.")
     smoothing_mm: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="FWHM of the Gaussian that smooths the map, mm."
+    )
+
+
+class FanoganExperiment(Section):
+    """Distance of a scan to its reconstruction by a GAN. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["fanogan"] = Field(description="`fanogan`.")
+    gan: Name = Field(description="Name of the gan row.")
+    kappa: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="Weight of the critic's features in the image score (κ); the map has none."
     )
 
 
@@ -339,6 +383,7 @@ class SegmentationExperiment(Section):
 Experiment = Annotated[
     StfpmExperiment
     | PadimExperiment
+    | FanoganExperiment
     | IntensityExperiment
     | ZscoreExperiment
     | MaskExperiment
@@ -397,17 +442,19 @@ class Config(Section):
     compute: Compute = Compute()
     teachers: list[Teacher] = Field(min_length=1)
     students: list[Student] = []
+    gans: list[Gan] = []
     experiments: list[Experiment] = Field(min_length=1)
     evaluation: Evaluation = Evaluation()
     report: Report = Report()
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:
-        for kind, rows in (("teachers", self.teachers), ("students", self.students), ("experiments", self.experiments)):
+        for kind in ("teachers", "students", "gans", "experiments"):
+            rows = getattr(self, kind)
             names = [row.name for row in rows]
             if repeated := {name for name in names if names.count(name) > 1}:
                 raise ValueError(f"{kind} has two rows named {min(repeated)!r}; names must differ")
-        teachers, students = [t.name for t in self.teachers], [s.name for s in self.students]
+        teachers, students, gans = ([row.name for row in rows] for rows in (self.teachers, self.students, self.gans))
         for student in self.students:
             _require(student.teacher, teachers, f"student {student.name!r} names the teacher")
         for experiment in self.experiments:
@@ -415,6 +462,8 @@ class Config(Section):
                 _require(experiment.student, students, f"experiment {experiment.name!r} names the student")
             if isinstance(experiment, PadimExperiment):
                 _require(experiment.teacher, teachers, f"experiment {experiment.name!r} names the teacher")
+            if isinstance(experiment, FanoganExperiment):
+                _require(experiment.gan, gans, f"experiment {experiment.name!r} names the gan")
         for teacher in self.teachers:
             if teacher.input_scale is None and teacher.patch_size * 2 > self.grid.size:
                 raise ValueError(
@@ -448,7 +497,9 @@ def _require(name: str, known: list[str], subject: str) -> None:
 
 def _suggestion(name: str, valid: list[str]) -> str:
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(valid)}"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of {', '.join(valid)}" if valid else ""
 
 
 def read_config(mapping: Mapping[str, Any]) -> Config:

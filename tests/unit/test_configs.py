@@ -1,0 +1,89 @@
+"""The configs that come with the project, and the documents that name their keys."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from snakemake.common.configfile import load_configfile
+
+from stfpm3d.study.config import Config, read_config
+
+ROOT = Path(__file__).resolve().parents[2]
+PAPER = (ROOT / "docs/paper.md").read_text(encoding="utf-8")
+
+
+def study(*names: str) -> Config:
+    """The config as Snakemake would make it of these files: mappings are merged, lists are replaced."""
+    merged = {}
+    for name in ("config.yaml", *names):
+        for key, value in load_configfile(ROOT / "config" / name).items():
+            merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    return read_config(merged)
+
+
+def test_the_papers_config_holds_its_experiments_and_trains_what_they_share_once() -> None:
+    paper = study("paper.yaml")
+    teachers = {teacher.name: (teacher.architecture, teacher.weights, teacher.epochs) for teacher in paper.teachers}
+    assert teachers == {
+        "imagenet": ("resnet18", "imagenet", 0),
+        "patches": ("resnet18", "random", 64),
+        "imagenet-patches": ("resnet18", "imagenet", 64),
+        "resnet34": ("resnet34", "imagenet", 64),
+        "resnet50": ("resnet50", "imagenet", 64),
+    }
+    assert {student.name: student.teacher for student in paper.students} == {name: name for name in teachers}
+    rows = [row.model_dump() for row in paper.experiments]
+    source = {"stfpm": "student", "padim": "teacher", "fanogan": "gan", "segmentation": "experiment"}
+    assert [(row["name"], row["method"], row.get(source.get(row["method"], ""))) for row in rows] == [
+        ("experiment-3", "stfpm", "imagenet-patches"),
+        ("experiment-1", "stfpm", "imagenet"),
+        ("experiment-2", "stfpm", "patches"),
+        ("experiment-4", "segmentation", "experiment-3"),
+        ("experiment-4-top", "segmentation", "experiment-3"),
+        ("resnet34", "stfpm", "resnet34"),
+        ("resnet50", "stfpm", "resnet50"),
+        ("fanogan", "fanogan", "fanogan"),
+        ("padim", "padim", "imagenet"),
+        ("untrained", "stfpm", "imagenet-patches"),
+        ("intensity", "intensity", None),
+        ("zscore", "zscore", None),
+        ("mask", "mask", None),
+    ]
+
+
+def test_the_papers_config_has_the_papers_constants() -> None:
+    paper = study("paper.yaml")
+    assert (paper.template.templateflow, paper.template.resolution_mm) == ("MNI152NLin2009cSym", 1)
+    assert (paper.grid.crop_mm, paper.grid.size) == (156, 224)
+    for teacher in paper.teachers:
+        if teacher.epochs:
+            settings = (teacher.batch_size, teacher.patch_size, teacher.triplets_per_scan, teacher.margin)
+            assert settings == (2, 32, 1, 1.0)
+            schedule = (teacher.learning_rate, teacher.weight_decay, teacher.lr_step_epochs, teacher.lr_decay)
+            assert schedule == (0.1, 1e-4, 10, 0.8)
+            assert teacher.balance == "equal"
+    for student in paper.students:
+        assert (student.epochs, student.batch_size, student.learning_rate, student.momentum) == (64, 2, 0.5, 0.9)
+        assert (student.squared, student.selection, student.weight_decay) == (True, "auroc", 1e-4)
+
+
+@pytest.mark.parametrize("names", [(), ("comparison.yaml",), ("paper.yaml",)])
+def test_every_config_that_comes_with_the_project_is_valid(names: tuple[str, ...]) -> None:
+    assert study(*names).experiments
+
+
+def test_every_module_and_test_that_the_papers_document_names_is_there() -> None:
+    modules = set(re.findall(r"`((?:study|imaging|learning|evaluation|reporting)/\w+\.py)`", PAPER))
+    tests = set(re.findall(r"`(test_\w+\.py)`", PAPER))
+    assert len(modules) > 15 and len(tests) > 10
+    missing = [name for name in modules if not (ROOT / "workflow/scripts/stfpm3d" / name).is_file()]
+    missing += [name for name in tests if not (ROOT / "tests/unit" / name).is_file()]
+    assert not missing
+
+
+def test_every_row_that_the_papers_document_names_is_in_its_config() -> None:
+    table = PAPER.split("## Experiments")[1].split("##")[0]
+    named = set(re.findall(r"`([\w-]+)`", table))
+    assert named <= {row.name for row in study("paper.yaml").experiments}

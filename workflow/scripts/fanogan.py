@@ -1,0 +1,27 @@
+"""Train one f-AnoGAN."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stfpm3d.learning.checkpoints import checkpoint_folder
+from stfpm3d.learning.fanogan import train_fanogan
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+folder = Path("results/checkpoints/gan", snakemake.wildcards["gan"])
+with (
+    rule_log(snakemake.log[0]),
+    checkpoint_folder(folder, dict(snakemake.params.items()), snakemake.input) as checkpoints,
+):
+    train_fanogan(
+        [Path(path) for path in snakemake.input["train"]],
+        [Path(path) for path in snakemake.input["val"]],
+        Path(snakemake.output["model"]),
+        Path(snakemake.output["gan_epochs"]),
+        Path(snakemake.output["epochs"]),
+        checkpoints,
+        **snakemake.params["settings"],
+        **snakemake.params["compute"],
+    )
