@@ -22,6 +22,7 @@ include: "workflow/rules/student.smk"
 include: "workflow/rules/fanogan.smk"
 include: "workflow/rules/maps.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/synthetic.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 

@@ -112,8 +112,8 @@ def test_one_threshold_for_all_is_set_by_healthy_validation_scans_whatever_the_o
     measured = evaluate_experiment("demo", scans, brain_mask)
     shuffled = evaluate_experiment("demo", scans.sample(frac=1, random_state=1), brain_mask)
     keys = ["protocol", "split", "metric"]
-    tables = [table.metrics.set_index(keys)["value"].sort_index() for table in (measured, shuffled)]
-    pd.testing.assert_series_equal(*tables)
+    expected, found = (table.metrics.set_index(keys)["value"].sort_index() for table in (measured, shuffled))
+    pd.testing.assert_series_equal(found, expected)
 
 
 def test_sensitivity_and_dice_stand_at_healthy_false_positive_rates(scans, brain_mask):

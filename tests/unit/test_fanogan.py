@@ -212,7 +212,7 @@ def test_the_encoder_finds_the_latents_of_scans_that_the_generator_knows(folder:
     fit(
         training,
         EpochLoaders(
-            lambda epoch: Subset(volumes, range(0, 8, 2)), Subset(volumes, range(1, 8, 2)), batch_size=4, seed=0
+            lambda epoch: Subset(volumes, range(0, 8, 2)), [Subset(volumes, range(1, 8, 2))], batch_size=4, seed=0
         ),
         folder / "checkpoints",
         epochs=60,

@@ -12,6 +12,7 @@ from PIL import Image
 
 from stfpm3d.evaluation.comparison import compare_patients
 from stfpm3d.evaluation.experiment import SCORE_COLUMNS, compare_metrics, evaluate_experiment
+from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.reporting import figures, notes, report
@@ -192,6 +193,21 @@ def test_below_ten_patients_each_ones_values_are_shown_and_below_six_none_is_tes
     page = render(tmp_path / "index.html", many, shown_scans.iloc[:1], brain_mask, grid)
     assert "<h2>Each test patient" not in page
     assert row_of(page, "AP per patient against", "untrained")[1:] == ["0.002", "0.002"]  # 2 of 1024 flips
+
+
+def test_synthetic_lesions_have_a_table_of_their_own(tmp_path, page, tables, shown_scans, brain_mask, grid):
+    assert "Synthetic lesions" not in page
+    lesions = pd.DataFrame({"participant_id": ["a", "a", "b"], "volume_ml": [1.0, 5, 1], "ap": [0.1, 0.6, 0.2]})
+    lesions = lesions.assign(
+        ap_control=0.01, level=[1.0, 3, 3], level_control=0.0, score=[4.0, 5, 6], score_control=4.5
+    )
+    rows = synthetic_metrics("trained", detected_lesions(lesions, 2.0))
+    metrics = compare_metrics([tables["metrics"], rows])
+    with_lesions = render(tmp_path / "index.html", tables | {"metrics": metrics}, shown_scans, brain_mask, grid)
+    # AP, the control's; one of two small lesions, the medium one, no large one, none by chance; 4, 5, 6 against 4.5.
+    expected = ["0.300", "0.010", "0.500", "1.000", "n/a", "0.000", "0.667"]
+    assert row_of(with_lesions, "Synthetic lesions in healthy test scans", "trained") == expected
+    assert "copies of 2 healthy test scans" in with_lesions
 
 
 def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort, shown_scans, brain_mask, grid):

@@ -134,13 +134,26 @@ def test_of_epochs_with_equal_auroc_the_lower_healthy_loss_is_best() -> None:
     assert training.best_epoch == 2
     training.selection = "loss"
     assert training.best_epoch == 0
+    training.selection = "synthetic_ap"
+    training.epochs = [
+        {"val_synthetic_ap": ap, "val_loss": loss} for ap, loss in ((0.3, 0.1), (0.5, 0.3), (0.5, 0.2), (0.4, 0.1))
+    ]
+    assert training.best_epoch == 2
 
 
-@pytest.mark.parametrize("corruption", [None, "noise", "lesions"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"corruption": None},
+        {"corruption": "noise"},
+        {"corruption": "lesions"},
+        {"selection": "synthetic_ap", "lesion_sign": 1},
+    ],
+)
 def test_a_training_that_was_cut_off_ends_with_the_weights_of_an_uninterrupted_one(
-    folder: Path, corruption: str | None
+    folder: Path, settings: dict[str, Any]
 ) -> None:
-    settings = {"momentum": 0.9, "corruption": corruption}
+    settings = {"momentum": 0.9, **settings}
     whole = train(folder, "whole", epochs=3, **settings)
     train(folder, "cut", epochs=1, **settings)
     resumed = train(folder, "resumed", epochs=3, **settings, checkpoints="cut-checkpoints")
@@ -181,7 +194,9 @@ def test_training_stops_when_patience_is_out_and_stays_stopped(folder: Path) -> 
     assert (folder / "patient.tsv").read_text() == record
 
 
-def test_without_validation_patients_only_the_loss_can_choose(folder: Path) -> None:
+def test_without_validation_patients_the_loss_or_synthetic_lesions_choose(folder: Path) -> None:
+    train(folder, "lesions", validation=(4, 5), selection="synthetic_ap", lesion_sign=1, epochs=1)
+    assert 0 < pd.read_csv(folder / "lesions.tsv", sep="\t")["val_synthetic_ap"].item() < 1
     with pytest.raises(InputError, match="selection"):
         train(folder, "healthy", validation=(4, 5))
     train(folder, "healthy", validation=(4, 5), selection="loss", epochs=1)

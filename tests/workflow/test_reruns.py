@@ -17,23 +17,50 @@ PACKAGE = "workflow/scripts/stfpm3d"
 TINY = "tiny.yaml"
 OTHER_GROUP = {"healthy": "patient", "patient": "healthy"}
 
-MEASURED = {"evaluate": 8, "compare": 1, "report": 1}
+MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}
+SYNTHETIC_MEASURED = {"evaluate_synthetic": 7, "compare": 1, "report": 1}
 OF_STUDENT = {f"maps_{of}_{part}": n for of, n in (("network", 3), ("segmentation", 1)) for part in ("val", "test")}
-OF_TEACHER = {**OF_STUDENT, "maps_network_val": 4, "maps_network_test": 4}  # PaDiM has no student
-OF_GAN = {"maps_fanogan_val": 1, "maps_fanogan_test": 1}
+OF_STUDENT |= {"synthetic_network": 3}
+OF_TEACHER = {**OF_STUDENT, "maps_network_val": 4, "maps_network_test": 4, "synthetic_network": 4}  # PaDiM: no student
+OF_GAN = {"maps_fanogan_val": 1, "maps_fanogan_test": 1, "synthetic_fanogan": 1}
 BASELINES = {f"maps_{method}_{part}": 1 for method in ("intensity", "zscore") for part in ("val", "test")}
-AFTER_STUDENT = {"student": 1, "feature_gaussian": 2, **OF_STUDENT, **MEASURED, "evaluate": 4}
-AFTER_TEACHER = {"teacher": 1, "student": 1, "feature_gaussian": 3, **OF_TEACHER, **MEASURED, "evaluate": 5}
-AFTER_NETWORKS = {**AFTER_TEACHER, "fanogan": 1, **OF_GAN, "evaluate": 6}
-AFTER_STANDARDIZE = {"grid": 28, "zscore_statistics": 1, **AFTER_NETWORKS, **BASELINES, **MEASURED}
+BASELINES |= {"synthetic_baseline": 2}
+AFTER_STUDENT = {
+    "student": 1,
+    "feature_gaussian": 2,
+    **OF_STUDENT,
+    **MEASURED,
+    "evaluate": 4,
+    "evaluate_synthetic": 3,
+}
+AFTER_TEACHER = {
+    "teacher": 1,
+    "student": 1,
+    "feature_gaussian": 3,
+    **OF_TEACHER,
+    **MEASURED,
+    "evaluate": 5,
+    "evaluate_synthetic": 4,
+}
+AFTER_NETWORKS = {**AFTER_TEACHER, "fanogan": 1, **OF_GAN, "evaluate": 6, "evaluate_synthetic": 5}
+AFTER_STANDARDIZE = {
+    "grid": 28,
+    "synthetic_lesions": 2,
+    "zscore_statistics": 1,
+    **AFTER_NETWORKS,
+    **BASELINES,
+    **MEASURED,
+}
 AFTER_STRIP = {"landmarks": 1, "standardize": 15, **AFTER_STANDARDIZE}
 AFTER_REGISTER = {"register_qc": 1, "register_lesion": 4, "strip": 15, **AFTER_STRIP}
 AFTER_TEMPLATE = {"network_grid": 2, "register": 15, **AFTER_REGISTER}
-TEST_MAPS = {name: n for name, n in {**OF_TEACHER, **OF_GAN, **BASELINES}.items() if name.endswith("_test")}
-ONE_TEST_SCAN = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 2, **TEST_MAPS, **MEASURED}
+TEST_MAPS = {name: n for name, n in {**OF_TEACHER, **OF_GAN, **BASELINES}.items() if not name.endswith("_val")}
+PREPARED = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 2}
+ONE_TEST_SCAN = {**PREPARED, "synthetic_lesions": 1, **TEST_MAPS, **MEASURED}
+ON_LESIONS = {name: n for name, n in TEST_MAPS.items() if name.startswith("synthetic_")}
 
 AFTER_CONTRAST = {**OF_TEACHER, **OF_GAN, **BASELINES, **MEASURED}  # it stands in the maps' names
-AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, **MEASURED, "evaluate": 2}
+AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, **MEASURED, "evaluate": 2, "evaluate_synthetic": 2}
 
 CONFIG = {
     "a student's setting": ("epochs: 2", "epochs: 2\n    weight_decay: 0.001", AFTER_STUDENT),
@@ -52,6 +79,11 @@ CONFIG = {
     "the threshold": ("grid:", "evaluation: {healthy_quantile: 0.98}\ngrid:", {**MEASURED, "evaluate": 7}),
     "the least lesion": ("grid:", "evaluation: {min_lesion_ml: 0.1}\ngrid:", MEASURED),
     "the reference": ("grid:", "evaluation: {reference: zscore}\ngrid:", {"compare": 1, "report": 1}),
+    "the synthetic lesions": (
+        "grid:",
+        "evaluation: {synthetic: {seed: 1}}\ngrid:",
+        {"synthetic_lesions": 2, **ON_LESIONS, **SYNTHETIC_MEASURED},
+    ),
     "the report's pictures": ("grid:", "report: {pictures: 3}\ngrid:", {"report": 1}),
     "the contrast": (
         "participants.tsv",
@@ -94,6 +126,12 @@ CODE = {
         AFTER_BASELINES,
     ),
     "evaluation: the metrics": (f"{PACKAGE}/evaluation/voxelwise.py", "def auroc", "def _auroc", MEASURED),
+    "evaluation: the synthetic lesions": (
+        f"{PACKAGE}/evaluation/synthetic.py",
+        "def detected_lesions",
+        "def _detected_lesions",
+        SYNTHETIC_MEASURED,
+    ),
     "reporting: figures": (
         f"{PACKAGE}/reporting/figures.py",
         "MARGIN_MM = 6",

@@ -11,7 +11,8 @@ from conftest import Project
 
 ONE_MAP_JOB = ("segmentation", "fanogan", "intensity", "zscore")
 MAPS = {"maps_network_test": 4, **{f"maps_{method}_test": 1 for method in ONE_MAP_JOB}}
-MEASURED = {"evaluate": 8, "compare": 1, "report": 1}
+MAPS |= {"synthetic_network": 4, "synthetic_fanogan": 1, "synthetic_baseline": 2}
+MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}
 
 
 @pytest.fixture
@@ -43,11 +44,12 @@ def test_a_cohort_without_patients_runs_to_a_report_that_says_what_is_missing(pr
     table = cohort(project)
     use(project, table[table["group"] == "healthy"])
     output = project.run()
-    assert output.count("student 'student': no validation patient, so the loss on healthy scans chooses its epoch") == 1
+    assert output.count("student 'student': no validation patient, so synthetic lesions choose its epoch") == 1
     epochs = pd.read_csv(project.folder / "results/student/student/epochs.tsv", sep="\t")
-    assert epochs.loc[epochs["chosen"] == 1, "val_loss"].tolist() == [epochs["val_loss"].min()]
+    assert epochs.loc[epochs["chosen"] == 1, "val_synthetic_ap"].tolist() == [epochs["val_synthetic_ap"].max()]
     measured = metrics(project)
     assert measured[["image_auroc", "voxel_auprc", "dice"]].isna().all(axis=None)
+    assert measured[["synthetic_ap", "synthetic_sensitivity_large"]].notna().all(axis=None)
     assert "no patient to measure against" in page(project)
     assert "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available." in page(project)
     assert project.planned() == {}
@@ -67,6 +69,7 @@ def test_masks_sessions_and_exclusions_are_the_tables_matter(project):
         **MAPS,
         **MEASURED,
         "grid": 4,
+        "synthetic_lesions": 2,
     }
     project.run()
     scores = pd.read_csv(project.folder / "results/evaluation/scores.tsv", sep="\t")

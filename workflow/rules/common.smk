@@ -17,6 +17,7 @@ TEMPLATES = SCRIPTS / "stfpm3d" / "reporting" / "templates"
 PAGES = {path.name: os.path.relpath(path) for path in TEMPLATES.iterdir()}
 sys.path.insert(0, str(SCRIPTS))
 
+from stfpm3d.imaging.contrast import LESION_SIGN
 from stfpm3d.imaging.phantom.cohort import demo_participants
 from stfpm3d.study.cohort import (
     check_files,
@@ -32,7 +33,7 @@ from stfpm3d.study.config import read_config
 from stfpm3d.study.digest import code_digest, environment_digest
 from stfpm3d.study.errors import InputError
 from stfpm3d.study.lifeline import DRIVER_VARIABLE
-from stfpm3d.study.split import assign_split, teacher_scans
+from stfpm3d.study.split import assign_split, hash_order, teacher_scans
 
 os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process is gone
 
@@ -77,6 +78,12 @@ def check_study(study, participants):
     for key, path in given_files(study).items():
         if not Path(path).is_file():
             raise InputError(f"config: {key}: {path} is not a file; correct its path.")
+    lesions = study.evaluation.synthetic
+    if lesions.masks is not None and len(mask_files(lesions.masks)) < lesions.per_scan:
+        raise InputError(
+            f"config: evaluation.synthetic.masks: {lesions.masks} holds {len(mask_files(lesions.masks))} NIfTI files,"
+            f" expected at least per_scan ({lesions.per_scan}); correct the path of the folder, or add masks."
+        )
 
 
 def given_files(study):
@@ -86,6 +93,11 @@ def given_files(study):
         files[f"teachers, {teacher.name}, weights"] = path_unless(teacher.weights, "random", "imagenet")
         files[f"teachers, {teacher.name}, atlas"] = path_unless(teacher.atlas, "none", "coordinates")
     return {key: path for key, path in files.items() if path is not None}
+
+
+def mask_files(folder):
+    """The names of the NIfTI files in a folder, in order; none where there is no such folder."""
+    return sorted(path.name for path in Path(folder).glob("*.nii*"))
 
 
 def path_unless(value, *words):
@@ -214,9 +226,28 @@ def seen_by_teacher(teacher, part):
 
 
 def student_settings(student):
-    """A student's settings as params; no AUROC can choose an epoch where there is no validation patient."""
+    """A student's settings as params; without a validation patient no AUROC chooses its epoch, but synthetic lesions."""
     row = settings(STUDENTS[student], "teacher")
-    return row if select(PARTICIPANTS, split="val", group="patient") else {**row, "selection": "loss"}
+    if row["selection"] == "auroc" and not select(PARTICIPANTS, split="val", group="patient"):
+        row["selection"] = "synthetic_ap"
+    if row["selection"] == "synthetic_ap":
+        row["lesion_sign"] = LESION_SIGN[STUDY.cohort.modality]
+    return row
+
+
+def chosen_masks(sub):
+    """The real lesion masks that are inserted into copies of a scan, as a rule's input; nothing where lesions are grown."""
+    lesions = STUDY.evaluation.synthetic
+    if lesions.masks is None:
+        return []
+    keys = {f"{sub}/{name}": Path(lesions.masks, name) for name in mask_files(lesions.masks)}
+    return [str(keys[key]) for key in hash_order(list(keys), lesions.seed)[: lesions.per_scan]]
+
+
+def lesion_experiments():
+    """The experiments that are measured on synthetic lesions: those with graded maps, where there are lesions at all."""
+    measured = ("stfpm", "padim", "fanogan", "intensity", "zscore") if STUDY.evaluation.synthetic.per_scan else ()
+    return [name for name, row in EXPERIMENTS.items() if row["method"] in measured]
 
 
 def teacher_of(experiment):
@@ -342,4 +373,4 @@ def initial_counterparts():
 if workflow.is_main_process:
     for name, row in STUDENTS.items():
         if student_settings(name)["selection"] != row["selection"]:
-            logger.warning(f"student {name!r}: no validation patient, so the loss on healthy scans chooses its epoch.")
+            logger.warning(f"student {name!r}: no validation patient, so synthetic lesions choose its epoch.")

@@ -42,7 +42,8 @@ rule evaluate:
 rule compare:
     """Gather the tables of all experiments, and test each against the reference by its average precision per patient."""
     input:
-        metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS),
+        metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS)
+        + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=lesion_experiments()),
         scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=EXPERIMENTS),
         patients=[f"results/evaluation/{name}/patients.tsv" for name in IN_BRAIN],
     output:

@@ -10,6 +10,7 @@ rule report:
         template=PAGES["report.html.j2"],
         paper=PAGES["paper.html.j2"],
         lesions=PAGES["lesions.html.j2"],
+        synthetic=PAGES["synthetic.html.j2"],
         style=PAGES["style.css"],
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",

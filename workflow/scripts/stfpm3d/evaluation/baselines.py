@@ -12,10 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stfpm3d.imaging.contrast import LESION_SIGN
 from stfpm3d.imaging.maps import outside_minimum, smoothed
 from stfpm3d.imaging.volumes import Volume
-
-LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
 
 class NormativeStatistics(NamedTuple):

@@ -53,6 +53,11 @@ class ScoredMap(NamedTuple):
     score: float
 
 
+def scored(made: Volume | ScoredMap, brain_mask: Volume) -> ScoredMap:
+    """A map with its score, which is `image_score` unless it came with another."""
+    return made if isinstance(made, ScoredMap) else ScoredMap(made, image_score(made, brain_mask))
+
+
 def write_maps(
     scans: pd.DataFrame,
     anomaly_map: Callable[[Mapping[Hashable, Any]], Volume | ScoredMap],
@@ -74,10 +79,9 @@ def write_maps(
     """
     values = []
     for number, scan in enumerate(progress(scans.to_dict("records"), "maps"), start=1):
-        made = anomaly_map(scan)
-        scored = made if isinstance(made, ScoredMap) else ScoredMap(made, image_score(made, brain_mask))
-        save_volume(scan["map"], scored.map)
-        values.append(scored.score)
+        made = scored(anomaly_map(scan), brain_mask)
+        save_volume(scan["map"], made.map)
+        values.append(made.score)
         log.info("%s: score %.4g (%d of %d)", scan["scan_id"], values[-1], number, len(scans))
     with replacing(scores) as temporary:
         scans[["scan_id"]].assign(score=values).to_csv(temporary, sep="\t", index=False, na_rep="n/a")

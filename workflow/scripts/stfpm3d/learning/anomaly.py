@@ -165,11 +165,14 @@ class NetworkMaps:
         """
         array = np.load(scan["array"])
         distances = self.block_maps(array, fitted=scan["fitted"])
-        anomaly = combine_blocks(distances, array.shape, self.combine, self.blocks)[0].cpu().numpy()
         with replacing(scan["blocks"]) as temporary:
             block1, block2, block3 = (block[0].cpu().numpy() for block in distances)
             np.savez_compressed(temporary, block1=block1, block2=block2, block3=block3, strides=STRIDES)
-        support = load_mask(scan["support"], scan["scan_id"])
+        return self.combined(distances, load_mask(scan["support"], scan["scan_id"]))
+
+    def combined(self, distances: Sequence[Tensor], support: Volume) -> Volume:
+        """The map on the MNI grid from the blocks' maps of a scan, within its `support` (a mask on that grid)."""
+        anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
         on_mni = map_on_mni(Volume(anomaly, self.grid.affine), support)
         return smoothed(on_mni, support, self.smoothing_mm)
 

@@ -167,7 +167,7 @@ def train_fanogan(
     def run(training: EpochSelection, phase: str, epochs: int) -> None:
         fit(
             training,
-            EpochLoaders(lambda epoch: train, validation, batch_size=batch_size, seed=seed),
+            EpochLoaders(lambda epoch: train, [validation], batch_size=batch_size, seed=seed),
             checkpoint_dir / phase,
             epochs=epochs,
             threads=threads,

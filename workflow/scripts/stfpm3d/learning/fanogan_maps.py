@@ -58,6 +58,9 @@ class FanoganMaps:
 
         The row has `scan_id`, `array` (scan on the network grid, .npy) and `support` (mask on the MNI grid).
         """
-        residual, score = residual_map(self.network, np.load(scan["array"]), self.kappa)
-        support = load_mask(scan["support"], scan["scan_id"])
+        return self.of_array(np.load(scan["array"]), load_mask(scan["support"], scan["scan_id"]))
+
+    def of_array(self, array: NDArray, support: Volume) -> ScoredMap:
+        """Return the same of a scan on the network grid and its mask on the MNI grid."""
+        residual, score = residual_map(self.network, array, self.kappa)
         return ScoredMap(map_on_mni(Volume(residual, self.grid.affine), support), score)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
@@ -18,11 +19,12 @@ from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.anomaly import block_distances, combine_blocks, feature_differences
 from stfpm3d.learning.channels import load_atlas
 from stfpm3d.learning.corruption import CorruptedScans, Corruption
+from stfpm3d.learning.lesions import LesionedScans, lesion_aps
 from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
 from stfpm3d.learning.training import EpochLoaders, ScanDataset, SgdTraining, fit, save_epochs
 from stfpm3d.study.errors import InputError
 
-Selection = Literal["auroc", "loss"]
+Selection = Literal["auroc", "synthetic_ap", "loss"]
 
 
 def feature_losses(teacher: Sequence[Tensor], student: Sequence[Tensor], *, squared: bool) -> Tensor:
@@ -79,8 +81,9 @@ class StudentTraining(SgdTraining):
     """Minimise the feature loss on healthy scans.
 
     With `selection` "auroc" that epoch is best which best tells validation patients from healthy scans by the maximum
-    of the product map, and of equals the one with the lower loss on healthy validation scans; with "loss" the latter
-    alone counts.
+    of the product map; with "synthetic_ap" the one whose product maps best show synthetic lesions in healthy validation
+    scans (mean average precision); of equals the one with the lower loss on healthy validation scans. With "loss" the
+    latter alone counts.
 
     Parameters
     ----------
@@ -115,11 +118,12 @@ class StudentTraining(SgdTraining):
         self.squared = squared
         self.selection = selection
         self.validated: list[Tensor] = []
+        self.lesioned: list[Tensor] = []
 
     def rank(self, epoch: dict[str, float]) -> tuple[float, ...]:
-        if self.selection == "auroc":
-            return epoch["val_auroc"], -epoch["val_loss"]
-        return (-epoch["val_loss"],)
+        if self.selection == "loss":
+            return (-epoch["val_loss"],)
+        return epoch[f"val_{self.selection}"], -epoch["val_loss"]
 
     def training_step(self, batch: tuple[Tensor, ...]) -> Tensor:
         indices, volumes, *corrupted = batch
@@ -128,25 +132,33 @@ class StudentTraining(SgdTraining):
         self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(volumes))
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        indices, volumes = batch
+    def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int = 0, dataloader_idx: int = 0) -> None:
+        indices, volumes, *lesions = batch
         teacher, student = self.teacher(indices, volumes), self.network.pyramid(volumes)
-        losses = feature_losses(teacher, student, squared=self.squared)
         maps = combine_blocks(block_distances(teacher, student), volumes.shape[2:], "product")
+        if lesions:
+            self.lesioned.append(torch.stack([indices.float(), lesion_aps(maps, lesions[0], self.brain_mask)], dim=1))
+            return
+        losses = feature_losses(teacher, student, squared=self.squared)
         scores = maps[:, self.brain_mask].amax(dim=1)
         self.validated.append(torch.stack([indices.float(), self.is_patient[indices].float(), losses, scores], dim=1))
 
     def on_validation_epoch_end(self) -> None:
-        gathered = self.all_gather(torch.cat(self.validated))
-        assert isinstance(gathered, Tensor)
-        self.validated.clear()
-        # Several devices get equal numbers of scans, some of them twice.
-        scans = np.unique(gathered.reshape(-1, 4).cpu().numpy(), axis=0)
+        scans = self._gathered(self.validated)
         patient, loss, score = scans[:, 1] == 1, scans[:, 2], scans[:, 3]
         self.check_finite({"val_loss": float(loss.mean()), "val_score": float(score.mean())})
         self.log("val_loss", float(loss[~patient].mean()))
         if patient.any():
             self.log("val_auroc", float(roc_auc_score(patient, score)))
+        if self.lesioned:
+            self.log("val_synthetic_ap", float(self._gathered(self.lesioned)[:, 1].mean()))
+
+    def _gathered(self, batches: list[Tensor]) -> NDArray[np.float32]:
+        """The rows of all batches of all devices, which get equal numbers of scans, some of them twice."""
+        gathered = self.all_gather(torch.cat(batches))
+        assert isinstance(gathered, Tensor)
+        batches.clear()
+        return np.unique(gathered.reshape(-1, gathered.shape[-1]).cpu().numpy(), axis=0)
 
 
 def train_student(
@@ -177,6 +189,7 @@ def train_student(
     precision: str,
     cache_gb: float = 2.0,
     atlas: Path | None = None,
+    lesion_sign: int | None = None,
 ) -> None:
     """Train a student of the teacher's architecture, from random weights, and write its weights.
 
@@ -193,6 +206,7 @@ def train_student(
     corruption: what the student sees of a training scan instead of the clean one, or None; validation scans are clean.
     cache_gb: memory for the teacher's features (10^9 bytes), used on a CPU only.
     atlas: .npy (X, Y, Z), the second input channel of teacher and student, or None.
+    lesion_sign: 1 for synthetic lesions that are bright, -1 for dark ones; needed where `selection` is "synthetic_ap".
 
     Raises
     ------
@@ -218,6 +232,13 @@ def train_student(
             return Subset(scans, indices)
         return CorruptedScans(scans, indices, brain, corruption, seed=seed, epoch=epoch)
 
+    validated = range(len(train_volumes), len(scans))
+    validation: list[Dataset] = [Subset(scans, validated)]
+    if selection == "synthetic_ap":
+        assert lesion_sign is not None
+        healthy = [index for index, is_patient in zip(validated, val_is_patient, strict=True) if not is_patient]
+        validation.append(LesionedScans(scans, healthy, brain, lesion_sign, seed=seed))
+
     training = StudentTraining(
         frozen,
         network,
@@ -234,7 +255,7 @@ def train_student(
         training,
         EpochLoaders(
             seen_in,
-            Subset(scans, range(len(train_volumes), len(scans))),
+            validation,
             batch_size=batch_size,
             seed=seed,
         ),

@@ -186,7 +186,7 @@ def train_teacher(
             training,
             EpochLoaders(
                 lambda epoch: triplets(train_volumes, train_subjects, epoch),
-                triplets(val_volumes, val_subjects, 0),
+                [triplets(val_volumes, val_subjects, 0)],
                 batch_size=batch_size,
                 seed=seed,
             ),

@@ -62,7 +62,7 @@ class EpochLoaders(LightningDataModule):
     """
 
     def __init__(
-        self, train_of_epoch: Callable[[int], Dataset], validation: Dataset, *, batch_size: int, seed: int
+        self, train_of_epoch: Callable[[int], Dataset], validation: Sequence[Dataset], *, batch_size: int, seed: int
     ) -> None:
         super().__init__()
         self.train_of_epoch = train_of_epoch
@@ -78,8 +78,8 @@ class EpochLoaders(LightningDataModule):
         order = np.random.default_rng([self.seed, epoch]).permutation(len(scans))  # pyright: ignore[reportArgumentType]
         return DataLoader(Subset(scans, order.tolist()), self.batch_size)
 
-    def val_dataloader(self) -> DataLoader:
-        return DataLoader(self.validation, self.batch_size)
+    def val_dataloader(self) -> list[DataLoader]:
+        return [DataLoader(scans, self.batch_size) for scans in self.validation]
 
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)

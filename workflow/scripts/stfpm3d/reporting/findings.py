@@ -27,9 +27,13 @@ class Findings:
         """Number of scans of a group behind the metric."""
         return int(self._rows[experiment, split, metric][f"n_{group}"])
 
+    def with_metric(self, metric: str, split: str = "test") -> list[str]:
+        """The experiments that the metric was asked of, in order."""
+        return [name for name in self.experiments if (name, split, metric) in self._rows]
+
     def best(self, metric: str, split: str) -> float:
         """The highest value that any experiment reaches; NaN where none has one."""
-        values = [self.value(experiment, metric, split) for experiment in self.experiments]
+        values = [self.value(experiment, metric, split) for experiment in self.with_metric(metric, split)]
         return max((value for value in values if not np.isnan(value)), default=np.nan)
 
     def chance(self, experiment: str, split: str) -> list[str]:

@@ -48,7 +48,7 @@ def notes(
     found = [_learning_note(findings, trained, untrained) for trained, untrained in initial.items()]
     found.append(_patients_note(findings, shown))
     if not findings.count(shown, "image_auroc", "patient", "val"):
-        text = "The validation part has no patient: a student's epoch was chosen by its loss on healthy scans."
+        text = "The validation part has no patient: healthy scans alone chose a student's epoch."
         found.append(Note(False, text))
     if excluded:
         reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(excluded).most_common())

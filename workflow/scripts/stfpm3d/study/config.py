@@ -255,10 +255,11 @@ class Student(Section):
     learning_rate: PositiveFloat = Field(default=0.4, description="SGD learning rate.")
     momentum: Fraction = Field(default=0.0, description="SGD momentum.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="SGD weight decay.")
-    selection: Literal["auroc", "loss"] = Field(
+    selection: Literal["auroc", "synthetic_ap", "loss"] = Field(
         default="auroc",
-        description="What chooses the epoch on validation scans: AUROC (ties to the lower healthy loss) or that loss;"
-        " without validation patients always the loss.",
+        description="What chooses the epoch on validation scans: `auroc` of patients against healthy scans;"
+        " `synthetic_ap`, the mean average precision on synthetic lesions in healthy scans, which also replaces `auroc`"
+        " where there is no validation patient; ties go to the lower `loss` on healthy scans; or that loss alone.",
     )
     patience: PositiveInt = Field(default=5, description="Epochs without improvement before training stops.")
 
@@ -391,6 +392,23 @@ Experiment = Annotated[
 ]
 
 
+class SyntheticLesions(Section):
+    """Lesions in copies of healthy test scans; the scan itself is the control. Reruns: these lesions, their maps, and
+    the tables and report."""
+
+    per_scan: Annotated[int, Field(ge=0)] = Field(
+        default=3,
+        description="Lesions of each scan, each in a copy of its own: small (0.5-2 ml), medium (2-10 ml) and large"
+        " (10-50 ml) in turn; 0 for none.",
+    )
+    masks: str | None = Field(
+        default=None,
+        description="Path of a folder of real lesion masks (NIfTI, in the template's space) to insert instead of grown"
+        " lesions; each scan gets those that a hash chooses.",
+    )
+    seed: Seed = Field(default=0, description="Seed of the lesions and of the choice of masks.")
+
+
 class Evaluation(Section):
     """How maps are measured. Reruns: evaluation and report."""
 
@@ -407,6 +425,7 @@ class Evaluation(Section):
         description="Name of the experiment that the others are tested against by their average precision per patient;"
         " without it the first that is measured inside the brain. This key alone reruns the comparison and the report.",
     )
+    synthetic: SyntheticLesions = SyntheticLesions()
 
 
 class Report(Section):

@@ -1,0 +1,22 @@
+"""Tell which synthetic lesions one experiment detects."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
+from stfpm3d.study.files import replacing
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    metrics = pd.read_csv(snakemake.input["metrics"], sep="\t").set_index(["protocol", "split", "metric"])["value"]
+    lesions = pd.read_csv(snakemake.input["lesions"], sep="\t")
+    lesions = detected_lesions(lesions, float(metrics["strict", "val", "threshold"]))
+    experiment = snakemake.wildcards["experiment"]
+    tables = {"lesions": lesions, "metrics": synthetic_metrics(experiment, lesions)}
+    for name, table in tables.items():
+        with replacing(snakemake.output[name]) as temporary:
+            table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

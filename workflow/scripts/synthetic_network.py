@@ -1,0 +1,31 @@
+"""Measure networks' maps of scans with synthetic lesions."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stfpm3d.evaluation.paired import lesion_table, measure_lesions
+from stfpm3d.imaging.grid import read_grid, to_network_grid
+from stfpm3d.imaging.volumes import load_mask, load_volume
+from stfpm3d.learning.anomaly import NetworkMaps, load_block_maps
+from stfpm3d.study.files import replacing
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    given = snakemake.input
+    grid = read_grid(given["grid"])
+    others = [Path(given[name]) if given[name] else None for name in ("student", "gaussian", "atlas")]
+    block_maps = load_block_maps(Path(given["teacher"]), *others, **snakemake.params["compute"])
+    maps = NetworkMaps(block_maps, grid, **snakemake.params["settings"])
+
+    def anomaly_map(lesion):
+        """The map of one row of the table below."""
+        array = to_network_grid(load_volume(lesion["image"], lesion["scan_id"]), grid)
+        return maps.combined(block_maps(array), load_mask(lesion["support"]))
+
+    lesions = lesion_table(snakemake.params["lesions"], given, given["scores"])
+    measured = measure_lesions(lesions, anomaly_map, load_mask(given["brain_mask"], "template"))
+    with replacing(snakemake.output["lesions"]) as temporary:
+        measured.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
