@@ -254,7 +254,7 @@ def test_a_key_that_nobody_tracks_would_be_noticed(finished, tmp_path):
     project = finished.copy(tmp_path / "planted")
     old, new, expected = CONFIG["the threshold"]
     tracked = "else STUDY.evaluation.healthy_quantile,"
-    measure = "metrics, curves = evaluate_experiment("
+    measure = "measured = evaluate_experiment("
     planted = 'snakemake.config.get("evaluation", {}).get("healthy_quantile", 0.99)'
     with (
         project.edited("workflow/rules/evaluate.smk", tracked, "else 0.99,"),
