@@ -1,0 +1,207 @@
+"""The config's rows: teachers, students and GANs, and the experiments that make maps with them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from stfpm3d.study.sections import Blocks, Fraction, Name, Section, Seed
+
+
+class Teacher(Section):
+    """A teacher: patch learning on healthy and diseased scans. Reruns: that teacher, its students, and what follows."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    architecture: Literal["resnet18", "resnet34", "resnet50"] = Field(
+        default="resnet18", description="torchvision's network to convert."
+    )
+    weights: str = Field(
+        default="random",
+        description="What to start from: `random`, `imagenet` (torchvision's weights, downloaded), or the path of a "
+        "torchvision checkpoint.",
+    )
+    atlas: str = Field(
+        default="none",
+        description="Second input channel of the teacher and its students: `none`; `coordinates`, the mean of a "
+        "voxel's three coordinates in the cube; or the path of a label or probability map in the template's space.",
+    )
+    input_scale: Annotated[float, Field(ge=0.1, le=4)] | None = Field(
+        default=None,
+        description="Network voxels per mm for this teacher and its students; without it `grid.size`'s.",
+    )
+    seed: Seed = Field(default=0, description="Seed of weights and triplets.")
+    balance: Literal["equal", "all"] = Field(
+        default="equal",
+        description="`equal`: the smaller group whole and as many of the larger; `all`: every training scan.",
+    )
+    epochs: Annotated[int, Field(ge=0)] = Field(
+        default=20, description="Epochs of patch learning; 0 keeps the initial weights."
+    )
+    batch_size: PositiveInt = Field(default=2, description="Scans in a step.")
+    triplets_per_scan: PositiveInt = Field(default=8, description="Triplets drawn from each scan of a step.")
+    patch_size: Annotated[int, Field(ge=8)] = Field(default=32, description="Edge of a patch in network voxels.")
+    min_brain_fraction: Fraction = Field(default=0.5, description="Least share of brain in a patch.")
+    margin: PositiveFloat = Field(default=1.0, description="Margin of the triplet loss.")
+    squared: bool = Field(default=True, description="Squared distances (paper, eq. 3-4) or plain ones (authors' code).")
+    learning_rate: PositiveFloat = Field(
+        default=0.001, description="SGD learning rate; the paper's 0.1 diverges with squared distances."
+    )
+    momentum: Fraction = Field(default=0.0, description="SGD momentum.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="SGD weight decay.")
+    lr_step_epochs: PositiveInt = Field(default=10, description="Epochs between two decays of the learning rate.")
+    lr_decay: Fraction = Field(default=0.8, description="Factor of such a decay.")
+
+
+class Student(Section):
+    """A student: it matches a teacher on healthy scans. Reruns: that student, its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    teacher: Name = Field(description="Name of the teacher row to learn from.")
+    seed: Seed = Field(default=1, description="Seed of the initial weights and the order of scans.")
+    epochs: PositiveInt = Field(default=20, description="Most epochs of training.")
+    batch_size: PositiveInt = Field(default=2, description="Scans in a step.")
+    squared: bool = Field(default=True, description="Squared distances (paper, eq. 5) or plain ones (authors' code).")
+    corruption: Literal["noise", "lesions"] | None = Field(
+        default=None,
+        description="A denoising student sees training scans with smooth `noise` or synthetic `lesions`, its teacher"
+        " the clean ones.",
+    )
+    learning_rate: PositiveFloat = Field(default=0.4, description="SGD learning rate.")
+    momentum: Fraction = Field(default=0.0, description="SGD momentum.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="SGD weight decay.")
+    selection: Literal["auroc", "synthetic_ap", "loss"] = Field(
+        default="auroc",
+        description="What chooses the epoch on validation scans: `auroc` of patients against healthy scans;"
+        " `synthetic_ap`, the mean average precision on synthetic lesions in healthy scans, which also replaces `auroc`"
+        " where there is no validation patient; ties go to the lower `loss` on healthy scans; or that loss alone.",
+    )
+    patience: PositiveInt = Field(default=5, description="Epochs without improvement before training stops.")
+
+
+class Gan(Section):
+    """An f-AnoGAN on healthy scans: a GAN, then its encoder. Reruns: both, their maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    seed: Seed = Field(default=2, description="Seed of weights, latent vectors and the order of scans.")
+    size: Annotated[int, Field(ge=32, multiple_of=16)] = Field(
+        default=64, description="Edge of the network's cube (`grid.crop_mm`) in voxels of this network."
+    )
+    width: PositiveInt = Field(
+        default=64, description="Channels next to the scan; the deepest layers have 8 times as many."
+    )
+    latent_dim: PositiveInt = Field(default=128, description="Length of a latent vector.")
+    gan_epochs: PositiveInt = Field(default=250, description="Epochs of the GAN; the last one's weights are kept.")
+    encoder_epochs: PositiveInt = Field(
+        default=250,
+        description="Epochs of the encoder; the best on healthy validation scans is kept.",
+    )
+    batch_size: PositiveInt = Field(
+        default=8, description="Scans in a step; the published code's 64 images would fill a GPU as volumes."
+    )
+    gan_learning_rate: PositiveFloat = Field(default=1e-4, description="Adam learning rate of generator and critic.")
+    encoder_learning_rate: PositiveFloat = Field(default=5e-5, description="RMSprop learning rate of the encoder.")
+    critic_steps: PositiveInt = Field(
+        default=5, description="Steps of the critic, one a batch, for each of the generator."
+    )
+    gradient_penalty: PositiveFloat = Field(
+        default=10.0, description="Weight of the gradient penalty in the critic's loss (λ)."
+    )
+    kappa: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="Weight of the critic's features in the encoder's loss (κ)."
+    )
+
+
+class StfpmExperiment(Section):
+    """Distances of a student to its teacher. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["stfpm"] = Field(description="`stfpm`.")
+    student: Name = Field(description="Name of the student row.")
+    weights: Literal["trained", "initial"] = Field(
+        default="trained", description="The student's trained or its initial weights."
+    )
+    combine: Literal["product", "sum"] = Field(default="product", description="How the blocks' maps become one.")
+    blocks: Blocks = Field(
+        default=[1, 2, 3], description="ResNet blocks whose maps are combined; the paper takes all three."
+    )
+    residual: Literal["distance", "gaussian"] = Field(
+        default="distance",
+        description="`distance`: the squared distance (paper, eq. 5); `gaussian`: how unusual the difference is at its"
+        " place and channel, against healthy validation scans.",
+    )
+
+
+class PadimExperiment(Section):
+    """PaDiM: a Gaussian of healthy scans' teacher features. Reruns: it, its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["padim"] = Field(description="`padim`.")
+    teacher: Name = Field(description="Name of the teacher row.")
+    combine: Literal["product", "sum"] = Field(default="sum", description="How the blocks' maps become one.")
+    blocks: Blocks = Field(default=[1, 2, 3], description="ResNet blocks whose maps are combined.")
+    smoothing_mm: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="FWHM of the Gaussian that smooths the map, mm."
+    )
+
+
+class FanoganExperiment(Section):
+    """Distance of a scan to its reconstruction by a GAN. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["fanogan"] = Field(description="`fanogan`.")
+    gan: Name = Field(description="Name of the gan row.")
+    kappa: Annotated[float, Field(ge=0)] = Field(
+        default=1.0, description="Weight of the critic's features in the image score (κ); the map has none."
+    )
+
+
+class IntensityExperiment(Section):
+    """The standardized intensity itself. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["intensity"] = Field(description="`intensity`.")
+
+
+class ZscoreExperiment(Section):
+    """Voxel-wise z-score against healthy training scans. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["zscore"] = Field(description="`zscore`.")
+    smoothing_mm: Annotated[float, Field(ge=0)] = Field(
+        default=4.0, description="FWHM of the Gaussian that smooths the map, mm."
+    )
+
+
+class MaskExperiment(Section):
+    """The brain mask as every scan's map, beside the paper's protocol. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["mask"] = Field(description="`mask`.")
+
+
+class SegmentationExperiment(Section):
+    """Lesions cut out of another experiment's maps, without scores. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["segmentation"] = Field(description="`segmentation`.")
+    experiment: Name = Field(description="Name of the experiment row whose maps are segmented.")
+    by: Literal["kmeans", "top_fraction"] = Field(
+        default="kmeans",
+        description="What is lesion in a scan's brain: the higher of two k-means clusters, or the highest fraction.",
+    )
+    fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.01, description="Share of a scan's brain voxels that `top_fraction` takes."
+    )
+
+
+Experiment = Annotated[
+    StfpmExperiment
+    | PadimExperiment
+    | FanoganExperiment
+    | IntensityExperiment
+    | ZscoreExperiment
+    | MaskExperiment
+    | SegmentationExperiment,
+    Field(discriminator="method"),
+]

@@ -1,0 +1,225 @@
+"""The config's sections: what is studied, how scans are prepared, where it is computed, how it is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+Blocks = Annotated[list[Literal[1, 2, 3]], Field(min_length=1, max_length=3)]
+
+
+class Section(BaseModel):
+    """A part of the config; unknown keys are errors, values never change after reading.
+
+    The docstrings of its subclasses stand in config/README.md: what it is, and what runs again when it changes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cohort(Section):
+    """Who is studied. Reruns: everything that depends on the scans which are new, changed or gone."""
+
+    participants: str = Field(
+        default="demo", description="Path of participants.tsv, or `demo` for the synthetic cohort."
+    )
+    modality: Literal["T1w", "T2w", "FLAIR"] = Field(default="T2w", description="Contrast of every scan of the cohort.")
+
+    @model_validator(mode="after")
+    def _demo_is_t2w(self) -> Cohort:
+        if self.participants == "demo" and self.modality != "T2w":
+            raise ValueError(f"the demo cohort is T2w, not {self.modality}; name a participants table or choose T2w")
+        return self
+
+
+class Counts(Section):
+    """Numbers of subjects."""
+
+    train: PositiveInt = Field(description="Scans in the training part.")
+    val: PositiveInt = Field(description="Scans in the validation part.")
+    test: PositiveInt = Field(description="Scans in the test part.")
+
+
+class Demo(Section):
+    """The synthetic cohort, used when `cohort.participants` is `demo`. Reruns: rendering and all that follows."""
+
+    seed: Seed = Field(default=0, description="Seed of the rendered cohort.")
+    healthy: Counts = Field(default=Counts(train=16, val=6, test=6), description="Number of healthy subjects.")
+    patient: Counts = Field(default=Counts(train=6, val=6, test=8), description="Number of patients.")
+
+
+class Fractions(Section):
+    """Shares of a group; they sum to 1."""
+
+    train: Fraction = Field(default=0.70, description="Share of the group's scans to train on.")
+    val: Fraction = Field(default=0.15, description="Share of the group's scans to validate on.")
+    test: Fraction = Field(default=0.15, description="Share of the group's scans to test on.")
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Fractions:
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, val and test sum to {total:g}, expected 1")
+        return self
+
+
+class Split(Section):
+    """How subjects are divided without a `split` column. Reruns: what is fitted or measured on scans that move."""
+
+    seed: Seed = Field(default=0, description="Seed of the hash that orders the subjects.")
+    healthy: Fractions = Field(default=Fractions(), description="How healthy subjects are divided.")
+    patient: Fractions = Field(default=Fractions(), description="How patients are divided.")
+
+
+class Checksums(Section):
+    """Which TemplateFlow files are meant. Reruns: as `template`."""
+
+    head: Sha256 = Field(description="sha256 of the T1w file.")
+    brain_mask: Sha256 = Field(description="sha256 of the brain mask's file.")
+
+
+class Template(Section):
+    """The MNI space of the run. Reruns: the template, registration, and all that follows."""
+
+    resolution_mm: Annotated[float, Field(ge=0.5, le=8)] = Field(
+        default=2.0, description="Voxel edge of the MNI grid, mm."
+    )
+    head: str | None = Field(
+        default=None, description="Path of a whole-head template; the packaged MNI152NLin2009cAsym T1 without it."
+    )
+    brain_mask: str | None = Field(
+        default=None, description="Path of that template's brain mask; the packaged ICBM mask without it."
+    )
+    templateflow: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] | None = Field(
+        default=None, description="Name of a TemplateFlow template to download instead, e.g. MNI152NLin2009cSym."
+    )
+    sha256: Checksums | None = Field(
+        default=None, description="Checksums that TemplateFlow's files must have; without them they are only logged."
+    )
+    space: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
+        default="MNI152NLin2009cAsym",
+        description="Name of the template's space, as it stands in the maps' file names; templateflow sets it.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _space_follows_templateflow(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("templateflow"):
+            return {"space": values["templateflow"], **values}
+        return values
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Template:
+        if (self.head is None) != (self.brain_mask is None):
+            raise ValueError("head and brain_mask belong together; give both or neither")
+        if self.templateflow and self.head:
+            raise ValueError("templateflow and head are two sources of one template; give one of them")
+        if self.templateflow and self.space != self.templateflow:
+            raise ValueError(f"space {self.space!r} is not templateflow's {self.templateflow!r}; leave space out")
+        if self.sha256 and not self.templateflow:
+            raise ValueError("sha256 belongs to templateflow; name the template, or leave sha256 out")
+        return self
+
+
+class BiasCorrection(Section):
+    """Bias field correction of the native scan. Reruns: registration and all that follows."""
+
+    method: Literal["none", "n4"] = Field(
+        default="none", description="`n4` corrects the native scan's bias field (N4) before registration."
+    )
+
+
+class Registration(Section):
+    """Scans to MNI space. Reruns: registration and all that follows."""
+
+    transform: Literal["AffineFast", "Rigid", "Affine", "SyN"] = Field(
+        default="AffineFast",
+        description="AffineFast: affine, at 6 and 4 mm; Rigid and Affine: down to 1 mm; SyN: AffineFast and a warp, "
+        "which may pull a lesion towards normal anatomy.",
+    )
+    seed: Seed = Field(default=0, description="Random seed of ANTs.")
+
+
+class Standardization(Section):
+    """Intensities. Reruns: the landmarks, standardization, and all that follows."""
+
+    landmarks_from: Literal["healthy", "all"] = Field(
+        default="healthy", description="Training scans that the Nyúl landmarks are fitted on."
+    )
+
+
+class Grid(Section):
+    """The cube of MNI space that the networks see. Reruns: the grid, the trainings, and what follows."""
+
+    crop_mm: Annotated[float, Field(ge=16, le=300)] | Literal["brain"] = Field(
+        default=156.0,
+        description="Edge of the network's cube, mm; `brain`: the smallest that holds the brain.",
+    )
+    size: Annotated[int, Field(ge=16, multiple_of=8)] = Field(
+        default=80, description="Edge of that cube in network voxels."
+    )
+
+
+class Compute(Section):
+    """Where trainings and maps are computed. Reruns: trainings and what follows, since sums depend on it."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="Lightning's accelerator.")
+    devices: PositiveInt = Field(default=1, description="Number of devices that one training uses.")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
+        default="32-true", description="Lightning's precision of training."
+    )
+    threads: PositiveInt = Field(default=2, description="CPU threads of a training; tracked, since sums depend on it.")
+
+
+class SyntheticLesions(Section):
+    """Lesions in copies of healthy test scans; the scan itself is the control. Reruns: these lesions, their maps, and
+    the tables and report."""
+
+    per_scan: Annotated[int, Field(ge=0)] = Field(
+        default=3,
+        description="Lesions of each scan, each in a copy of its own: small (0.5-2 ml), medium (2-10 ml) and large"
+        " (10-50 ml) in turn; 0 for none.",
+    )
+    masks: str | None = Field(
+        default=None,
+        description="Path of a folder of real lesion masks (NIfTI, in the template's space) to insert instead of grown"
+        " lesions; each scan gets those that a hash chooses.",
+    )
+    seed: Seed = Field(default=0, description="Seed of the lesions and of the choice of masks.")
+
+
+class Evaluation(Section):
+    """How maps are measured. Reruns: evaluation and report."""
+
+    healthy_quantile: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.99, description="The segmentation threshold is this quantile of healthy validation brain voxels."
+    )
+    min_lesion_ml: Annotated[float, Field(ge=0)] = Field(
+        default=0.05,
+        description="Smaller components of the lesion mask and of the thresholded map do not count, ml; the default is"
+        " BraTS' 50 voxels of 1 mm.",
+    )
+    reference: Name | None = Field(
+        default=None,
+        description="Name of the experiment that the others are tested against by their average precision per patient;"
+        " without it the first that is measured inside the brain. This key alone reruns the comparison and the report.",
+    )
+    synthetic: SyntheticLesions = SyntheticLesions()
+
+
+class Report(Section):
+    """What the report's page shows. Reruns: the report."""
+
+    pictures: PositiveInt = Field(
+        default=40,
+        description="Most test scans whose slices are shown: patients and healthy scans in turn, in the table's order. "
+        "Each adds a few hundred kilobytes to the page.",
+    )
