@@ -10,41 +10,22 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/demo.smk"
-include: "workflow/rules/cohort.smk"
 include: "workflow/rules/template.smk"
 include: "workflow/rules/bias_correction.smk"
 include: "workflow/rules/register.smk"
 include: "workflow/rules/strip.smk"
-include: "workflow/rules/standardize.smk"
-include: "workflow/rules/grid.smk"
-include: "workflow/rules/teacher.smk"
-include: "workflow/rules/student.smk"
-include: "workflow/rules/fanogan.smk"
-include: "workflow/rules/maps.smk"
-include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/synthetic.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/report.smk"
-
-
-localrules:
-    all,
-    head_template,
-    templateflow,
-    imagenet_weights,
-    cohort,
-    compare,
-    report,
+include: "workflow/rules/weights.smk"
+include: "workflow/rules/folds.smk" if FOLDS else "workflow/rules/study.smk"
 
 
 rule all:
     default_target: True
     input:
-        "results/cohort/participants.tsv",
         "results/qc/index.html",
-        "results/report/index.html",
+        "results/folds/index.html" if FOLDS else "results/report/index.html",
+    localrule: True
 
 
 onsuccess:
-    if any(job.rule.name == "report" for job in workflow.dag.jobs):
-        logger.info(f"Report: {Path('results/report/index.html').resolve()}")
+    for page in (job.output[0] for job in workflow.dag.jobs if job.rule.name in ("report", "folds")):
+        logger.info(f"Report: {Path(page).resolve()}")

@@ -10,6 +10,7 @@ rule cohort:
         "logs/cohort.log",
     benchmark:
         "benchmarks/cohort.tsv"
+    localrule: True
     conda:
         "../../envs/imaging.yaml"
     threads: 1

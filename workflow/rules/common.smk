@@ -33,7 +33,7 @@ from stfpm3d.study.config import read_config
 from stfpm3d.study.digest import code_digest, environment_digest
 from stfpm3d.study.errors import InputError
 from stfpm3d.study.lifeline import DRIVER_VARIABLE
-from stfpm3d.study.split import assign_split, hash_order, teacher_scans
+from stfpm3d.study.split import assign_fold, assign_split, hash_order, teacher_scans
 
 os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process is gone
 
@@ -46,6 +46,8 @@ def open_cohort(study):
     if study.cohort.participants == "demo":
         counts = [(group.train, group.val, group.test) for group in (study.demo.healthy, study.demo.patient)]
         table = check_participants(pd.DataFrame(demo_participants(study.demo.seed, *counts)), Path("results/demo"))
+        if study.split.folds:
+            table = table.drop(columns="split")
     else:
         table = read_participants(study.cohort.participants)
         if workflow.is_main_process:
@@ -53,9 +55,12 @@ def open_cohort(study):
 
             check_files(kept(table))
             check_headers(kept(table))
-    table["split"] = assign_split(
-        table, study.split.model_dump(include={"healthy", "patient"}), study.split.seed
-    ).values
+    split = study.split
+    if split.folds:
+        parts = assign_fold(table, split.folds, split.fold or 1, split.seed)
+    else:
+        parts = assign_split(table, split.model_dump(include={"healthy", "patient"}), split.seed)
+    table["split"] = parts.values
     return table
 
 
@@ -113,6 +118,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+# The folds of a cross-validation, each of which reads this file again with a split of its own (folds.smk).
+FOLDS = range(1, STUDY.split.folds + 1) if STUDY.split.folds and not STUDY.split.fold else ()
 SCANS = PARTICIPANTS.set_index("scan_id")
 KEYS = [key for key in ("participant_id", "session_id") if key in SCANS]
 TEACHERS, STUDENTS, GANS, EXPERIMENTS = (

@@ -54,6 +54,7 @@ rule compare:
         "logs/compare.log",
     benchmark:
         "benchmarks/compare.tsv"
+    localrule: True
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -30,6 +30,7 @@ rule report:
         "logs/report.log",
     benchmark:
         "benchmarks/report.tsv"
+    localrule: True
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -1,28 +1,6 @@
 """The teacher: patch learning on healthy and diseased scans (paper, 3.1)."""
 
 
-rule imagenet_weights:
-    """Fetch torchvision's ImageNet weights of a network (IMAGENET1K_V1), checked by the sha256 in their file's name."""
-    output:
-        weights="results/weights/{architecture}.pth",
-    log:
-        "logs/weights/{architecture}.log",
-    benchmark:
-        "benchmarks/weights/{architecture}.tsv"
-    retries: 3
-    conda:
-        "../../envs/learning.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        code=code("imagenet_weights"),
-        env=environment("learning"),
-    script:
-        "../scripts/imagenet_weights.py"
-
-
 rule atlas:
     """Bring a teacher's atlas to the network's grid (float32 in [0, 1]): the second input channel of its networks."""
     input:

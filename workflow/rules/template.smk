@@ -10,6 +10,7 @@ rule head_template:
     benchmark:
         "benchmarks/template/head_template.tsv"
     retries: 3
+    localrule: True
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -33,6 +34,7 @@ rule templateflow:
     benchmark:
         "benchmarks/template/templateflow.tsv"
     retries: 3
+    localrule: True
     conda:
         "../../envs/imaging.yaml"
     threads: 1

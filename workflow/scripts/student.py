@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stfpm3d.learning.checkpoints import checkpoint_folder
+from stfpm3d.learning.checkpoints import checkpoint_folder, checkpoints_beside
 from stfpm3d.learning.student import train_student
 from stfpm3d.study.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-folder = Path("results/checkpoints/student", snakemake.wildcards["student"])
+folder = checkpoints_beside(snakemake.output["model"])
 with (
     rule_log(snakemake.log[0]),
     checkpoint_folder(folder, dict(snakemake.params.items()), snakemake.input) as checkpoints,

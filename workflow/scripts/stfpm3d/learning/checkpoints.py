@@ -13,6 +13,12 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 
 
+def checkpoints_beside(weights: Path | str) -> Path:
+    """Where a network's checkpoints lie: for results/KIND/NAME/model.safetensors in results/checkpoints/KIND/NAME."""
+    results, kind, name = Path(weights).parents[2], *Path(weights).parts[-3:-1]
+    return results / "checkpoints" / kind / name
+
+
 @contextmanager
 def checkpoint_folder(parent: Path | str, params: Mapping[str, Any], files: Iterable[Path | str]) -> Iterator[Path]:
     """Yield the folder below `parent` for one training; when it has ended well, `parent` is removed.

@@ -77,6 +77,20 @@ class Split(Section):
     seed: Seed = Field(default=0, description="Seed of the hash that orders the subjects.")
     healthy: Fractions = Field(default=Fractions(), description="How healthy subjects are divided.")
     patient: Fractions = Field(default=Fractions(), description="How patients are divided.")
+    folds: Annotated[int, Field(ge=3)] | None = Field(
+        default=None,
+        description="Number of folds of a cross-validation instead: each tests one share of every group, validates on"
+        " the next and trains on the rest. Results stand in `results/folds/`; registration and stripping are shared.",
+    )
+    fold: PositiveInt | None = Field(
+        default=None, description="One of the `folds` alone, counted from 1, as the split of the run."
+    )
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_them(self) -> Split:
+        if self.fold is not None and (self.folds is None or self.fold > self.folds):
+            raise ValueError(f"fold {self.fold} is none of {self.folds or 0} folds; set folds, or leave fold out")
+        return self
 
 
 class Checksums(Section):

@@ -61,20 +61,60 @@ def assign_split(participants: pd.DataFrame, fractions: Mapping[str, Mapping[str
     if "split" in participants:
         return participants.set_index("participant_id")["split"]
     parts: dict[str, str] = {}
-    for group, members in participants.drop_duplicates("participant_id").groupby("group"):
-        wanted = fractions[str(group)]
+    for group, strata in _strata(participants, seed).items():
+        wanted = fractions[group]
         needed = sum(wanted[part] > 0 for part in PARTS)
-        if len(members) < needed:
+        if sum(map(len, strata)) < needed:
             raise InputError(
-                f"cohort: {len(members)} {group} subject(s) cannot fill {needed} parts;"
+                f"cohort: {sum(map(len, strata))} {group} subject(s) cannot fill {needed} parts;"
                 f" add subjects, or set parts of split.{group} to 0."
             )
-        sites = members["site"].where(members.groupby("site")["site"].transform("size") >= MIN_STRATUM, "")
-        for _, stratum in members.groupby(sites):
-            ordered = hash_order(list(stratum["participant_id"]), seed)
-            sizes = part_sizes(len(ordered), wanted)
+        for subjects in strata:
+            sizes = part_sizes(len(subjects), wanted)
             labels = [part for part in PARTS for _ in range(sizes[part])]
-            parts.update(zip(ordered, labels, strict=True))
+            parts.update(zip(subjects, labels, strict=True))
+    return _of_rows(participants, parts)
+
+
+def assign_fold(participants: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Series:
+    """Name the part of every participant in one fold (from 1) of a cross-validation; returns as `assign_split`.
+
+    Every group is cut into shares: the fold's own is tested on, the next one validated on, the rest trained on. Over
+    all folds each subject is tested on once, and validated on once.
+
+    Raises
+    ------
+    InputError
+        When the table has a `split` column, or a group has fewer subjects than there are folds.
+    """
+    if "split" in participants:
+        raise InputError(
+            "cohort: the participants table has a split column, which split.folds would overrule; remove one of them."
+        )
+    of_share = {fold - 1: "test", fold % folds: "val"}
+    parts: dict[str, str] = {}
+    for group, strata in _strata(participants, seed).items():
+        subjects = [subject for stratum in strata for subject in stratum]  # dealt out in turn, so that sites are spread
+        if len(subjects) < folds:
+            raise InputError(
+                f"cohort: {len(subjects)} {group} subject(s) cannot fill {folds} folds; add subjects, or lower"
+                " split.folds."
+            )
+        parts |= {subject: of_share.get(place % folds, "train") for place, subject in enumerate(subjects)}
+    return _of_rows(participants, parts)
+
+
+def _strata(participants: pd.DataFrame, seed: int) -> dict[str, list[list[str]]]:
+    """The subjects of each group in hash order, site by site; small sites are one stratum."""
+    groups: dict[str, list[list[str]]] = {}
+    for group, members in participants.drop_duplicates("participant_id").groupby("group"):
+        sites = members["site"].where(members.groupby("site")["site"].transform("size") >= MIN_STRATUM, "")
+        strata = (list(stratum["participant_id"]) for _, stratum in members.groupby(sites))
+        groups[str(group)] = [hash_order(subjects, seed) for subjects in strata]
+    return groups
+
+
+def _of_rows(participants: pd.DataFrame, parts: Mapping[str, str]) -> pd.Series:
     return participants["participant_id"].map(parts).set_axis(participants["participant_id"]).rename("split")
 
 

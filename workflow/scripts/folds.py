@@ -1,0 +1,19 @@
+"""Summarise the folds of a cross-validation."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from stfpm3d.evaluation.folds import summarise_folds
+from stfpm3d.reporting.folds import write_folds_page
+from stfpm3d.study.files import replacing
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    summary = summarise_folds([pd.read_csv(path, sep="\t") for path in snakemake.input["metrics"]])
+    with replacing(snakemake.output["metrics"]) as temporary:
+        summary.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+    write_folds_page(snakemake.output["page"], snakemake.input["template"], summary, snakemake.input["reports"])
