@@ -36,6 +36,8 @@ from stfpm3d.study.lifeline import DRIVER_VARIABLE
 from stfpm3d.study.split import assign_fold, assign_split, hash_order, teacher_scans
 
 os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process is gone
+# Threads that wait for others sleep: spinning, they slow a training down several times where anything else runs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def open_cohort(study):
