@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
-from stfpm3d.evaluation.experiment import METRIC_COLUMNS, compare_metrics, evaluate_experiment
+from stfpm3d.evaluation.comparison import compare_metrics
+from stfpm3d.evaluation.experiment import evaluate_experiment
+from stfpm3d.evaluation.protocol import METRIC_COLUMNS
 from stfpm3d.imaging.maps import image_score
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
 from stfpm3d.study.errors import InputError
