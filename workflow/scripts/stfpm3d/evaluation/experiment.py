@@ -31,7 +31,8 @@ class Measured(NamedTuple):
     threshold of `dice` and `iou` are counted in the row `threshold`."""
     curves: pd.DataFrame
     """Columns `CURVE_COLUMNS`, of the strict protocol: `image_roc` over scans, `roc` and `pr` over voxels pooled over
-    patients, `froc` over lesions."""
+    patients, `froc` over lesions; and `dice`, the patients' mean (y) where a share x of the healthy validation scans'
+    brain voxels lies at or above the threshold."""
     patients: pd.DataFrame
     """Columns `PATIENT_COLUMNS`: each test patient's own values, by the strict protocol."""
     lesions: pd.DataFrame
