@@ -54,6 +54,12 @@ def modules(files: Iterable[Path]) -> set[str]:
 
 
 @cache
+def imported(script: str) -> set[str]:
+    """The top-level modules of other projects that a script and the package's modules behind it import."""
+    return modules(closure(SCRIPTS / f"{script}.py", SCRIPTS))
+
+
+@cache
 def distributions() -> dict[str, set[str]]:
     """The distributions that hold each top-level module."""
     return {module: {normalized(name) for name in names} for module, names in packages_distributions().items()}
@@ -85,9 +91,12 @@ def test_every_rule_with_a_script_is_read_here_and_its_digest_is_of_its_own_envi
 
 @pytest.mark.parametrize("script", ENVIRONMENT_OF_SCRIPT)
 def test_a_rules_environment_provides_what_its_script_imports(script: str) -> None:
-    imported = modules(closure(SCRIPTS / f"{script}.py", SCRIPTS))
-    assert imported
-    assert not unprovided(imported, ENVIRONMENT_OF_SCRIPT[script])
+    assert imported(script)
+    assert not unprovided(imported(script), ENVIRONMENT_OF_SCRIPT[script])
+
+
+def test_one_rule_pays_for_importing_panoptica() -> None:
+    assert [script for script in ENVIRONMENT_OF_SCRIPT if "panoptica" in imported(script)] == ["evaluate"]
 
 
 def test_the_drivers_environment_provides_what_the_rules_import() -> None:
@@ -112,5 +121,5 @@ def test_a_per_subject_script_imports_little() -> None:
     for script, *names in map(str.split, done.stdout.splitlines()):
         loaded = {name.partition(".")[0] for name in names}
         assert {"stfpm3d", "numpy", "SimpleITK"} <= loaded
-        assert modules(closure(SCRIPTS / f"{script}.py", SCRIPTS)) & loaded <= LIGHT, script
+        assert imported(script) & loaded <= LIGHT, script
         assert not loaded & HEAVY, script

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score
 
-from stfpm3d.evaluation.experiment import METRIC_COLUMNS, compare_metrics, evaluate_experiment
+from stfpm3d.evaluation.comparison import compare_metrics
+from stfpm3d.evaluation.experiment import evaluate_experiment
+from stfpm3d.evaluation.protocol import METRIC_COLUMNS
 from stfpm3d.imaging.maps import image_score
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
 from stfpm3d.study.errors import InputError
@@ -91,7 +93,7 @@ def test_the_table_has_the_promised_columns_and_counts_the_scans_behind_each_num
         ("paper", "test", "dice", 0, 2),
         ("paper", "val", "threshold", 0, 2),
     }
-    assert set(curves["curve"]) == {"image_roc", "roc", "pr", "froc"}
+    assert set(curves["curve"]) == {"image_roc", "roc", "pr", "froc", "dice"}
 
 
 def test_patients_do_not_move_the_threshold(scans, brain_mask):
@@ -142,12 +144,17 @@ def test_false_alarms_are_the_volume_above_the_threshold_in_healthy_test_scans(s
     assert (row["n_healthy"], row["n_patient"]) == (3, 0)
 
 
+def with_eight_validation_patients(scans):
+    """Each of the two four times."""
+    patients = scans[(scans["split"] == "val") & (scans["group"] == "patient")]
+    more = [patients.assign(participant_id=patients["participant_id"] + f"-{copy}") for copy in range(4)]
+    return pd.concat([scans.drop(patients.index), *more], ignore_index=True)
+
+
 def test_the_best_validation_threshold_asks_for_eight_patients(scans, brain_mask):
     few = evaluate_experiment("demo", scans, brain_mask).metrics
     assert np.isnan([value(few, "dice_val"), value(few, "threshold_val", "val")]).all()
-    patients = scans[(scans["split"] == "val") & (scans["group"] == "patient")]
-    more = [patients.assign(participant_id=patients["participant_id"] + f"-{copy}") for copy in range(4)]
-    metrics = evaluate_experiment("demo", pd.concat([scans.drop(patients.index), *more]), brain_mask).metrics
+    metrics = evaluate_experiment("demo", with_eight_validation_patients(scans), brain_mask).metrics
     threshold = value(metrics, "threshold_val", "val")
     val = list(brain_voxels(scans, brain_mask, split="val", group="patient"))
     dice = [np.mean([f1_score(truth, values >= cut) for values, truth in val]) for cut in (threshold, threshold * 1.2)]
@@ -168,6 +175,52 @@ def test_every_test_patient_and_every_lesion_has_its_row(scans, brain_mask):
     for name in ("patient_ap", "dice", "iou", "sensitivity_at_1"):
         assert patients[name].mean() == pytest.approx(value(metrics, name)), name
     assert value(metrics, "lesion_recall") == lesions["detected"].mean() == patients["n_detected"].sum() / 2
+
+
+def test_the_dice_curve_goes_through_the_headline_and_needs_healthy_validation_voxels(scans, brain_mask):
+    metrics, curves, *_ = evaluate_experiment("demo", scans, brain_mask, protocols=["strict"])
+    for split in ("val", "test"):
+        curve = curves[(curves["split"] == split) & (curves["curve"] == "dice")]
+        dice = np.interp(0.01, curve["x"], curve["y"])
+        assert dice == pytest.approx(value(metrics, "dice", split), abs=0.02)
+    patients, segmented = scans[scans["group"] == "patient"], scans.assign(score=np.nan)
+    for quantile, some in ((0.99, patients), (0.99, scans.drop(patients.index)), (None, segmented)):
+        found = evaluate_experiment("demo", some, brain_mask, healthy_quantile=quantile, protocols=["strict"])
+        assert "dice" not in set(found.curves["curve"])
+
+
+def permuted(test):
+    """The test scans with one another's groups and masks."""
+    order = [4, 0, 1, 2, 3]
+    return test.assign(**{name: test[name].to_numpy()[order] for name in ("group", "lesion_mask")})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [permuted, lambda test: test.iloc[:1], lambda test: test.iloc[-1:]],
+    ids=["permuted", "a healthy scan alone", "a patient alone"],
+)
+def test_no_fitted_number_has_seen_a_test_scan(scans, brain_mask, change):
+    scans = with_eight_validation_patients(scans)
+    is_test = scans["split"] == "test"
+    changed = pd.concat([scans[~is_test], change(scans[is_test])])
+    before, after = (evaluate_experiment("demo", table, brain_mask) for table in (scans, changed))
+    thresholds = before.metrics[before.metrics["metric"].str.startswith("threshold")]
+    assert thresholds["value"].notna().all()
+    assert thresholds[["protocol", "split"]].value_counts().to_dict() == {("strict", "val"): 2, ("paper", "val"): 1}
+    for tables in ((after.metrics, before.metrics), (after.curves, before.curves)):
+        found, expected = (table[table["split"] == "val"].reset_index(drop=True) for table in tables)
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    assert value(after.metrics, "image_auroc") != value(before.metrics, "image_auroc"), "the test scans did change"
+
+
+def test_what_is_measured_of_a_test_patient_does_not_depend_on_the_other_test_scans(scans, brain_mask):
+    scans = with_eight_validation_patients(scans)
+    is_other = (scans["split"] == "test") & (scans["participant_id"] != "sub-test4")
+    for name in ("patients", "lesions"):
+        alone, among = (getattr(evaluate_experiment("demo", of, brain_mask), name) for of in (scans[~is_other], scans))
+        expected = among[among["participant_id"] == "sub-test4"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(alone, expected, check_exact=True)
 
 
 def test_a_map_on_another_grid_is_refused(scans, brain_mask):

@@ -1,6 +1,9 @@
-"""Lesions found and false alarms, on components that were counted by hand, and against SimpleITK's components."""
+"""Lesions found and false alarms, on components that were counted by hand, against SimpleITK's components and against
+panoptica's own evaluator.
+"""
 
 import numpy as np
+import panoptica
 import pytest
 import SimpleITK as sitk
 from scipy import ndimage
@@ -42,16 +45,17 @@ def scan(name, anomaly_map, lesion_mask=None):
     )
 
 
-def measured(*scans, threshold=1.0, froc=()):
-    test = LesionwiseTest(bin_of(threshold), [bin_of(value) for value in froc], voxel_ml=VOXEL_ML, min_lesion_ml=MIN_ML)
+def measured(*scans, threshold=1.0, froc=(), min_ml=MIN_ML):
+    test = LesionwiseTest(bin_of(threshold), [bin_of(value) for value in froc], voxel_ml=VOXEL_ML, min_lesion_ml=min_ml)
     for each in scans:
         test.add(each)
     return test
 
 
-def found(called, lesion_mask):
-    """Which components of a map hit, and which lesions are found, for masks."""
-    return match(components(called, 1), components(lesion_mask, 1), lesion_mask)
+def found(called, lesion_mask, min_voxels=1):
+    """Which lesions are found, and how many components count, for masks."""
+    match_ = match(components(called, min_voxels), components(lesion_mask), min_voxels)
+    return match_.detected.tolist(), match_.n_component
 
 
 def test_components_are_simple_itks_with_full_connectivity():
@@ -73,44 +77,75 @@ def test_voxels_that_share_a_corner_are_one_lesion_and_specks_are_none():
     assert components(box(0, 0, 0) | box(3, 3, 3, edge=1), 8).max() == 1
 
 
-def test_a_lesion_found_in_pieces_is_found_and_no_piece_is_a_false_alarm():
+def test_a_lesion_is_found_by_its_best_piece_and_other_pieces_are_false_alarms():
     lesion = box(4, 4, 4, edge=6)
-    hits, detected = found(box(4, 4, 4) | box(8, 8, 8), lesion)
-    assert hits.tolist() == [True, True]
-    assert detected.tolist() == [False], "16 of 216 voxels are less than a tenth"
-    _, detected = found(box(4, 4, 4) | box(8, 8, 8) | box(4, 8, 4), lesion)
-    assert detected.tolist() == [True], "24 are more"
+    assert found(box(4, 4, 4), lesion) == ([False], 1), "8 of 216 voxels are less than a tenth"
+    assert found(box(4, 4, 4, edge=3), lesion) == ([True], 1), "27 are more"
+    assert found(box(4, 4, 4, edge=3) | box(8, 8, 8) | box(4, 8, 4), lesion) == ([True], 3)
+
+
+def test_a_component_on_several_lesions_finds_the_one_it_overlaps_most():
+    bar = np.zeros(SHAPE, dtype=bool)
+    bar[0, 0] = True
+    lesion = np.zeros(SHAPE, dtype=bool)
+    lesion[0, 0, :3] = lesion[0, 0, 10:15] = True
+    assert found(bar, lesion) == ([False, True], 1), "an IoU of 3 / 20 and one of 5 / 20"
 
 
 def test_a_map_that_calls_everything_finds_nothing():
-    hits, detected = found(np.ones(SHAPE, dtype=bool), box(0, 0, 0) | box(10, 10, 10))
-    assert (hits.tolist(), detected.tolist()) == ([False], [False, False])
+    assert found(np.ones(SHAPE, dtype=bool), box(0, 0, 0) | box(10, 10, 10)) == ([False, False], 1)
 
 
-def test_a_component_hits_when_a_tenth_of_it_is_lesion():
+def test_a_lesion_is_found_from_an_iou_of_a_tenth_on():
     bar = np.zeros(SHAPE, dtype=bool)
     bar[0, 0, :20] = True
     lesion = np.zeros(SHAPE, dtype=bool)
     lesion[0, 0, :2] = True
-    assert found(bar, lesion).hits.tolist() == [True]
+    assert found(bar, lesion) == ([True], 1)
     lesion[0, 0, 1] = False
-    assert found(bar, lesion).hits.tolist() == [False]
+    assert found(bar, lesion) == ([False], 1)
 
 
-def test_to_lie_on_a_lesion_too_small_to_count_is_no_false_alarm():
+def test_what_finds_a_lesion_too_small_to_count_is_neither_a_hit_nor_a_false_alarm():
     speck = box(5, 5, 5, edge=1)
+    assert found(box(5, 5, 5), speck, min_voxels=8) == ([], 0), "an IoU of 1 / 8"
+    assert found(box(5, 5, 5, edge=3), speck, min_voxels=8) == ([], 1), "1 / 27: a false alarm beside a speck"
     test = measured(scan("a", box(5, 5, 5) * 1.0, speck))
     (patient,) = test.patients
-    assert patient == {"participant_id": "a", "n_lesion": 0, "n_detected": 0, "n_component": 1, "n_hit": 1}
+    assert patient == {"participant_id": "a", "n_lesion": 0, "n_detected": 0, "n_component": 0, "n_hit": 0}
     assert np.isnan(test.metrics()["lesion_recall"].value)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_counts_and_f1_are_those_of_panopticas_evaluator_on_random_blobs(seed):
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.normal(size=(2, 40, 44, 36)), (0, 2, 2, 2))
+    lesion_mask = smooth[0] > np.quantile(smooth[0], 0.95)
+    called = smooth[0] + 0.7 * smooth[1] > np.quantile(smooth[0], 0.96)
+    panoptica.disable_citation_reminder()  # printed by the evaluator alone
+    evaluator = panoptica.Panoptica_Evaluator(
+        expected_input=panoptica.InputType.SEMANTIC,
+        instance_approximator=panoptica.ConnectedComponentsInstanceApproximator(),
+        instance_matcher=panoptica.NaiveThresholdMatching(panoptica.Metric.IOU, matching_threshold=0.1),
+        instance_metrics=[panoptica.Metric.IOU],
+    )
+    expected = evaluator.evaluate(called.astype(np.uint8), lesion_mask.astype(np.uint8))["ungrouped"]
+    assert min(expected.tp, expected.fp, expected.fn) > 3
+
+    test = measured(scan("a", called * 1.0, lesion_mask), min_ml=0)
+    (patient,) = test.patients
+    assert patient["n_hit"] == patient["n_detected"] == expected.tp
+    assert patient["n_component"] == expected.tp + expected.fp
+    assert patient["n_lesion"] == expected.tp + expected.fn
+    assert test.metrics()["lesion_f1"].value == pytest.approx(expected.rq)
 
 
 @pytest.fixture
 def three_patients():
-    """Five lesions, of which three are found; four of six components hit."""
+    """Five lesions, of which three are found; three of seven components hit."""
     return [
-        scan("a", (box(0, 0, 0) | box(6, 6, 6)) * 1.0, box(0, 0, 0) | box(12, 12, 12, edge=4)),
-        scan("b", (box(0, 0, 0) | box(3, 0, 0)) * 1.0, box(0, 0, 0, edge=5)),
+        scan("a", (box(0, 0, 0) | box(6, 0, 0) | box(6, 6, 6)) * 1.0, box(0, 0, 0) | box(12, 12, 12, edge=4)),
+        scan("b", (box(0, 0, 0, edge=3) | box(4, 0, 0)) * 1.0, box(0, 0, 0, edge=5)),
         scan("c", (box(10, 0, 0, edge=3) | box(0, 0, 10)) * 1.0, box(10, 0, 0, edge=3) | box(16, 16, 16, edge=3)),
     ]
 
@@ -119,12 +154,13 @@ def test_recall_precision_and_f1_are_over_the_lesions_and_components_of_all_pati
     test = measured(*three_patients)
     metrics = test.metrics()
     assert metrics["lesion_recall"].value == pytest.approx(3 / 5)
-    assert metrics["lesion_precision"].value == pytest.approx(4 / 6)
-    assert metrics["lesion_f1"].value == pytest.approx(2 * 0.6 * (2 / 3) / (0.6 + 2 / 3))
+    assert metrics["lesion_precision"].value == pytest.approx(3 / 7)
+    assert metrics["lesion_f1"].value == pytest.approx(2 * 3 / (5 + 7))
     for name in ("lesion_recall", "lesion_precision", "lesion_f1"):
         assert metrics[name].ci_low < metrics[name].value < metrics[name].ci_high
     assert metrics["lesion_recall"].ci_low == pytest.approx(1 / 2), "patients a and c alone find one of two"
     assert metrics["lesion_recall"].ci_high == pytest.approx(1), "patient b alone finds all"
+    assert metrics["lesion_f1"].ci_low == pytest.approx(2 / 5), "patient a alone"
 
 
 def test_lesions_are_listed_with_their_volumes_and_recall_is_told_by_size(three_patients):

@@ -6,7 +6,8 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 from sklearn.metrics import f1_score, jaccard_score, roc_curve
 
-from stfpm3d.evaluation.experiment import compare_metrics, evaluate_experiment
+from stfpm3d.evaluation.comparison import compare_metrics
+from stfpm3d.evaluation.experiment import evaluate_experiment
 from stfpm3d.evaluation.imagewise import equal_blocks
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from stfpm3d.evaluation.comparison import compare_patients
-from stfpm3d.evaluation.experiment import SCORE_COLUMNS, compare_metrics, evaluate_experiment
+from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
+from stfpm3d.evaluation.experiment import SCORE_COLUMNS, evaluate_experiment
 from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume

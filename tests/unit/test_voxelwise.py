@@ -144,6 +144,26 @@ def test_oracle_dice_is_the_best_over_all_thresholds():
     assert np.isnan(overlap(*counts(values, lesion), None)["dice"])
 
 
+def test_mean_dice_stands_against_the_share_of_healthy_voxels_above():
+    pooled = PooledVoxels()
+    pooled.add(patient(np.array([1.0, 2.0, 3.0, 4.0]), np.array([False, False, True, True])))
+    pooled.add(patient(np.array([1.0, 4.0]), np.array([True, False])))
+    rate, dice = pooled.dice_by_rate(histogram(np.array([1.0, 1.0, 2.0, 4.0])))
+    assert rate.tolist() == [1 / 4, 1 / 4, 2 / 4, 1], "at thresholds of 4, 3, 2 and 1"
+    first, second = np.array([2 / 3, 1, 4 / 5, 2 / 3]), np.array([0, 0, 0, 2 / 3])
+    assert dice == pytest.approx((first + second) / 2)
+
+
+def test_the_thinned_dice_curve_keeps_its_peak(product_map):
+    values, lesion = product_map
+    pooled = PooledVoxels()
+    pooled.add(patient(values, lesion))
+    rate, dice = pooled.dice_by_rate(histogram(values[~lesion]))
+    assert rate.size <= 500
+    assert dice.max() == pytest.approx(pooled.dice_sum.max(), abs=1e-2)
+    assert (rate[-1], dice[-1]) == pytest.approx((1, 2 * lesion.sum() / (lesion.size + lesion.sum())))
+
+
 def test_lesion_outside_the_brain_mask_is_reported_and_such_a_patient_counts_nowhere_else():
     values, lesion = np.array([0.1, 0.2, 0.3, 0.9]), np.array([False, False, False, True])
     pooled = PooledVoxels()

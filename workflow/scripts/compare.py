@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from stfpm3d.evaluation.comparison import compare_patients
-from stfpm3d.evaluation.experiment import compare_metrics
+from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import rule_log
 

@@ -1,4 +1,5 @@
-"""The primary endpoint: each experiment's average precision per patient against a reference experiment's, in pairs.
+"""All experiments in one table, and the primary endpoint: each one's average precision per patient against a reference
+experiment's, in pairs.
 
 Everything else in the tables is descriptive, so the correction for many comparisons is over these alone.
 """
@@ -13,11 +14,32 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import permutation_test
 
 from stfpm3d.evaluation.intervals import mean_estimate
+from stfpm3d.study.errors import InputError
 
 COMPARISON_COLUMNS = ["experiment", "reference", "difference", "ci_low", "ci_high", "p", "p_holm", "n_patient"]
 MIN_PATIENTS = 6  # with five pairs no two-sided p reaches 0.05
 EXACT_PATIENTS = 15  # all sign flips are tried up to here
 FLIPS = 10_000
+
+
+def compare_metrics(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """All experiments' metrics in one table.
+
+    Raises
+    ------
+    InputError
+        When two experiments' numbers stand on different scans: they could not be compared.
+    """
+    table = pd.concat(tables, ignore_index=True)
+    measured = table[(table[["n_healthy", "n_patient"]] > 0).any(axis=1)]  # a segmentation's threshold is on no scan
+    counts = measured.groupby(["protocol", "split", "metric"])[["n_healthy", "n_patient"]].nunique().max(axis=1)
+    if (counts > 1).any():
+        _, split, metric = counts.idxmax()  # pyright: ignore[reportGeneralTypeIssues]
+        raise InputError(
+            f"{metric} on the {split} split stands on different numbers of scans in different experiments; "
+            "evaluate all of them on the same cohort."
+        )
+    return table
 
 
 def compare_patients(patients: pd.DataFrame, reference: str) -> pd.DataFrame:

@@ -9,13 +9,11 @@ import pandas as pd
 
 from stfpm3d.evaluation.maps import read_voxels
 from stfpm3d.evaluation.paper import PaperProtocol
-from stfpm3d.evaluation.protocol import SPLITS, EvaluationProtocol
+from stfpm3d.evaluation.protocol import METRIC_COLUMNS, SPLITS, EvaluationProtocol
 from stfpm3d.evaluation.strict import PER_PATIENT, StrictProtocol
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.study.errors import InputError
 from stfpm3d.study.logs import progress
 
-METRIC_COLUMNS = ["experiment", "protocol", "split", "metric", "value", "ci_low", "ci_high", "n_healthy", "n_patient"]
 SCORE_COLUMNS = ["experiment", "participant_id", "group", "split", "score"]
 CURVE_COLUMNS = ["experiment", "split", "curve", "x", "y"]
 LESION_COLUMNS = ["experiment", "participant_id", "lesion", "volume_ml", "detected"]
@@ -33,7 +31,8 @@ class Measured(NamedTuple):
     threshold of `dice` and `iou` are counted in the row `threshold`."""
     curves: pd.DataFrame
     """Columns `CURVE_COLUMNS`, of the strict protocol: `image_roc` over scans, `roc` and `pr` over voxels pooled over
-    patients, `froc` over lesions."""
+    patients, `froc` over lesions; and `dice`, the patients' mean (y) where a share x of the healthy validation scans'
+    brain voxels lies at or above the threshold."""
     patients: pd.DataFrame
     """Columns `PATIENT_COLUMNS`: each test patient's own values, by the strict protocol."""
     lesions: pd.DataFrame
@@ -111,23 +110,3 @@ def _keyed(columns: Sequence[str], scans: pd.DataFrame) -> list[str]:
     """The columns, with `session_id` after `participant_id` where the scans have sessions."""
     sessions = ["session_id"] if "session_id" in scans else []
     return [key for name in columns for key in (name, *(sessions if name == "participant_id" else ()))]
-
-
-def compare_metrics(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """All experiments' metrics in one table.
-
-    Raises
-    ------
-    InputError
-        When two experiments' numbers stand on different scans: they could not be compared.
-    """
-    table = pd.concat(tables, ignore_index=True)
-    measured = table[(table[["n_healthy", "n_patient"]] > 0).any(axis=1)]  # a segmentation's threshold is on no scan
-    counts = measured.groupby(["protocol", "split", "metric"])[["n_healthy", "n_patient"]].nunique().max(axis=1)
-    if (counts > 1).any():
-        _, split, metric = counts.idxmax()  # pyright: ignore[reportGeneralTypeIssues]
-        raise InputError(
-            f"{metric} on the {split} split stands on different numbers of scans in different experiments; "
-            "evaluate all of them on the same cohort."
-        )
-    return table

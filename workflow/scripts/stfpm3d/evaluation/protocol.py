@@ -11,6 +11,7 @@ from stfpm3d.evaluation.maps import ScanVoxels
 from stfpm3d.evaluation.voxelwise import Curve
 
 SPLITS = ("val", "test")
+METRIC_COLUMNS = ["experiment", "protocol", "split", "metric", "value", "ci_low", "ci_high", "n_healthy", "n_patient"]
 
 
 class Row(NamedTuple):

@@ -100,6 +100,11 @@ class StrictProtocol:
         quantiles = {"": self.healthy_quantile, "_at_1": 0.99, "_at_5": 0.95}
         return cuts | {cut: quantile_threshold(self.reference, quantile) for cut, quantile in quantiles.items()}
 
+    @property
+    def is_graded(self) -> bool:
+        """Whether healthy validation voxels set thresholds: not of segmentations, and not where there are none."""
+        return self.healthy_quantile is not None and self.n_reference > 0
+
     @cached_property
     def best_of_validation(self) -> int | None:
         """The bin of the validation patients' best mean Dice; None with too few of them, and for segmentations."""
@@ -110,8 +115,7 @@ class StrictProtocol:
     @cached_property
     def lesionwise(self) -> LesionwiseTest:
         """The lesions of the test scans, at thresholds from validation."""
-        graded = self.healthy_quantile is not None and self.n_reference > 0
-        bins = {quantile_threshold(self.reference, 1 - share) for share in FROC_SHARES} if graded else set()
+        bins = {quantile_threshold(self.reference, 1 - share) for share in FROC_SHARES} if self.is_graded else set()
         sizes = {"voxel_ml": self.voxel_ml, "min_lesion_ml": self.min_lesion_ml}
         return LesionwiseTest(self.cuts[""], sorted(bins), **sizes)
 
@@ -152,7 +156,8 @@ class StrictProtocol:
 
     def curves(self, scans: pd.DataFrame) -> dict[tuple[str, str], Curve]:
         """By split and name: `image_roc` over scans, `roc` and `pr` over voxels pooled over patients, `froc` over
-        lesions.
+        lesions, and `dice`: the patients' mean against the share of healthy validation brain voxels at or above the
+        threshold.
         """
         curves = {}
         for split in SPLITS:
@@ -160,6 +165,8 @@ class StrictProtocol:
             if imagewise.is_measurable(of_split):
                 curves[split, "image_roc"] = imagewise.roc(of_split)
             curves |= {(split, name): curve for name, curve in self.pooled[split].curves().items()}
+            if self.is_graded and self.patients[split]:
+                curves[split, "dice"] = self.pooled[split].dice_by_rate(self.reference)
         froc = self.lesionwise.froc()
         return curves if froc is None else curves | {("test", "froc"): froc}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from stfpm3d.evaluation.experiment import METRIC_COLUMNS
+from stfpm3d.evaluation.protocol import METRIC_COLUMNS
 from stfpm3d.imaging.synthetic import SIZES_ML, size_of
 from stfpm3d.study.cohort import scan_ids
 

@@ -162,6 +162,15 @@ class PooledVoxels:
         precision_recall = precision_recall_curve(self.normal, self.lesion)
         return {"roc": thin(roc, along=roc[0] + roc[1]), "pr": thin(precision_recall, along=precision_recall[0])}
 
+    def dice_by_rate(self, healthy: Histogram) -> Curve:
+        """Share of the `healthy` voxels at or above a threshold, rising, and the patients' mean Dice there; thinned for
+        drawing. There must be a patient.
+        """
+        occupied = np.flatnonzero(healthy + self.normal + self.lesion)[::-1]
+        rate = healthy[occupied].cumsum() / healthy.sum()
+        dice = self.dice_sum[occupied] / len(self.coarse)
+        return thin((rate, dice), along=rate + np.abs(np.diff(dice, prepend=dice[0])).cumsum())
+
     def _coarse_histograms(self) -> tuple[Counts, Counts]:
         """The patients' histograms of normal and of lesion voxels, each (patients, occupied bins)."""
         normal, lesion = (vstack(parts).tocsc() for parts in zip(*self.coarse, strict=True))
