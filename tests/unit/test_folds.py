@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stfpm3d.evaluation.protocol import METRIC_COLUMNS
 from stfpm3d.evaluation.folds import summarise_folds
+from stfpm3d.evaluation.protocol import METRIC_COLUMNS
 from stfpm3d.reporting.folds import write_folds_page
 from stfpm3d.study.config import read_config
 from stfpm3d.study.errors import InputError
