@@ -17,7 +17,7 @@ from stfpm3d.study.logs import progress
 SCORE_COLUMNS = ["experiment", "participant_id", "group", "split", "score"]
 CURVE_COLUMNS = ["experiment", "split", "curve", "x", "y"]
 LESION_COLUMNS = ["experiment", "participant_id", "lesion", "volume_ml", "detected"]
-LESION_COUNTS = ["n_lesion", "n_detected", "n_component", "n_hit"]
+LESION_COUNTS = ["n_lesion", "n_detected", "n_component"]
 PATIENT_COLUMNS = ["experiment", "participant_id", "lesion_ml", *PER_PATIENT, *LESION_COUNTS]
 
 ProtocolName = Literal["strict", "paper"]

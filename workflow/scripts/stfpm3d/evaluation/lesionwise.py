@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from panoptica import Metric, NaiveThresholdMatching, UnmatchedInstancePair
 from scipy import ndimage
 
-from stfpm3d.evaluation.intervals import Estimate, interval, ratio_estimate
+from stfpm3d.evaluation.intervals import Estimate, ratio_estimate
 from stfpm3d.evaluation.maps import ScanVoxels, bin_value
 from stfpm3d.evaluation.voxelwise import Curve
 
@@ -95,7 +95,7 @@ class LesionwiseTest:
         self.min_voxels = math.ceil(round(min_lesion_ml / voxel_ml, 6))
         self.n_healthy = 0
         self.patients: list[dict[Hashable, object]] = []
-        """Per patient: its scan, and the counts `n_lesion`, `n_detected`, `n_component`, `n_hit`."""
+        """Per patient: its scan, and the counts `n_lesion`, `n_detected`, `n_component`."""
         self.lesions: list[dict[Hashable, object]] = []
         """Per lesion: its scan, `lesion` (number), `volume_ml` and `detected` at the headline threshold."""
         self.false_positives = np.zeros(len(froc_thresholds))
@@ -121,31 +121,24 @@ class LesionwiseTest:
         volumes_ml = found.volumes * self.voxel_ml
         for number, (volume_ml, detected) in enumerate(zip(volumes_ml, found.detected, strict=True), start=1):
             self.lesions.append({**scan, "lesion": number, "volume_ml": float(volume_ml), "detected": int(detected)})
-        n_detected = int(found.detected.sum())
-        counts = {"n_lesion": found.detected.size, "n_detected": n_detected}
-        self.patients.append({**scan, **counts, "n_component": found.n_component, "n_hit": n_detected})
+        counts = {"n_lesion": found.detected.size, "n_detected": int(found.detected.sum())}
+        self.patients.append({**scan, **counts, "n_component": found.n_component})
 
     def metrics(self) -> dict[str, Estimate]:
         """Recall over the lesions of all patients, precision over the components in patients, their F1; recall by
         terciles of the lesions' volumes; sensitivity at rates of false positives per scan, and its mean over the rates.
         """
-        names = ("participant_id", "n_lesion", "n_detected", "n_component", "n_hit")
+        names = ("participant_id", "n_lesion", "n_detected", "n_component")
         table = pd.DataFrame(self.patients, columns=names)
         subjects = table["participant_id"].tolist()
-        lesions, detected, called, hits = (table[name].to_numpy(float) for name in names[1:])
-
-        def f1(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-            recall, precision = weights @ detected / (weights @ lesions), weights @ hits / (weights @ called)
-            return np.where(weights @ hits == 0, 0.0, 2 * recall * precision / (recall + precision))
-
+        lesions, detected, called = (table[name].to_numpy(float) for name in names[1:])
         estimates = {
             "lesion_recall": ratio_estimate(detected, lesions, subjects),
-            "lesion_precision": ratio_estimate(hits, called, subjects),
+            "lesion_precision": ratio_estimate(detected, called, subjects),
             "lesion_f1": Estimate(np.nan),
         }
-        if lesions.sum():
-            with np.errstate(invalid="ignore"):  # nothing was called: precision is 0 / 0, and F1 is 0
-                estimates["lesion_f1"] = Estimate(float(f1(np.ones(len(table)))), *interval(f1, subjects))
+        if lesions.sum():  # without a lesion there is none to be found, and no F1
+            estimates["lesion_f1"] = ratio_estimate(2 * detected, lesions + called, subjects)
         return estimates | self._recall_by_size() | self._froc_sensitivities()
 
     def froc(self) -> Curve | None:
