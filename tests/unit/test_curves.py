@@ -53,14 +53,14 @@ def test_what_the_scans_do_not_allow_is_not_drawn():
 
 def test_recall_by_size_is_of_thirds_with_wilsons_interval():
     found = recall_by_size(LESIONS)
-    assert found["size"].tolist() == ["small", "medium", "large"]
+    assert list(found["size"]) == ["small", "medium", "large"]
     assert found["n"].tolist() == [3, 2, 2]
     assert found["recall"].tolist() == pytest.approx([1 / 3, 0.5, 1])
     assert found[["low_ml", "high_ml"]].to_numpy().tolist() == [[0.1, 0.3], [3, 4], [5, 9]]
     z, p, n = 1.959964, 1 / 3, 3
     middle, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     ends = [(middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)]  # Wilson 1927
-    assert found.loc[0, ["ci_low", "ci_high"]].tolist() == pytest.approx(ends)
+    assert list(found.loc[0, ["ci_low", "ci_high"]]) == pytest.approx(ends)
 
 
 def test_each_group_and_site_has_a_row_in_the_colour_of_the_group():

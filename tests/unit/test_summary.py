@@ -30,16 +30,16 @@ def findings(auprc, prevalence=0.02, n_patient=12):
     return Findings(pd.DataFrame(rows, columns=METRIC_COLUMNS))
 
 
-def summary(auprc=AUPRC, comparisons=(), shown="stfpm", untrained="untrained", n_patient=12, n_lesion=5, **numbers):
+def summary(auprc=AUPRC, comparisons=(), n_patient=12, n_lesion=5, **numbers):
     names = {name: row for name, row in EXPERIMENTS.items() if name in auprc or name == "mask"}
     patients = pd.DataFrame({"experiment": list(auprc), "n_lesion": n_lesion, "n_detected": 3})
     return summarize(
         findings(auprc, n_patient=n_patient, **numbers),
         patients,
         pd.DataFrame(comparisons, columns=COMPARISON_COLUMNS),
-        shown=shown,
+        shown="stfpm",
         experiments=names,
-        untrained=untrained,
+        untrained="untrained" if "untrained" in auprc else None,
     )
 
 
@@ -63,7 +63,7 @@ def test_beside_it_stand_the_best_baseline_and_its_own_initial_weights():
     assert found.top == pytest.approx(0.32)
     assert found.lead == "Its voxel AUPRC is above that of padim, zscore and untrained."
     assert summary(AUPRC | {"zscore": 0.3}).lead == "By voxel AUPRC, as good or better: zscore (0.300)."
-    alone = summary({"stfpm": 0.3}, untrained=None)
+    alone = summary({"stfpm": 0.3})
     assert [row.experiment for row in alone.standings] == ["stfpm"] and alone.lead == ""
 
 

@@ -134,19 +134,21 @@ def score_svg(scores: pd.DataFrame) -> str:
     Dots are scattered across their row so that they do not hide each other. The axis is logarithmic where scores are
     positive and span more than two decades.
     """
-    of = {key: rows["score"].to_numpy() for key, rows in scores.groupby(["group", "site"])}
-    keys = [key for group in GROUP_INK for key in sorted(of) if key[0] == group]
-    figure = Figure(figsize=(WIDE_INCH, max(PLOT_INCH[1], 0.9 + 0.34 * len(keys))), layout="constrained")
+    rows = [
+        (group, site, of_group.loc[of_group["site"] == site, "score"].to_numpy())
+        for group, of_group in ((group, scores[scores["group"] == group]) for group in GROUP_INK)
+        for site in sorted(of_group["site"].unique())
+    ]
+    figure = Figure(figsize=(WIDE_INCH, max(PLOT_INCH[1], 0.9 + 0.34 * len(rows))), layout="constrained")
     axes = figure.add_subplot()
-    for row, key in enumerate(keys):
-        across = row + 0.56 * ((np.arange(len(of[key])) * GOLDEN) % 1 - 0.5)
-        ink = GROUP_INK[key[0]]
-        axes.scatter(of[key], across, s=22, color=ink, alpha=0.6, linewidths=0)
-        axes.vlines(np.median(of[key]), row - 0.36, row + 0.36, color=ink, linewidth=2)
+    for place, (group, _, values) in enumerate(rows):
+        across = place + 0.56 * ((np.arange(len(values)) * GOLDEN) % 1 - 0.5)
+        axes.scatter(values, across, s=22, color=GROUP_INK[group], alpha=0.6, linewidths=0)
+        axes.vlines(np.median(values), place - 0.36, place + 0.36, color=GROUP_INK[group], linewidth=2)
     several = scores["site"].nunique() > 1
-    labels = [f"{group}, {site} ({len(of[group, site])})" if several else group for group, site in keys]
-    axes.set_yticks(range(len(keys)), labels)
-    axes.set(ylim=(len(keys) - 0.4, -0.6), xlabel="Score")
+    labels = [f"{group}, {site} ({len(of)})" if several else f"{group} ({len(of)})" for group, site, of in rows]
+    axes.set_yticks(range(len(rows)), labels, parse_math=False)
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="Score")
     low, high = scores["score"].min(), scores["score"].max()
     if low > 0 and high / low > DECADES:
         axes.set(xscale="log", xlabel="Score (logarithmic)")
