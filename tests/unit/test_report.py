@@ -260,6 +260,7 @@ def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort
     page = render(tmp_path / "index.html", tables, shown_scans.assign(lesion_mask=None, blocks=None), brain_mask, grid)
     assert ">n/a</td>" in page
     assert "cannot be told" in page
+    assert "Image AUROC and AP stand on 2 test patients; below 10 they and their intervals are unreliable." in page
     assert "nan" not in re.sub(r"base64,[^\"]+", "", page)
 
 

@@ -61,7 +61,7 @@ def notes(
     for trained, untrained in initial.items():
         note = _learning_note(findings, trained, untrained)
         found.append(note._replace(place="found") if trained == shown else note)
-    found.append(_patients_note(findings, shown))
+    found += _patients_notes(findings, shown)
     if not findings.count(shown, "image_auroc", "patient", "val"):
         text = "The validation part has no patient: healthy scans alone chose a student's epoch."
         found.append(Note(False, text))
@@ -77,21 +77,22 @@ def notes(
     return sorted(found, key=lambda note: not note.warning)
 
 
-def _patients_note(findings: Findings, shown: str) -> Note:
+def _patients_notes(findings: Findings, shown: str) -> list[Note]:
     patients = findings.count(shown, "image_auroc", "patient")
     measured = findings.count(shown, "voxel_auprc", "patient")
+    unreliable = f"test patients; below {RELIABLE_PATIENTS} they and their intervals are unreliable."
     if not patients:
-        return Note(True, "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available.", "found")
+        text = "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available."
+        return [Note(True, text, "found")]
     if not measured:
         text = f"No lesion can be measured: none of the {patients} test patients has a lesion mask inside the brain; "
-        return Note(True, text + "the voxel metrics, Dice and IoU are not available.", "found")
-    some = f"{measured} of {patients}" if measured < patients else str(patients)
+        found = [Note(True, text + "the voxel metrics, Dice and IoU are not available.", "found")]
+        few = Note(True, f"Image AUROC and AP stand on {patients} {unreliable}", "sure")
+        return [*found, few] if patients < RELIABLE_PATIENTS else found
+    some = f"The voxel metrics and Dice stand on {f'{measured} of ' if measured < patients else ''}{patients}"
     if measured < RELIABLE_PATIENTS:
-        unreliable = (
-            f"below {RELIABLE_PATIENTS} they and their intervals are unreliable. Each patient's own values: below."
-        )
-        return Note(True, f"The voxel metrics and Dice stand on {some} test patients; {unreliable}", "sure")
-    return Note(False, f"The voxel metrics and Dice stand on {some} test patients, enough for their intervals.", "sure")
+        return [Note(True, f"{some} {unreliable} Each patient's own values: below.", "sure")]
+    return [Note(False, f"{some} test patients, enough for their intervals.", "sure")]
 
 
 def _learning_note(findings: Findings, trained: str, untrained: str) -> Note:
