@@ -16,8 +16,9 @@ from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.reporting import figures, notes, report
-from stfpm3d.reporting.figures import ScanPanels, block_on_grid, curve_svg, display_slice, focus, scan_png
+from stfpm3d.reporting.figures import ScanPanels, block_on_grid, display_slice, focus, scan_png
 from stfpm3d.reporting.networks import Network
+from stfpm3d.study.cohort import scan_ids
 
 TEMPLATE = Path(report.__file__).parent / "templates" / "report.html.j2"
 SHAPE = (24, 28, 24)
@@ -78,6 +79,7 @@ def measured(scans, cohort, brain_mask):
         "curves": pd.concat([tables.curves for tables in found]),
         "scores": cohort[SCORE_COLUMNS],
         "patients": patients,
+        "lesions": pd.concat([tables.lesions for tables in found]),
         "comparisons": compare_patients(patients, next(iter(scans))),
     }
 
@@ -93,6 +95,7 @@ def render(output, tables, scans, brain_mask, grid, experiments=EXPERIMENTS):
         template=TEMPLATE,
         **tables,
         scans=scans,
+        sites=dict.fromkeys(scan_ids(tables["scores"]), "north"),
         brain_mask=brain_mask,
         grid=grid,
         modality="T2w",
@@ -143,6 +146,47 @@ def test_each_test_scan_has_a_small_picture_and_a_score(page, shown_scans):
         assert f"#scan-{name}" in page
         assert f"{scan.score:.3g}" in page
     assert "sub-test<" not in page
+
+
+def first_screen(page):
+    """Its text, without tags."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page.split("<header>")[1].split('<ul class="notes">')[0]).split())
+
+
+def test_the_first_screen_says_what_was_found_how_sure_and_whether_the_image_score_can_be_trusted(page, tables):
+    rows = tables["metrics"].query("experiment == 'trained' and protocol == 'strict' and split == 'test'")
+    rows = rows.set_index("metric")
+    screen = first_screen(page)
+    for metric, words in (("voxel_auprc", "voxel AUPRC"), ("image_auroc", "image AUROC")):
+        value, low, high = rows.loc[metric, ["value", "ci_low", "ci_high"]]
+        assert f"{value:.3f} {words} [{low:.2f}, {high:.2f}]" in screen
+    assert f"prevalence of lesion {rows.loc['prevalence', 'value']:.3f}" in screen
+    assert "trained finds 2 of 2 lesions" in screen and "a recall of 1.000" in screen
+    assert f"False alarms: {rows.loc['healthy_fp_ml', 'value']:.1f} ml" in screen
+    assert "2 patients, 2 healthy scans" in screen and "unreliable" in screen
+    assert "too few for a p (below 6)" in screen
+    assert f"Not known. {notes.IMAGE_AUROC_CAUTION}" in screen
+
+
+MISSING = {
+    "no patients": ("group == 'healthy'", "trained: no patient to measure against", "There is none to trust"),
+    "no healthy validation scan": (
+        "not (group == 'healthy' and split == 'val')",
+        "trained: its voxel AUPRC is",
+        "Without a healthy validation scan there is no threshold",
+    ),
+}
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_the_first_screen_says_what_is_missing(tmp_path, cohort, shown_scans, brain_mask, grid, missing):
+    query, *sentences = MISSING[missing]
+    some = cohort.query(query)
+    tables = measured({str(name): rows for name, rows in some.groupby("experiment")}, some, brain_mask)
+    page = render(tmp_path / "index.html", tables, shown_scans.query(query).iloc[:1], brain_mask, grid)
+    for sentence in sentences:
+        assert sentence in first_screen(page)
+    assert "nan" not in re.sub(r"base64,[^\"]+", "", page)
 
 
 def test_scans_without_a_picture_are_listed_and_the_page_says_which_have_one(
@@ -216,6 +260,7 @@ def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort
     page = render(tmp_path / "index.html", tables, shown_scans.assign(lesion_mask=None, blocks=None), brain_mask, grid)
     assert ">n/a</td>" in page
     assert "cannot be told" in page
+    assert "Image AUROC and AP stand on 2 test patients; below 10 they and their intervals are unreliable." in page
     assert "nan" not in re.sub(r"base64,[^\"]+", "", page)
 
 
@@ -259,6 +304,7 @@ def four_experiments(tables, cohort):
         "patients": pd.concat(
             [tables["patients"], *(patients.assign(experiment=name) for name in ("clusters", "deep"))]
         ),
+        "lesions": tables["lesions"],
         "comparisons": tables["comparisons"],
         "scores": pd.concat([tables["scores"], *scores]),
     }
@@ -347,13 +393,3 @@ def test_a_picture_shows_the_lesion_only_where_there_is_one(brain_mask):
     inside[8:14, 10:16, 10:14] = True
     assert lesion_pixels(Volume(inside, AFFINE)) > 50
     assert lesion_pixels(None) == 0
-
-
-def test_curves_take_the_pages_ink_and_each_experiments_colour(tables):
-    test = tables["curves"].query("split == 'test'")
-    drawing = curve_svg(test, "pr", {"trained": "#3b82f6", "untrained": "#f59e0b"}, chance=0.05)
-    assert drawing.startswith("<svg")
-    assert "currentColor" in drawing
-    assert "#3b82f6" in drawing
-    assert "#f59e0b" in drawing
-    assert figures.PAGE_INK not in drawing

@@ -48,6 +48,7 @@ rule compare:
         patients=[f"results/evaluation/{name}/patients.tsv" for name in IN_BRAIN],
     output:
         metrics="results/evaluation/metrics.tsv",
+        json="results/evaluation/metrics.json",
         scores="results/evaluation/scores.tsv",
         comparisons="results/evaluation/comparisons.tsv",
     log:

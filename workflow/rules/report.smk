@@ -8,8 +8,9 @@ rule report:
     """Write one self-contained page, with slices of some test scans and the first experiment with graded maps (MNI grid)."""
     input:
         template=PAGES["report.html.j2"],
+        summary=PAGES["summary.html.j2"],
         paper=PAGES["paper.html.j2"],
-        lesions=PAGES["lesions.html.j2"],
+        lesionwise=PAGES["lesions.html.j2"],
         synthetic=PAGES["synthetic.html.j2"],
         style=PAGES["style.css"],
         metrics="results/evaluation/metrics.tsv",
@@ -17,6 +18,7 @@ rule report:
         comparisons="results/evaluation/comparisons.tsv",
         curves=[f"results/evaluation/{name}/curves.tsv" for name in IN_BRAIN],
         patients=[f"results/evaluation/{name}/patients.tsv" for name in IN_BRAIN],
+        lesions=[f"results/evaluation/{name}/lesions.tsv" for name in IN_BRAIN],
         images=[f"results/standardize/{sub}/image.nii.gz" for sub in PICTURED],
         maps=[f"results/maps/{SHOWN}/test/{MAP_NAME}".format(sub=sub) for sub in PICTURED],
         blocks=[f"results/maps/{SHOWN}/test/{sub}_blocks.npz" for sub in PICTURED if has_blocks(SHOWN)],
@@ -44,6 +46,7 @@ rule report:
         initial=initial_counterparts(),
         excluded=[reason for reason in COHORT.get("exclude", ()) if reason],
         pictured=SCANS.loc[PICTURED, [*KEYS, "group"]].reset_index().to_dict("records"),
+        sites=SCANS.loc[select(PARTICIPANTS, split="test"), "site"].to_dict(),
         masked=[sub for sub in PICTURED if SCANS.lesion_mask[sub]],
         modality=STUDY.cohort.modality,
         healthy_quantile=STUDY.evaluation.healthy_quantile,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
+from stfpm3d.evaluation.export import results_json
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import rule_log
 
@@ -21,3 +22,5 @@ with rule_log(snakemake.log[0]):
     for name, table in tables.items():
         with replacing(snakemake.output[name]) as temporary:
             table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+    with replacing(snakemake.output["json"]) as temporary:
+        temporary.write_text(results_json(tables["metrics"], tables["comparisons"]), encoding="utf-8")

@@ -19,7 +19,7 @@ with rule_log(snakemake.log[0]):
     scans["blocks"] = given["blocks"] or None
     scans["lesion_mask"] = scans["scan_id"].map(dict(zip(params["masked"], given["lesion_masks"], strict=True)))
     networks = dict(zip(params["teachers"], map(read_network, given["networks"]), strict=True))
-    settings = ("modality", "experiments", "shown", "initial", "healthy_quantile", "min_lesion_ml", "excluded")
+    settings = ("sites", "modality", "experiments", "shown", "initial", "healthy_quantile", "min_lesion_ml", "excluded")
     write_report(
         snakemake.output["page"],
         template=given["template"],
@@ -27,6 +27,7 @@ with rule_log(snakemake.log[0]):
         scores=pd.read_csv(given["scores"], sep="\t"),
         curves=pd.concat(pd.read_csv(path, sep="\t") for path in given["curves"]),
         patients=pd.concat(pd.read_csv(path, sep="\t") for path in given["patients"]),
+        lesions=pd.concat(pd.read_csv(path, sep="\t") for path in given["lesions"]),
         comparisons=pd.read_csv(given["comparisons"], sep="\t"),
         scans=scans,
         brain_mask=load_mask(given["brain_mask"], "template"),

@@ -20,12 +20,12 @@ from scipy import ndimage
 
 from stfpm3d.evaluation.intervals import Estimate, ratio_estimate
 from stfpm3d.evaluation.maps import ScanVoxels, bin_value
+from stfpm3d.evaluation.sizes import SIZES, thirds
 from stfpm3d.evaluation.voxelwise import Curve
 
 MATCHING = NaiveThresholdMatching(Metric.IOU, matching_threshold=0.1)
 CONNECTED = np.ones((3, 3, 3))  # faces, edges and corners
 FROC_RATES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)  # false positives per scan, as in LUNA16 and CAMELYON16
-SIZES = ("small", "medium", "large")
 
 Labels = NDArray[np.intp]
 
@@ -154,10 +154,8 @@ class LesionwiseTest:
 
     def _recall_by_size(self) -> dict[str, Estimate]:
         table = pd.DataFrame(self.lesions, columns=["volume_ml", "detected"])
-        if len(table) < len(SIZES):
-            return {f"lesion_recall_{size}": Estimate(np.nan) for size in SIZES}
-        thirds = np.array_split(table.sort_values("volume_ml", kind="stable")["detected"].to_numpy(), len(SIZES))
-        return {f"lesion_recall_{size}": Estimate(float(np.mean(of))) for size, of in zip(SIZES, thirds, strict=True)}
+        recalls = {size: table["detected"].iloc[places].mean() for size, places in thirds(table["volume_ml"]).items()}
+        return {f"lesion_recall_{size}": Estimate(float(recalls.get(size, np.nan))) for size in SIZES}
 
     def _froc_sensitivities(self) -> dict[str, Estimate]:
         curve = self.froc()

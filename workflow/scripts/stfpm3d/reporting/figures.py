@@ -1,14 +1,13 @@
-"""Pictures for the pages: curves as SVG that takes the page's text colour, and slices of a scan as PNG."""
+"""Pictures for the pages: slices of a scan as PNG."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO, StringIO
+from io import BytesIO
 from typing import Literal, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -31,7 +30,6 @@ INK = "#d8dde6"
 LESION = "#37e0c2"
 BRAIN_MASK = "#f0503c"
 TEMPLATE = "#3fb6e8"
-PAGE_INK = "#010203"  # replaced by the page's own text colour
 MARGIN_MM = 6
 PANEL_INCH = 1.32
 TITLE_INCH = 0.24
@@ -39,8 +37,6 @@ QUALITY_INCH = 2.4
 BESIDE_MIDLINE_MM = 10  # in the midline the outline of the brain mask hides between the hemispheres
 
 Window = tuple[float, float]
-CurveName = Literal["image_roc", "roc", "pr", "froc"]
-FROC_RANGE = (0.1, 10)  # false positives per scan
 
 
 class ScanPanels(NamedTuple):
@@ -149,32 +145,6 @@ def contour_png(image: Volume, template: Volume, brain_mask: Volume) -> bytes:
     return small_png(figure)
 
 
-def curve_svg(curves: pd.DataFrame, curve: CurveName, colours: Mapping[str, str], chance: float | None) -> str:
-    """One kind of curve for all experiments, in the colours given; `chance` is the prevalence.
-
-    `curves` has the columns `experiment`, `curve`, `x` and `y`, of one split.
-    """
-    figure = Figure(figsize=(3.6, 3.2), layout="constrained")
-    axes = figure.add_subplot()
-    style = {"linewidth": 1.8, "solid_capstyle": "round", "drawstyle": "steps-post" if curve == "froc" else "default"}
-    for experiment, points in curves[curves["curve"] == curve].groupby("experiment", sort=False):
-        axes.plot(points["x"], points["y"], color=colours[str(experiment)], **style)
-    chance_style = {"color": PAGE_INK, "alpha": 0.45, "linewidth": 1, "linestyle": (0, (3, 3))}
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
-    if curve == "pr":
-        axes.set(xlabel="Recall", ylabel="Precision")
-        if chance is not None:
-            axes.axhline(chance, **chance_style)
-    elif curve == "froc":
-        axes.set(xlabel="False positives per scan", ylabel="Lesions found", xscale="log", xlim=FROC_RANGE)
-        axes.xaxis.set_major_formatter("{x:g}")
-    else:
-        axes.set(xlabel="False positive rate", ylabel="True positive rate")
-        axes.plot([0, 1], [0, 1], **chance_style)
-    _plain_axes(axes)
-    return _svg(figure, name=curve)
-
-
 class _Slices(NamedTuple):
     """One orientation, cropped to the box of the brain; `aspect` is the height of a pixel by its width."""
 
@@ -256,22 +226,3 @@ def small_png(figure: Figure) -> bytes:
     picture = BytesIO()
     Image.open(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(picture, format="png", optimize=True)
     return picture.getvalue()
-
-
-def _plain_axes(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=PAGE_INK, alpha=0.5)
-    axes.tick_params(colors=PAGE_INK, labelsize=9, length=3)
-    axes.grid(color=PAGE_INK, alpha=0.12, linewidth=0.7)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set(color=PAGE_INK, fontsize=10)
-
-
-def _svg(figure: Figure, name: str) -> str:
-    """The `<svg>` element alone; `name` keeps its inner ids apart from those of the page's other figures."""
-    drawing = StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(drawing, format="svg", transparent=True, metadata=nothing)
-    text = drawing.getvalue()
-    return text[text.index("<svg") :].replace(PAGE_INK, "currentColor")

@@ -16,12 +16,16 @@ class Findings:
 
     def value(self, experiment: str, metric: str, split: str = "test") -> float:
         """The metric's value; NaN where it was not available."""
-        return float(self._rows[experiment, split, metric]["value"])
+        return self.estimate(experiment, metric, split)[0]
+
+    def estimate(self, experiment: str, metric: str, split: str = "test") -> tuple[float, float, float]:
+        """The metric's value and the ends of its 95 % interval; NaN where there is none."""
+        row = self._rows[experiment, split, metric]
+        return float(row["value"]), float(row["ci_low"]), float(row["ci_high"])
 
     def interval(self, experiment: str, metric: str, split: str = "test") -> str:
         """The metric's 95 % interval, written out; empty where it has none."""
-        row = self._rows[experiment, split, metric]
-        return interval(float(row["ci_low"]), float(row["ci_high"]))
+        return interval(*self.estimate(experiment, metric, split)[1:])
 
     def count(self, experiment: str, metric: str, group: str, split: str = "test") -> int:
         """Number of scans of a group behind the metric."""
@@ -67,6 +71,11 @@ def hundredths(value: float) -> str:
 def score(value: float) -> str:
     """A score of any scale."""
     return "n/a" if np.isnan(value) else f"{value:.3g}"
+
+
+def volume(value: float) -> str:
+    """A volume in ml."""
+    return "n/a" if np.isnan(value) else f"{value:.1f}"
 
 
 def factor(value: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,18 @@ class Note(NamedTuple):
 
     warning: bool
     text: str
+    place: Literal["found", "sure", "below"] = "below"
+    """Beside what was found, beside how sure it is, or below the first screen."""
+
+
+class Trust(NamedTuple):
+    """Whether the image score can be trusted."""
+
+    level: Literal["warning", "fine", "unknown"]
+    text: str
+
+
+UNPROBED = Trust("unknown", IMAGE_AUROC_CAUTION)
 
 
 def notes(
@@ -45,15 +57,17 @@ def notes(
         The reason of each excluded scan.
     """
     findings = Findings(metrics)
-    found = [_learning_note(findings, trained, untrained) for trained, untrained in initial.items()]
-    found.append(_patients_note(findings, shown))
+    found = []
+    for trained, untrained in initial.items():
+        note = _learning_note(findings, trained, untrained)
+        found.append(note._replace(place="found") if trained == shown else note)
+    found += _patients_notes(findings, shown)
     if not findings.count(shown, "image_auroc", "patient", "val"):
         text = "The validation part has no patient: healthy scans alone chose a student's epoch."
         found.append(Note(False, text))
     if excluded:
         reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(excluded).most_common())
         found.append(Note(False, f"Scans that the participants table excludes: {reasons}."))
-    found.append(Note(False, IMAGE_AUROC_CAUTION))
     kept = "keeps the whole of the template's brain."
     cut = f"cuts off {percent(cut_share)} of the template's brain; lesions there count as missed."
     found.append(Note(False, f"The network's crop {cut if cut_share >= 0.0005 else kept}"))
@@ -63,21 +77,22 @@ def notes(
     return sorted(found, key=lambda note: not note.warning)
 
 
-def _patients_note(findings: Findings, shown: str) -> Note:
+def _patients_notes(findings: Findings, shown: str) -> list[Note]:
     patients = findings.count(shown, "image_auroc", "patient")
     measured = findings.count(shown, "voxel_auprc", "patient")
+    unreliable = f"test patients; below {RELIABLE_PATIENTS} they and their intervals are unreliable."
     if not patients:
-        return Note(True, "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available.")
+        text = "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available."
+        return [Note(True, text, "found")]
     if not measured:
         text = f"No lesion can be measured: none of the {patients} test patients has a lesion mask inside the brain; "
-        return Note(True, text + "the voxel metrics, Dice and IoU are not available.")
-    some = f"{measured} of {patients}" if measured < patients else str(patients)
+        found = [Note(True, text + "the voxel metrics, Dice and IoU are not available.", "found")]
+        few = Note(True, f"Image AUROC and AP stand on {patients} {unreliable}", "sure")
+        return [*found, few] if patients < RELIABLE_PATIENTS else found
+    some = f"The voxel metrics and Dice stand on {f'{measured} of ' if measured < patients else ''}{patients}"
     if measured < RELIABLE_PATIENTS:
-        unreliable = (
-            f"below {RELIABLE_PATIENTS} they and their intervals are unreliable. Each patient's own values: below."
-        )
-        return Note(True, f"The voxel metrics and Dice stand on {some} test patients; {unreliable}")
-    return Note(False, f"The voxel metrics and Dice stand on {some} test patients.")
+        return [Note(True, f"{some} {unreliable} Each patient's own values: below.", "sure")]
+    return [Note(False, f"{some} test patients, enough for their intervals.", "sure")]
 
 
 def _learning_note(findings: Findings, trained: str, untrained: str) -> Note:

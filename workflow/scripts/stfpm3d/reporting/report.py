@@ -14,17 +14,11 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from stfpm3d.evaluation.comparison import MIN_PATIENTS
 from stfpm3d.imaging.grid import NetworkGrid, brain_cut_share
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
-from stfpm3d.reporting.figures import (
-    CurveName,
-    ScanPanels,
-    Window,
-    block_on_grid,
-    curve_svg,
-    percentile_window,
-    scan_png,
-)
+from stfpm3d.reporting.curves import plots
+from stfpm3d.reporting.figures import ScanPanels, Window, block_on_grid, percentile_window, scan_png
 from stfpm3d.reporting.findings import (
     Findings,
     factor,
@@ -35,14 +29,16 @@ from stfpm3d.reporting.findings import (
     percent,
     score,
     signed,
+    volume,
 )
 from stfpm3d.reporting.networks import Network
-from stfpm3d.reporting.notes import RELIABLE_PATIENTS, notes
+from stfpm3d.reporting.notes import RELIABLE_PATIENTS, UNPROBED, notes
+from stfpm3d.reporting.summary import summarize
 from stfpm3d.study.cohort import scan_ids
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import progress
 
-FORMS = (number, percent, hundredths, score, factor, signed, p_value)
+FORMS = (number, percent, hundredths, score, factor, signed, p_value, volume)
 BLOCKS = ("block1", "block2", "block3")
 # Mid-tones that read on a light and on a dark page.
 PALETTE = ("#3b82f6", "#f59e0b", "#10b981", "#ec4899", "#8b5cf6", "#06b6d4", "#84cc16", "#94a3b8")
@@ -58,8 +54,10 @@ def write_report(
     scores: pd.DataFrame,
     curves: pd.DataFrame,
     patients: pd.DataFrame,
+    lesions: pd.DataFrame,
     comparisons: pd.DataFrame,
     scans: pd.DataFrame,
+    sites: Mapping[str, str],
     brain_mask: Volume,
     grid: NetworkGrid,
     modality: str,
@@ -77,7 +75,7 @@ def write_report(
     ----------
     template
         The page's Jinja2 template.
-    metrics, scores, curves, patients
+    metrics, scores, curves, patients, lesions
         Tables of all experiments and scans (`evaluation.experiment`), in the order in which they are listed.
     comparisons
         Each experiment against the reference (`evaluation.comparison`).
@@ -85,6 +83,8 @@ def write_report(
         The test scans that are pictured: `participant_id` (and `session_id`), `group`, and paths on the MNI grid of
         `image`, `map` (of the experiment `shown`), `lesion_mask` (or missing) and `blocks` (.npz with block1 to block3,
         or missing).
+    sites
+        The site of each test scan, by its id.
     brain_mask
         The template's brain mask on the MNI grid.
     grid
@@ -111,6 +111,16 @@ def write_report(
     findings = Findings(metrics)
     colours = dict(zip(experiments, cycle(PALETTE), strict=False))
     threshold = findings.value(shown, "threshold", "val")
+    own_scores = scores[(scores["split"] == "test") & (scores["experiment"] == shown)]
+    drawn = plots(
+        curves[curves["split"] == "test"],
+        lesions,
+        own_scores.assign(site=scan_ids(own_scores).map(sites)),
+        colours,
+        shown=shown,
+        prevalence=findings.value(shown, "prevalence"),
+        healthy_quantile=healthy_quantile,
+    )
     environment = Environment(
         loader=FileSystemLoader(Path(template).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -128,13 +138,17 @@ def write_report(
         modality=modality,
         healthy_quantile=healthy_quantile,
         min_lesion_ml=min_lesion_ml,
-        n_lesion=int(patients.loc[patients["experiment"] == shown, "n_lesion"].sum()),
+        summary=summarize(
+            findings, patients, comparisons, shown=shown, experiments=experiments, untrained=initial.get(shown)
+        ),
+        trust=UNPROBED,
         reliable_patients=RELIABLE_PATIENTS,
+        min_tested=MIN_PATIENTS,
         patients=_patient_rows(patients, shown),
         comparisons=comparisons.to_dict("records"),
         colours=colours,
         notes=notes(metrics, shown, initial, brain_cut_share(brain_mask, grid), excluded),
-        curves=_curve_figures(curves, colours, findings.value(shown, "prevalence")),
+        plots=[plot._replace(svg=Markup(plot.svg)) for plot in drawn],
         scores=_score_rows(scores, shown),
         pictured=set(scan_ids(scans)),
         figures=_scan_figures(scans, brain_mask, grid, threshold),
@@ -194,21 +208,6 @@ def _scan_figures(
         has_mask = isinstance(row["lesion_mask"], str | Path)
         remark = "no lesion mask" if row["group"] == "patient" and not has_mask else ""
         yield {"scan_id": row["scan_id"], "group": row["group"], "remark": remark, "source": source}
-
-
-def _curve_figures(curves: pd.DataFrame, colours: Mapping[str, str], prevalence: float) -> list[tuple[str, Markup]]:
-    test = curves[curves["split"] == "test"]
-    titles: dict[CurveName, str] = {
-        "pr": "Voxels: precision and recall",
-        "roc": "Voxels: ROC",
-        "froc": "Lesions: FROC",
-        "image_roc": "Scans: ROC",
-    }
-    return [
-        (title, Markup(curve_svg(test, curve, colours, prevalence)))
-        for curve, title in titles.items()
-        if (test["curve"] == curve).any()
-    ]
 
 
 def _patient_rows(patients: pd.DataFrame, shown: str) -> list[dict[Hashable, Any]]:
