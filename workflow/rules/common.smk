@@ -306,8 +306,8 @@ def map_settings(experiment):
     return {key: row[key] for key in ("combine", "blocks", "smoothing_mm")}
 
 
-def segmented_maps(part):
-    """The maps of one part that a segmentation reads, those of the experiment which it names, as a rule's input."""
+def source_maps(part):
+    """The maps of one part that a segmentation or post-processing reads, those of the experiment which it names."""
     return lambda w: scans(f"results/maps/{EXPERIMENTS[w.experiment]['experiment']}/{part}/{MAP_NAME}", split=part)
 
 
@@ -328,6 +328,7 @@ def protocols(experiment):
 
 
 IN_BRAIN = [name for name in EXPERIMENTS if "strict" in protocols(name)]  # the experiments that it measures
+TESTED = [name for name in IN_BRAIN if EXPERIMENTS[name]["method"] != "postprocessed"]  # an ablation is described alone
 
 
 def has_blocks(experiment):
@@ -346,6 +347,8 @@ def description(experiment):
     row = EXPERIMENTS[experiment]
     if row["method"] == "segmentation":
         return {**description(row["experiment"]), "segmented_by": row["by"]}
+    if row["method"] == "postprocessed":
+        return {**description(row["experiment"]), "processed_by": processing(row)}
     teacher = TEACHERS[teacher_of(experiment)] if has_blocks(experiment) else None
     weights = teacher and teacher["weights"]
     return {
@@ -354,8 +357,16 @@ def description(experiment):
         "weights": weights if weights in (None, "random", "imagenet") else "file",
         "patch_learning": teacher is not None and teacher["epochs"] > 0,
         "untrained": row.get("weights") == "initial",
+        "processed_by": None,
         "segmented_by": None,
     }
+
+
+def processing(row):
+    """The step of a post-processed experiment's row in words, such as `gaussian 4 mm`."""
+    unit = "ml" if row["by"] == "min_component" else "mm"
+    amount = "" if row["amount"] is None else f" {row['amount']:g} {unit}"
+    return row["by"].replace("_", " ") + amount
 
 
 def initial_counterparts():
