@@ -97,7 +97,7 @@ def eroded(anomaly_map: Volume, support: Volume, brain_mask: Volume, depth_mm: f
     core = support.data & (depth >= depth_mm - 1e-6)
     if not core.any():
         raise InputError(
-            f"{subject}: an erosion of {depth_mm:g} mm leaves nothing of the scan; choose a smaller amount in the config."
+            f"{subject}: an erosion of {depth_mm:g} mm leaves nothing of the scan; choose a smaller amount."
         )
     return outside_minimum(anomaly_map.data, Volume(core, support.affine))
 
