@@ -28,6 +28,7 @@ from stfpm3d.study.cohort import (
     in_turn,
     read_participants,
     select,
+    with_test_table,
 )
 from stfpm3d.study.config import read_config
 from stfpm3d.study.digest import code_digest, environment_digest
@@ -41,27 +42,32 @@ os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process 
 def open_cohort(study):
     """The checked participants table with its split, excluded scans among them.
 
-    The demo's table is computed, and its files are made by rules.
+    The demo's table is computed, and its files are made by rules. A table of test scans takes the place of those of the
+    first table, which is divided as it would be without.
     """
     if study.cohort.participants == "demo":
         counts = [(group.train, group.val, group.test) for group in (study.demo.healthy, study.demo.patient)]
         table = check_participants(pd.DataFrame(demo_participants(study.demo.seed, *counts)), Path("results/demo"))
     else:
         table = read_participants(study.cohort.participants)
-        if workflow.is_main_process:
-            from stfpm3d.imaging.headers import check_headers  # jobs on a cluster need not import nibabel here
-
-            check_files(kept(table))
-            check_headers(kept(table))
     table["split"] = assign_split(
         table, study.split.model_dump(include={"healthy", "patient"}), study.split.seed
     ).values
+    rendered = table.index if study.cohort.participants == "demo" else []
+    if study.cohort.test_participants is not None:
+        table = with_test_table(table, read_participants(study.cohort.test_participants, "test_participants"))
+    brought = kept(table.drop(index=rendered, errors="ignore"))
+    if workflow.is_main_process and len(brought):
+        from stfpm3d.imaging.headers import check_headers  # jobs on a cluster need not import nibabel here
+
+        check_files(brought)
+        check_headers(brought)
     return table
 
 
 def kept(table):
     """The scans that are not excluded."""
-    return table[table["exclude"].isna()].reset_index(drop=True) if "exclude" in table else table
+    return table[table["exclude"].isna()] if "exclude" in table else table
 
 
 def check_study(study, participants):

@@ -31,6 +31,11 @@ class Cohort(Section):
     participants: str = Field(
         default="demo", description="Path of participants.tsv, or `demo` for the synthetic cohort."
     )
+    test_participants: str | None = Field(
+        default=None,
+        description="Path of a second table of the same columns, all of whose scans are test scans; those of the first"
+        " are then left out. Nothing is trained or fitted again.",
+    )
     modality: Literal["T1w", "T2w", "FLAIR"] = Field(default="T2w", description="Contrast of every scan of the cohort.")
 
     @model_validator(mode="after")
