@@ -118,9 +118,9 @@ def test_a_cross_cohort_run_measures_the_second_tables_scans_with_what_the_first
     assert weights.stat().st_mtime_ns == made
     table = pd.read_csv(project.folder / "results/evaluation/metrics.tsv", sep="\t")
     rows = table[(table["experiment"] == "stfpm") & (table["protocol"] == "strict")].set_index(["split", "metric"])
-    counts = rows[["n_healthy", "n_patient"]]
-    assert counts.loc[("test", "image_auroc")].tolist() == [1, 2] and counts.loc[("test", "dice")].tolist() == [0, 2]
-    assert counts.loc[("val", "image_auroc")].tolist() == [3, 2] and counts.loc[("val", "threshold")].tolist() == [3, 0]
+    counts = rows[["n_healthy", "n_patient"]].T.to_dict("list")
+    assert counts["test", "image_auroc"] == [1, 2] and counts["test", "dice"] == [0, 2]
+    assert counts["val", "image_auroc"] == [3, 2] and counts["val", "threshold"] == [3, 0]
     scores = pd.read_csv(project.folder / "results/evaluation/scores.tsv", sep="\t")
     tested = scores[(scores["experiment"] == "stfpm") & (scores["split"] == "test")]
     assert tested["participant_id"].tolist() == ["other-H08", "other-P05", "other-P06"]
