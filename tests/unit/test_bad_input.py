@@ -333,10 +333,10 @@ BAD_TABLES = {
     "commas for tabs": (ONE.replace("\t", ","), "lacks the column(s) participant_id"),
     "a column missing": (ONE.replace("skull_stripped", "stripped"), "lacks the column(s) skull_stripped; found"),
     "too many cells": (ONE + row("sub-2").replace("\n", "\tx\ty\n"), "cannot be read as tab-separated text"),
-    "duplicate id": (ONE + row("sub-1", image="b.nii"), "line 3: 'sub-1' stands in line 2 already"),
+    "duplicate id": (ONE + row("sub-1", image="b.nii"), "line 3: 'sub-1' stands in participants table, line 2 already"),
     "duplicate session": (
         HEADER + row("sub-1", session_id="ses-1") + row("sub-1", session_id="ses-1", image="b.nii"),
-        "line 3: 'sub-1_ses-1' stands in line 2 already",
+        "line 3: 'sub-1_ses-1' stands in participants table, line 2 already",
     ),
     "id with a space": (HEADER + row("sub 1"), "line 2: participant_id 'sub 1' may hold letters, digits, - and _ only"),
     "id with ..": (HEADER + row("../sub-1"), "participant_id '../sub-1' may hold letters"),
@@ -353,15 +353,15 @@ BAD_TABLES = {
     "no image": (HEADER + row("sub-1", image="n/a"), "line 2: image is 'n/a', expected the path of a scan"),
     "two rows, one file": (
         ONE + row("sub-2", image="./x/../sub-1.nii.gz"),
-        "stands as image in line 2 already; every image and every mask is a file of its own",
+        "stands as image in participants table, line 2 already; every image and every mask is a file of its own",
     ),
     "its image as mask": (
         HEADER + row("sub-1", group="patient", lesion_mask="sub-1.nii.gz"),
-        "line 2: lesion_mask '.*sub-1.nii.gz' stands as image in line 2 already",
+        "line 2: lesion_mask '.*sub-1.nii.gz' stands as image in participants table, line 2 already",
     ),
     "one mask twice": (
         HEADER + "".join(row(name, group="patient", lesion_mask="m.nii") for name in ("sub-1", "sub-2")),
-        "line 3: lesion_mask '.*m.nii' stands as lesion_mask in line 2 already",
+        "line 3: lesion_mask '.*m.nii' stands as lesion_mask in participants table, line 2 already",
     ),
     "exclude without a reason": (HEADER + row("sub-1", exclude="true"), "exclude is 'true', expected the reason"),
     "subject in two groups": (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stfpm3d.study.cohort import check_parts, in_turn, read_participants, select
+from stfpm3d.study.cohort import check_parts, in_turn, read_participants, select, with_test_table
 from stfpm3d.study.errors import InputError
 
 HEADER = "participant_id\tgroup\tsite\timage\tlesion_mask\tskull_stripped\tsplit\n"
@@ -10,8 +10,8 @@ HEALTHY = "sub-1\thealthy\tA\tsub-1.nii.gz\tn/a\tfalse\ttrain\n"
 PATIENT = "sub-2\tpatient\tB\tsub-2.nii.gz\tmask-2.nii.gz\ttrue\ttest\n"
 
 
-def write(folder, text):
-    path = folder / "participants.tsv"
+def write(folder, text, name="participants.tsv"):
+    path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -63,3 +63,76 @@ def test_patients_and_healthy_scans_are_taken_in_turn_as_the_table_lists_them(tm
     assert in_turn(table, "test", 40) == ["p1", "h1", "p2", "h2", "h3"]
     assert in_turn(table, "test", 3) == ["p1", "h1", "p2"]
     assert in_turn(table, "train", 3) == ["sub-1"]
+
+
+FIRST = HEADER + HEALTHY + PATIENT.replace("test", "val") + HEALTHY.replace("sub-1", "sub-3").replace("train", "test")
+OTHER = """participant_id	group	site	image	lesion_mask	skull_stripped	session_id	exclude
+other-1	healthy	C	1.nii	n/a	false	ses-1	n/a
+other-1	healthy	C	2.nii	n/a	false	ses-2	moved
+other-2	patient	D	3.nii	mask.nii	true	n/a	n/a
+"""
+
+
+def joined(folder, other):
+    first = read_participants(write(folder, FIRST))
+    return with_test_table(first, read_participants(write(folder, other, "other.tsv"), "test_participants"))
+
+
+def test_a_second_table_takes_the_place_of_the_first_ones_test_scans(tmp_path):
+    table = joined(tmp_path, OTHER)
+    assert select(table, split=("train", "val")) == ["sub-1", "sub-2"]
+    assert select(table, split="test") == ["other-1_ses-1", "other-1_ses-2", "other-2"]
+    assert table["session_id"].tolist() == [None, None, "ses-1", "ses-2", None]
+    assert table["exclude"].tolist() == [None, None, None, "moved", None]
+    assert table["skull_stripped"].tolist() == [False, True, False, False, True]
+
+
+def test_the_first_tables_scans_are_those_of_a_run_without_the_second(tmp_path):
+    alone = read_participants(write(tmp_path, FIRST))
+    fitted = joined(tmp_path, OTHER).query("split != 'test'")[alone.columns]
+    assert fitted.equals(alone.query("split != 'test'"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "other-2",
+            "sub-1",
+            "test_participants table, line 4: 'sub-1' stands in participants table, line 2 already; a subject to test",
+        ),
+        ("other-2", "sub-3", "line 4: 'sub-3' stands in participants table, line 4 already"),  # it may be divided anew
+        (
+            "2.nii",
+            "sub-2.nii.gz",
+            "test_participants table, line 3: image .*sub-2.nii.gz' stands as image in participants table, line 3",
+        ),
+        ("3.nii\tmask.nii", "3.nii\t./mask-2.nii.gz", "line 4: lesion_mask .* as lesion_mask in participants table"),
+        ("exclude", "split", "test_participants table, line 2: split is 'n/a', expected train or val or test"),
+        ("healthy\tC\t1", "control\tC\t1", "test_participants table, line 2: group is 'control', expected healthy"),
+        ("image", "scan", "test_participants table .*other.tsv lacks the column"),
+    ],
+)
+def test_what_stands_in_both_tables_or_is_wrong_in_the_second_is_named_with_its_line(tmp_path, old, new, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        joined(tmp_path, OTHER.replace(old, new))
+    assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+
+
+def test_two_tables_whose_ids_meet_in_a_session_are_refused(tmp_path):
+    other = OTHER.replace("other-1", "a").replace("ses-1", "b")
+    first = read_participants(write(tmp_path, FIRST.replace("sub-1", "a_b")))
+    with pytest.raises(InputError, match="test_participants table, line 2: 'a_b' stands in participants table, line 2"):
+        with_test_table(first, read_participants(write(tmp_path, other, "other.tsv"), "test_participants"))
+
+
+def test_a_table_of_test_scans_divides_nothing(tmp_path):
+    other = HEADER + HEALTHY.replace("sub-1", "other-1").replace("train", "test")
+    assert select(joined(tmp_path, other), split="test") == ["other-1"]
+    with pytest.raises(InputError, match="test_participants table, line 2: split is 'val', expected test: every scan"):
+        joined(tmp_path, other.replace("false\ttest", "false\tval"))
+
+
+def test_a_table_of_test_scans_that_is_not_there_is_named_with_its_key(tmp_path):
+    with pytest.raises(InputError, match=r"test_participants table .*none.tsv is not a file; correct cohort.test_part"):
+        read_participants(tmp_path / "none.tsv", "test_participants")

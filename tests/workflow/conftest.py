@@ -100,6 +100,8 @@ class Project:
 PARTS_OF_GROUP = {"healthy": (4, 3, 3), "patient": (2, 2, 2)}
 SPARE = "sub-demoH10"
 """A healthy subject whose scan lies beside the others, but whom the table does not name."""
+FITTED = {"landmarks", "zscore_statistics", "teacher", "student", "feature_gaussian", "fanogan"}
+"""The rules that learn from training and validation scans."""
 
 
 @pytest.fixture(scope="session")

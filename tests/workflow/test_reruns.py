@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SPARE
+from conftest import FITTED, SPARE
 
 PACKAGE = "workflow/scripts/stfpm3d"
 TINY = "tiny.yaml"
@@ -210,7 +210,13 @@ def test_a_test_subject_removed(finished):
         assert finished.planned() == {"cohort": 1, "register_qc": 1, **TEST_MAPS, **MEASURED}
 
 
-FITTED = {"landmarks", "zscore_statistics", "teacher", "student", "feature_gaussian", "fanogan"}
+def test_a_second_table_of_test_scans(finished, tmp_path):
+    other = tmp_path / "other.tsv"
+    image = finished.folder / f"data/{SPARE}_T2w.nii.gz"
+    columns = "participant_id\tgroup\tsite\timage\tlesion_mask\tskull_stripped\n"
+    other.write_text(f"{columns}{SPARE}\thealthy\telsewhere\t{image}\tn/a\tfalse\n", encoding="utf-8")
+    with finished.edited(TINY, "participants.tsv", f"participants.tsv\n  test_participants: {other}"):
+        assert finished.planned() == {"cohort": 1, **ONE_TEST_SCAN}
 
 
 def test_nothing_is_fitted_on_test_scans_or_their_labels(finished):

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Project
+from conftest import FITTED, Project
 
 ONE_MAP_JOB = ("segmentation", "fanogan", "intensity", "zscore")
 UNSCORED = "experiment-4"  # a segmentation
@@ -89,6 +89,42 @@ def test_masks_sessions_and_exclusions_are_the_tables_matter(project):
     assert "none of the 1 test patients has a lesion mask" in page(project)
     assert "Scans that the participants table excludes: patient moved (1)." in page(project)
     assert "sub-twice_ses-02" in page(project)
+
+
+def test_a_cross_cohort_run_measures_the_second_tables_scans_with_what_the_first_one_fitted(project):
+    """The first table's test scans go to a second one, under other names, and one of them is gone."""
+    table = cohort(project)
+    moved = table["split"] == "test"
+    other = table[moved & (table["participant_id"] != "sub-demoH09")].drop(columns="split")
+    other = other.assign(participant_id=other["participant_id"].str.replace("sub-demo", "other-"), site="elsewhere")
+    other.to_csv(project.folder / "data/other.tsv", sep="\t", index=False)
+    use(project, table[~moved])
+    weights = project.folder / "results/student/student/model.safetensors"
+    made = weights.stat().st_mtime_ns
+    with project.edited("tiny.yaml", "participants.tsv", "participants.tsv\n  test_participants: data/other.tsv"):
+        assert project.planned() == {
+            "cohort": 1,
+            "register_qc": 1,
+            **dict.fromkeys(("register", "strip", "standardize"), 3),
+            "register_lesion": 2,
+            "grid": 6,
+            "synthetic_lesions": 1,
+            **MAPS,
+            **MEASURED,
+        }
+        assert not FITTED & set(project.planned())
+        project.run()
+        assert project.planned() == {}
+    assert weights.stat().st_mtime_ns == made
+    table = pd.read_csv(project.folder / "results/evaluation/metrics.tsv", sep="\t")
+    rows = table[(table["experiment"] == "stfpm") & (table["protocol"] == "strict")].set_index(["split", "metric"])
+    counts = rows[["n_healthy", "n_patient"]].T.to_dict("list")
+    assert counts["test", "image_auroc"] == [1, 2] and counts["test", "dice"] == [0, 2]
+    assert counts["val", "image_auroc"] == [3, 2] and counts["val", "threshold"] == [3, 0]
+    scores = pd.read_csv(project.folder / "results/evaluation/scores.tsv", sep="\t")
+    tested = scores[(scores["experiment"] == "stfpm") & (scores["split"] == "test")]
+    assert tested["participant_id"].tolist() == ["other-H08", "other-P05", "other-P06"]
+    assert "test scans: 1 healthy, 2 patients" in page(project)
 
 
 def copy_of(table: pd.DataFrame, scan: str, name: str, **cells: str) -> pd.DataFrame:

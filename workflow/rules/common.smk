@@ -28,6 +28,7 @@ from stfpm3d.study.cohort import (
     in_turn,
     read_participants,
     select,
+    with_test_table,
 )
 from stfpm3d.study.config import read_config
 from stfpm3d.study.digest import code_digest, environment_digest
@@ -40,10 +41,15 @@ os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+# Neither in a job on a cluster, which reads the workflow again, nor in a fold's module.
+IS_FIRST_READING = workflow.is_main_process and not workflow.modifier.is_module
+
+
 def open_cohort(study):
     """The checked participants table with its split, excluded scans among them.
 
-    The demo's table is computed, and its files are made by rules.
+    The demo's table is computed, and its files are made by rules. A table of test scans takes the place of those of the
+    first table, which is divided as it would be without.
     """
     if study.cohort.participants == "demo":
         counts = [(group.train, group.val, group.test) for group in (study.demo.healthy, study.demo.patient)]
@@ -52,23 +58,27 @@ def open_cohort(study):
             table = table.drop(columns="split")
     else:
         table = read_participants(study.cohort.participants)
-        if workflow.is_main_process:
-            from stfpm3d.imaging.headers import check_headers  # jobs on a cluster need not import nibabel here
-
-            check_files(kept(table))
-            check_headers(kept(table))
     split = study.split
     if split.folds:
         parts = assign_fold(table, split.folds, split.fold or 1, split.seed)
     else:
         parts = assign_split(table, split.model_dump(include={"healthy", "patient"}), split.seed)
     table["split"] = parts.values
+    rendered = table.index if study.cohort.participants == "demo" else []
+    if study.cohort.test_participants is not None:
+        table = with_test_table(table, read_participants(study.cohort.test_participants, "test_participants"))
+    brought = kept(table.drop(index=rendered, errors="ignore"))
+    if IS_FIRST_READING and len(brought):
+        from stfpm3d.imaging.headers import check_headers  # jobs on a cluster need not import nibabel here
+
+        check_files(brought)
+        check_headers(brought)
     return table
 
 
 def kept(table):
     """The scans that are not excluded."""
-    return table[table["exclude"].isna()].reset_index(drop=True) if "exclude" in table else table
+    return table[table["exclude"].isna()] if "exclude" in table else table
 
 
 def check_study(study, participants):
@@ -315,8 +325,8 @@ def map_settings(experiment):
     return {key: row[key] for key in ("combine", "blocks", "smoothing_mm")}
 
 
-def segmented_maps(part):
-    """The maps of one part that a segmentation reads, those of the experiment which it names, as a rule's input."""
+def source_maps(part):
+    """The maps of one part that a segmentation or post-processing reads, those of the experiment which it names."""
     return lambda w: scans(f"results/maps/{EXPERIMENTS[w.experiment]['experiment']}/{part}/{MAP_NAME}", split=part)
 
 
@@ -337,6 +347,7 @@ def protocols(experiment):
 
 
 IN_BRAIN = [name for name in EXPERIMENTS if "strict" in protocols(name)]  # the experiments that it measures
+TESTED = [name for name in IN_BRAIN if EXPERIMENTS[name]["method"] != "postprocessed"]  # an ablation is described alone
 
 
 def has_blocks(experiment):
@@ -355,6 +366,8 @@ def description(experiment):
     row = EXPERIMENTS[experiment]
     if row["method"] == "segmentation":
         return {**description(row["experiment"]), "segmented_by": row["by"]}
+    if row["method"] == "postprocessed":
+        return {**description(row["experiment"]), "processed_by": processing(row)}
     teacher = TEACHERS[teacher_of(experiment)] if has_blocks(experiment) else None
     weights = teacher and teacher["weights"]
     return {
@@ -363,8 +376,16 @@ def description(experiment):
         "weights": weights if weights in (None, "random", "imagenet") else "file",
         "patch_learning": teacher is not None and teacher["epochs"] > 0,
         "untrained": row.get("weights") == "initial",
+        "processed_by": None,
         "segmented_by": None,
     }
+
+
+def processing(row):
+    """The step of a post-processed experiment's row in words, such as `gaussian 4 mm`."""
+    unit = "ml" if row["by"] == "min_component" else "mm"
+    amount = "" if row["amount"] is None else f" {row['amount']:g} {unit}"
+    return row["by"].replace("_", " ") + amount
 
 
 def initial_counterparts():
@@ -379,7 +400,7 @@ def initial_counterparts():
     }
 
 
-if workflow.is_main_process:
+if IS_FIRST_READING:
     for name, row in STUDENTS.items():
         if student_settings(name)["selection"] != row["selection"]:
             logger.warning(f"student {name!r}: no validation patient, so synthetic lesions choose its epoch.")

@@ -40,12 +40,13 @@ rule evaluate:
 
 
 rule compare:
-    """Gather the tables of all experiments, and test each against the reference by its average precision per patient."""
+    """Gather the tables of all experiments, and test each but the post-processed against the reference by its average
+    precision per patient."""
     input:
         metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS)
         + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=lesion_experiments()),
         scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=EXPERIMENTS),
-        patients=[f"results/evaluation/{name}/patients.tsv" for name in IN_BRAIN],
+        patients=[f"results/evaluation/{name}/patients.tsv" for name in TESTED],
     output:
         metrics="results/evaluation/metrics.tsv",
         json="results/evaluation/metrics.json",
@@ -63,7 +64,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        reference=STUDY.evaluation.reference or IN_BRAIN[0],
+        reference=STUDY.evaluation.reference or TESTED[0],
         code=code("compare"),
         env=environment("imaging"),
     script:

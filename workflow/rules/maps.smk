@@ -202,7 +202,7 @@ for part in ("val", "test"):
         name:
             f"maps_segmentation_{part}"
         input:
-            sources=segmented_maps(part),
+            sources=source_maps(part),
             supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
             brain_mask="results/template/mask.nii.gz",
         output:
@@ -227,6 +227,37 @@ for part in ("val", "test"):
             env=environment("imaging"),
         script:
             "../scripts/maps_segmentation.py"
+
+    rule:
+        """Each map of another experiment after one step of post-processing; the score is the new map's maximum."""
+        name:
+            f"maps_postprocessed_{part}"
+        input:
+            sources=source_maps(part),
+            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
+            brain_mask="results/template/mask.nii.gz",
+        output:
+            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
+            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
+        log:
+            f"logs/maps/{{experiment}}_{part}.log",
+        benchmark:
+            f"benchmarks/maps/{{experiment}}_{part}.tsv"
+        wildcard_constraints:
+            experiment=experiments("postprocessed"),
+        conda:
+            "../../envs/imaging.yaml"
+        threads: 1
+        resources:
+            mem_mb=scaled(4000),
+            runtime=scaled(240),
+        params:
+            subjects=select(PARTICIPANTS, split=part),
+            step=lambda w: {key: EXPERIMENTS[w.experiment][key] for key in ("by", "amount")},
+            code=code("maps_postprocessed"),
+            env=environment("imaging"),
+        script:
+            "../scripts/maps_postprocessed.py"
 
     rule:
         """The template's brain mask as every scan's map, beside which the paper's protocol can be judged."""

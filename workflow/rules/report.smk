@@ -1,11 +1,11 @@
 """The report: one page with the numbers, the curves and the maps."""
 
-SHOWN = next(name for name in EXPERIMENTS if not is_segmented(name))
+SHOWN = next(name for name in TESTED if not is_segmented(name))
 PICTURED = in_turn(PARTICIPANTS, "test", STUDY.report.pictures)
 
 
 rule report:
-    """Write one self-contained page, with slices of some test scans and the first experiment with graded maps (MNI grid)."""
+    """Write one self-contained page, with slices of some test scans and the first method's maps (MNI grid)."""
     input:
         template=PAGES["report.html.j2"],
         summary=PAGES["summary.html.j2"],

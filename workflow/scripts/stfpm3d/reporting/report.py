@@ -94,7 +94,8 @@ def write_report(
     experiments
         How each experiment's maps come about: `method`; `architecture`, `weights` (random, imagenet or file) and
         `patch_learning` of the teacher, and whether the student is `untrained` (None and False where there is none);
-        `segmented_by` (kmeans or top_fraction) of segmentations, or None.
+        `segmented_by` (kmeans or top_fraction) of segmentations and `processed_by` (the step in words) of
+        post-processed maps, or None.
     networks
         The form of each teacher, by its name.
     shown
@@ -160,12 +161,12 @@ def write_report(
 
 def resnet_versions(experiments: Mapping[str, Mapping[str, Any]]) -> list[tuple[int, str]]:
     """The experiments that compare versions of the ResNet as the paper's Table 2 does: with given weights and patch
-    learning, without k-means. Each is its version and name, deepest first; none of a single version.
+    learning, without k-means or post-processing. Each is its version and name, deepest first; none of a single version.
     """
     versions = [
         (int(row["architecture"].removeprefix("resnet")), name)
         for name, row in experiments.items()
-        if row["method"] == "stfpm" and not row["untrained"] and not row["segmented_by"]
+        if row["method"] == "stfpm" and not row["untrained"] and not row["segmented_by"] and not row["processed_by"]
         if row["patch_learning"] and row["weights"] != "random"
     ]
     return sorted(versions, key=lambda pair: -pair[0]) if len({version for version, _ in versions}) > 1 else []

@@ -6,7 +6,7 @@ patient), `site`, `image`, `lesion_mask` (n/a where there is none), `skull_strip
 for the others). Paths are relative to the table. Other columns are allowed and ignored.
 
 A scan is known everywhere by its `scan_id`, which is `participant_id`, or `participant_id_session_id` where there is
-a session.
+a session. A second table may hold the test scans (`with_test_table`).
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NO_REASONS = ("true", "false", "yes", "no", "0", "1")
 
 
-def read_participants(path: Path | str) -> pd.DataFrame:
-    """Read and check a participants table.
+def read_participants(path: Path | str, key: str = "participants") -> pd.DataFrame:
+    """Read and check the participants table that the key `cohort.{key}` of the config names.
 
     Returns
     -------
     One row a scan, in the table's order: `scan_id`, `participant_id`, `group`, `site`, `image` and `lesion_mask`
     (paths joined to the table's folder; None without a mask), `skull_stripped` (bool) and, if the table has them,
-    `session_id`, `exclude` (None for a scan that is kept) and `split`.
+    `session_id`, `exclude` (None for a scan that is kept) and `split`. The index tells the place of each row, such as
+    "participants table, line 2".
 
     Raises
     ------
@@ -47,58 +48,84 @@ def read_participants(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"participants table {path} is not a file; set cohort.participants to a TSV file or to demo.")
+        raise InputError(f"{key} table {path} is not a file; correct cohort.{key}, the path of a TSV file.")
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise InputError(
-            f"participants table {path} cannot be read as tab-separated text ({reason}); save it as UTF-8 text with"
+            f"{key} table {path} cannot be read as tab-separated text ({reason}); save it as UTF-8 text with"
             " one row a scan and a tab between columns."
         ) from error
     if absent := [column for column in COLUMNS if column not in table]:
         raise InputError(
-            f"participants table {path} lacks the column(s) {', '.join(absent)}; found {', '.join(table.columns)};"
+            f"{key} table {path} lacks the column(s) {', '.join(absent)}; found {', '.join(table.columns)};"
             " separate the columns by tabs."
         )
     if table.empty:
-        raise InputError(f"participants table {path} has no rows; add one for each scan.")
-    return check_participants(table, path.parent)
+        raise InputError(f"{key} table {path} has no rows; add one for each scan.")
+    return check_participants(table, path.parent, key)
 
 
-def check_participants(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def check_participants(table: pd.DataFrame, folder: Path, key: str = "participants") -> pd.DataFrame:
     """Check the cells of a table of strings and give them their types; paths are taken relative to `folder`."""
     columns = [*COLUMNS, *(column for column in OPTIONAL_COLUMNS if column in table)]
     table = table[columns].fillna("").apply(lambda column: column.str.strip())
+    table.index = pd.Index([f"{key} table, line {line}" for line in range(2, len(table) + 2)])  # the header is line 1
     for column, choices in CHOICES.items():
-        for line, value in _cells(table, column):
+        for place, value in _cells(table, column):
             if value not in choices:
-                raise InputError(
-                    f"participants table, line {line}: {column} is {value!r}, expected {' or '.join(choices)}."
-                )
+                raise InputError(f"{place}: {column} is {value!r}, expected {' or '.join(choices)}.")
     _check_ids(table)
     _check_subjects(table)
-    for (line, group), mask in zip(_cells(table, "group"), table["lesion_mask"], strict=True):
+    for (place, group), mask in zip(_cells(table, "group"), table["lesion_mask"], strict=True):
         if group == "healthy" and mask not in MISSING:
-            raise InputError(
-                f"participants table, line {line}: a healthy scan has the lesion_mask {mask!r}, expected n/a."
-            )
-    for line, reason in _cells(table, "exclude"):
+            raise InputError(f"{place}: a healthy scan has the lesion_mask {mask!r}, expected n/a.")
+    for place, reason in _cells(table, "exclude"):
         if reason.lower() in NO_REASONS:
             raise InputError(
-                f"participants table, line {line}: exclude is {reason!r}, expected the reason in words, or n/a for a"
-                " scan that is kept."
+                f"{place}: exclude is {reason!r}, expected the reason in words, or n/a for a scan that is kept."
             )
-    for line, image in _cells(table, "image"):
+    for place, image in _cells(table, "image"):
         if image in MISSING:
-            raise InputError(f"participants table, line {line}: image is {image!r}, expected the path of a scan.")
+            raise InputError(f"{place}: image is {image!r}, expected the path of a scan.")
     for column in {"session_id", "exclude"} & set(columns):
         table[column] = _none_if_missing(table[column])
+    _check_scans_differ(table)
     for column in ("image", "lesion_mask"):
         paths = _none_if_missing(table[column])
         table[column] = pd.Series([path and str(folder / path) for path in paths], index=table.index, dtype=object)
     _check_files_differ(table)
     return table.assign(scan_id=scan_ids(table), skull_stripped=table["skull_stripped"] == "true")
+
+
+def with_test_table(participants: pd.DataFrame, tested: pd.DataFrame) -> pd.DataFrame:
+    """The training and validation scans of a divided table and, as its test scans, all scans of a second table.
+
+    Raises
+    ------
+    InputError
+        When the tables share a subject, a scan or a file, or the second divides its scans.
+    """
+    subjects = {subject: place for place, subject in _cells(participants, "participant_id")}
+    for place, subject in _cells(tested, "participant_id"):
+        if subject in subjects:
+            raise InputError(
+                f"{place}: {subject!r} stands in {subjects[subject]} already; a subject to test on is in no other part:"
+                " remove one of its rows, or give another subject of that name another participant_id."
+            )
+    for place, part in _cells(tested, "split"):
+        if part != "test":
+            raise InputError(
+                f"{place}: split is {part!r}, expected test: every scan of this table is one to test on; correct the"
+                " cell, or leave the column out."
+            )
+    both = pd.concat([participants, tested.assign(split="test")])
+    for column in {"session_id", "exclude"} & set(both):  # one table may lack it
+        both[column] = both[column].astype(object).where(both[column].notna(), None)
+    _check_scans_differ(both)
+    _check_files_differ(both)
+    return both[(both["split"] != "test") | both.index.isin(tested.index)]
 
 
 def scan_ids(table: pd.DataFrame) -> pd.Series:
@@ -112,10 +139,10 @@ def scan_ids(table: pd.DataFrame) -> pd.Series:
 def check_files(participants: pd.DataFrame) -> None:
     """Raise `InputError` for the first image or mask that is not a file."""
     for column in ("image", "lesion_mask"):
-        for line, path in _cells(participants, column):
+        for place, path in _cells(participants, column):
             if path is not None and not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a closed folder
                 raise InputError(
-                    f"participants table, line {line}: {column} {path} is not a file that can be reached; paths are"
+                    f"{place}: {column} {path} is not a file that can be reached; paths are"
                     " relative to the table: correct it, or exclude the scan."
                 )
 
@@ -127,7 +154,7 @@ def check_parts(participants: pd.DataFrame) -> None:
         if count == 0:
             raise InputError(
                 f"cohort: no healthy scan in the {part} part, expected at least one;"
-                " change the split column or split.healthy."
+                " add some, or change the split column or split.healthy."
             )
 
 
@@ -172,9 +199,9 @@ def in_turn(participants: pd.DataFrame, split: str, count: int) -> list[str]:
     return [scan for pair in pairs for scan in pair if scan is not None][:count]
 
 
-def _cells(table: pd.DataFrame, column: str) -> list[tuple[int, Any]]:
-    """Line number in the file (the header is line 1) and value of a column's cells; none if the column is absent."""
-    return list(zip((table.index + 2).tolist(), table[column], strict=True)) if column in table else []
+def _cells(table: pd.DataFrame, column: str) -> list[tuple[str, Any]]:
+    """Place and value of a column's cells; none if the column is absent."""
+    return list(zip(table.index, table[column], strict=True)) if column in table else []
 
 
 def _none_if_missing(column: pd.Series) -> pd.Series:
@@ -182,18 +209,19 @@ def _none_if_missing(column: pd.Series) -> pd.Series:
 
 
 def _check_ids(table: pd.DataFrame) -> None:
-    """Ids become file names, and each names one scan."""
+    """Ids become file names."""
     for column in ("participant_id", "session_id"):
-        for line, value in _cells(table, column):
+        for place, value in _cells(table, column):
             if not ID_PATTERN.fullmatch(value) and not (column == "session_id" and value in MISSING):
-                raise InputError(
-                    f"participants table, line {line}: {column} {value!r} may hold letters, digits, - and _ only."
-                )
-    sessions = _none_if_missing(table["session_id"]) if "session_id" in table else None
-    ids = scan_ids(table if sessions is None else table.assign(session_id=sessions))
-    for line, scan_id in _cells(table.assign(scan_id=ids)[ids.duplicated()], "scan_id"):
+                raise InputError(f"{place}: {column} {value!r} may hold letters, digits, - and _ only.")
+
+
+def _check_scans_differ(table: pd.DataFrame) -> None:
+    """Each id names one scan."""
+    ids = scan_ids(table)
+    for place, scan_id in _cells(table.assign(scan_id=ids)[ids.duplicated()], "scan_id"):
         raise InputError(
-            f"participants table, line {line}: {scan_id!r} stands in line {ids.index[ids == scan_id][0] + 2} already;"
+            f"{place}: {scan_id!r} stands in {ids.index[ids == scan_id][0]} already;"
             " every scan has one row, and a session_id where a subject has several scans."
         )
 
@@ -202,10 +230,10 @@ def _check_subjects(table: pd.DataFrame) -> None:
     """A subject is healthy or a patient, and in one part: the split is by subject."""
     for column in {"group", "split"} & set(table):
         first = table.groupby("participant_id")[column].transform("first")
-        for line, value in _cells(table[table[column] != first], column):
-            subject, expected = table["participant_id"][line - 2], first[line - 2]
+        for place, value in _cells(table[table[column] != first], column):
+            subject, expected = table["participant_id"][place], first[place]
             raise InputError(
-                f"participants table, line {line}: {subject!r} has the {column} {value!r}, but {expected!r} in an"
+                f"{place}: {subject!r} has the {column} {value!r}, but {expected!r} in an"
                 " earlier line; all scans of a subject share it."
             )
 
@@ -214,12 +242,12 @@ def _check_files_differ(table: pd.DataFrame) -> None:
     """Every image and mask is a file of its own, however its path is written."""
     found: dict[str, str] = {}
     for column in ("image", "lesion_mask"):
-        for line, path in _cells(table, column):
+        for place, path in _cells(table, column):
             if path is None:
                 continue
-            place = f"as {column} in line {line}"
-            if (known := found.setdefault(os.path.realpath(path), place)) != place:
+            use = f"as {column} in {place}"
+            if (known := found.setdefault(os.path.realpath(path), use)) != use:
                 raise InputError(
-                    f"participants table, line {line}: {column} {path!r} stands {known} already; every image and every"
+                    f"{place}: {column} {path!r} stands {known} already; every image and every"
                     " mask is a file of its own."
                 )

@@ -19,6 +19,7 @@ from stfpm3d.study.rows import (
     Gan,
     MaskExperiment,
     PadimExperiment,
+    PostprocessedExperiment,
     SegmentationExperiment,
     StfpmExperiment,
     Student,
@@ -85,27 +86,33 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _segmentations_have_graded_maps(self) -> Config:
-        segmented = (MaskExperiment, SegmentationExperiment)
-        graded = [row.name for row in self.experiments if not isinstance(row, segmented)]
-        if not graded:
+    def _sources_have_graded_maps(self) -> Config:
+        binary = (MaskExperiment, SegmentationExperiment)
+        graded = [row.name for row in self.experiments if not isinstance(row, binary)]
+        made = [row.name for row in self.experiments if not isinstance(row, (*binary, PostprocessedExperiment))]
+        if not made:
             raise ValueError("experiments has no row with graded maps; add one that is neither mask nor segmentation")
-        for experiment in self.experiments:
-            if isinstance(experiment, SegmentationExperiment):
-                subject = f"experiment {experiment.name!r} segments the maps of"
-                _require(experiment.experiment, [row.name for row in self.experiments], subject)
-                if experiment.experiment not in graded:
-                    known = ", ".join(graded)
-                    raise ValueError(
-                        f"{subject} {experiment.experiment!r}, which hold 0 and 1 alone; name one of {known}"
-                    )
+        for row in self.experiments:
+            if isinstance(row, SegmentationExperiment):
+                self._check_source(row, "segments", graded, "which hold 0 and 1 alone")
+            if isinstance(row, PostprocessedExperiment):
+                self._check_source(row, "processes", made, "which are segmented or processed already")
         return self
 
+    def _check_source(
+        self, row: SegmentationExperiment | PostprocessedExperiment, verb: str, sources: list[str], otherwise: str
+    ) -> None:
+        subject = f"experiment {row.name!r} {verb} the maps of"
+        _require(row.experiment, [other.name for other in self.experiments], subject)
+        if row.experiment not in sources:
+            raise ValueError(f"{subject} {row.experiment!r}, {otherwise}; name one of {', '.join(sources)}")
+
     @model_validator(mode="after")
-    def _reference_is_measured(self) -> Config:
+    def _reference_is_tested(self) -> Config:
         if self.evaluation.reference is not None:
-            measured = [row.name for row in self.experiments if not isinstance(row, MaskExperiment)]
-            _require(self.evaluation.reference, measured, "evaluation.reference names the experiment")
+            untested = (MaskExperiment, PostprocessedExperiment)
+            tested = [row.name for row in self.experiments if not isinstance(row, untested)]
+            _require(self.evaluation.reference, tested, "evaluation.reference names the experiment")
         return self
 
 

@@ -31,6 +31,11 @@ class Cohort(Section):
     participants: str = Field(
         default="demo", description="Path of participants.tsv, or `demo` for the synthetic cohort."
     )
+    test_participants: str | None = Field(
+        default=None,
+        description="Path of a second table of the same columns, all of whose scans are test scans; those of the first"
+        " are then left out. Nothing is trained or fitted again.",
+    )
     modality: Literal["T1w", "T2w", "FLAIR"] = Field(default="T2w", description="Contrast of every scan of the cohort.")
 
     @model_validator(mode="after")
@@ -224,7 +229,8 @@ class Evaluation(Section):
     reference: Name | None = Field(
         default=None,
         description="Name of the experiment that the others are tested against by their average precision per patient;"
-        " without it the first that is measured inside the brain. This key alone reruns the comparison and the report.",
+        " without it the first that is measured inside the brain and not post-processed. This key alone reruns the"
+        " comparison and the report.",
     )
     synthetic: SyntheticLesions = SyntheticLesions()
 
