@@ -23,6 +23,8 @@ include: "workflow/rules/fanogan.smk"
 include: "workflow/rules/maps.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/synthetic.smk"
+include: "workflow/rules/probes.smk"
+include: "workflow/rules/copies.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 

@@ -43,7 +43,8 @@ rule compare:
     """Gather the tables of all experiments, and test each against the reference by its average precision per patient."""
     input:
         metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS)
-        + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=lesion_experiments()),
+        + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=lesion_experiments())
+        + probe_tables(),
         scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=EXPERIMENTS),
         patients=[f"results/evaluation/{name}/patients.tsv" for name in IN_BRAIN],
     output:

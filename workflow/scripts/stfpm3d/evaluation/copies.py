@@ -26,7 +26,7 @@ def copy_table(copies: Sequence[Mapping[str, Any]], files: Mapping[str, Any]) ->
     copies
         A row a copy: `scan_id`, `participant_id` (and `session_id`), and what tells copies of a scan apart.
     files
-        Paths in the order of the rows: `images` and `masks` (of the lesion, or of the region that lost it), `supports` of
+        Paths in the order of the rows: `images`, `masks` (of the lesion, or of the region that lost it), `supports` of
         the scans, and `controls`, the maps of the unaltered scans, with `scores`, the table of their scores that
         `write_maps` wrote. The last two are empty where nothing is compared with them.
     """

@@ -1,4 +1,4 @@
-"""The probe that needs no experiment: do histograms of intensity, lesions left out, tell patients from healthy scans?"""
+"""The probe that needs no experiment: do intensities outside the lesions tell patients from healthy scans?"""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def histogram_rows(scans: pd.DataFrame, histograms: NDArray[np.float64], *, seed
     found = imagewise.estimates(subjects.assign(score=scores))["image_auroc"]
     rng = np.random.default_rng(seed)
     permuted = (rng.permutation(is_patient) for _ in range(REFITS))
-    reached = sum(roc_auc_score(labels, out_of_fold(features, labels)) >= found.value for labels in permuted)
-    return probe_pair("probe_histogram", found, (1 + reached) / (1 + REFITS), n_healthy, n_patient)
+    reached = [roc_auc_score(labels, out_of_fold(features, labels)) >= found.value for labels in permuted]
+    return probe_pair("probe_histogram", found, (1 + sum(map(bool, reached))) / (1 + REFITS), n_healthy, n_patient)
 
 
 def out_of_fold(features: NDArray[np.float64], is_patient: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Each subject's score from the fit on the other folds' subjects."""
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    return cross_val_predict(classifier, features, is_patient, cv=folds, method="decision_function")
+    return np.asarray(cross_val_predict(classifier, features, is_patient, cv=folds, method="decision_function"))

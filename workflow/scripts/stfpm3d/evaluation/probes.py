@@ -45,7 +45,7 @@ def separation(metric: str, scans: pd.DataFrame, seed: int = 0) -> list[Row]:
         unless all are.
     """
     scored = scans if scans["score"].isna().all() else scans.dropna(subset="score")
-    subjects = scored.groupby(["participant_id", "group"], as_index=False)["score"].mean()
+    subjects = scored.groupby(["participant_id", "group"])["score"].mean().reset_index()
     healthy, patients = (subjects.loc[subjects["group"] == group, "score"] for group in ("healthy", "patient"))
     found, p = Estimate(np.nan), np.nan
     if min(len(healthy), len(patients)) >= MIN_SUBJECTS and imagewise.is_measurable(subjects):

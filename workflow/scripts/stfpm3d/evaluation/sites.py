@@ -1,4 +1,4 @@
-"""Does a threshold hold at a site that had no say in it? The networks are those of all sites; nothing is trained again."""
+"""Does a threshold hold at a site that had no say in it? Nothing is trained again: networks know all sites."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def site_rates(scans: pd.DataFrame, brain_mask: Volume, healthy_quantile: float)
         others = counts["val"].drop(site, errors="ignore")
         rate = np.nan
         if len(others):
-            threshold = quantile_threshold(sum(voxels(other, "val") for other in others.index), healthy_quantile)
+            reference = np.sum([voxels(other, "val") for other in others.index], axis=0)
+            threshold = quantile_threshold(reference, healthy_quantile)
             rate = voxels(site, "test")[threshold:].sum() / voxels(site, "test").sum()
         rows.append({"site": site, "fpr": rate, "n_healthy_val_others": others.sum(), "n_healthy_test": n_test})
     return pd.DataFrame(rows)

@@ -46,7 +46,7 @@ def within_rows(scans: pd.DataFrame, brain_mask: Volume) -> list[Row]:
         if scan.group == "healthy":
             healthy.append(slice_scores(scan.anomaly_map))
         elif scan.lesion_mask.any():
-            lesioned = scan.lesion_mask.any(axis=(0, 1))
+            lesioned = np.asarray(scan.lesion_mask.any(axis=(0, 1)))
             patients.append(
                 {
                     "participant_id": scan.scan["participant_id"],

@@ -12,8 +12,16 @@ MIN_SUBJECTS = 12
 """Subjects of each group from which on AUROC and p of a probe say something."""
 
 
+def with_known_region(participants: pd.DataFrame) -> pd.DataFrame:
+    """The rows of healthy scans, and of patients with a lesion mask; one who has no lesion has an empty mask.
+
+    `participants` has one row a scan: `group`, and `lesion_mask` (None without one).
+    """
+    return participants[(participants["group"] == "healthy") | participants["lesion_mask"].notna()]
+
+
 def region_patients(participants: pd.DataFrame) -> dict[str, str]:
-    """The scan of the patient in whose lesion's region each scan is left blank.
+    """The scan of the patient in whose lesion's place each scan is not looked at.
 
     A patient's own. Healthy scans get the patients one after another, both in hash order (seed 0), from the first
     again after the last, so that both groups lose the same regions.
@@ -21,15 +29,13 @@ def region_patients(participants: pd.DataFrame) -> dict[str, str]:
     Parameters
     ----------
     participants
-        One row a scan: `scan_id`, `participant_id`, `group` and `lesion_mask` (None without one). A patient without a
-        mask has no known region and is left out; one without a lesion has an empty mask.
+        Rows `with_known_region`: `scan_id`, `participant_id` and `group`.
 
     Returns
     -------
     By scan id; empty when a group has fewer than `MIN_SUBJECTS` subjects.
     """
-    known = participants[(participants["group"] == "healthy") | participants["lesion_mask"].notna()]
-    groups = {str(name): rows for name, rows in known.groupby("group")}
+    groups = {str(name): rows for name, rows in participants.groupby("group")}
     if len(groups) < 2 or min(rows["participant_id"].nunique() for rows in groups.values()) < MIN_SUBJECTS:
         return {}
     healthy, patients = (hash_order(list(groups[name]["scan_id"]), seed=0) for name in ("healthy", "patient"))
