@@ -11,6 +11,7 @@ rule report:
         paper=PAGES["paper.html.j2"],
         lesions=PAGES["lesions.html.j2"],
         synthetic=PAGES["synthetic.html.j2"],
+        probes=PAGES["probes.html.j2"],
         style=PAGES["style.css"],
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",

@@ -10,13 +10,10 @@ import numpy as np
 import pandas as pd
 
 from stfpm3d.reporting.findings import Findings, percent
+from stfpm3d.reporting.trust import site_warning, verdict
 
 LEARNED_FACTOR = 1.3  # a student that gains less over its own initial weights has not learned
 RELIABLE_PATIENTS = 10
-IMAGE_AUROC_CAUTION = (
-    "Image AUROC tells patients from healthy scans. It is no evidence that lesions are found: it also rises when the "
-    "groups come from different scanners, sites or preparation."
-)
 
 
 class Note(NamedTuple):
@@ -27,7 +24,12 @@ class Note(NamedTuple):
 
 
 def notes(
-    metrics: pd.DataFrame, shown: str, initial: Mapping[str, str], cut_share: float, excluded: Sequence[str] = ()
+    metrics: pd.DataFrame,
+    shown: str,
+    initial: Mapping[str, str],
+    healthy_quantile: float,
+    cut_share: float,
+    excluded: Sequence[str] = (),
 ) -> list[Note]:
     """What a reader must know before believing the numbers, warnings first.
 
@@ -39,6 +41,8 @@ def notes(
         The experiment whose maps the report shows.
     initial
         Each trained experiment's counterpart with the student's initial weights.
+    healthy_quantile
+        The quantile of healthy validation voxels that is the threshold of Dice and IoU.
     cut_share
         Share of the template's brain outside the network's crop.
     excluded
@@ -46,6 +50,10 @@ def notes(
     """
     findings = Findings(metrics)
     found = [_learning_note(findings, trained, untrained) for trained, untrained in initial.items()]
+    judged = verdict(metrics, shown)
+    found += [Note(judged.level == "warning" and text is judged.sentences[0], text) for text in judged.sentences]
+    if failing := site_warning(metrics, shown, healthy_quantile):
+        found.append(Note(True, failing))
     found.append(_patients_note(findings, shown))
     if not findings.count(shown, "image_auroc", "patient", "val"):
         text = "The validation part has no patient: healthy scans alone chose a student's epoch."
@@ -53,7 +61,6 @@ def notes(
     if excluded:
         reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(excluded).most_common())
         found.append(Note(False, f"Scans that the participants table excludes: {reasons}."))
-    found.append(Note(False, IMAGE_AUROC_CAUTION))
     kept = "keeps the whole of the template's brain."
     cut = f"cuts off {percent(cut_share)} of the template's brain; lesions there count as missed."
     found.append(Note(False, f"The network's crop {cut if cut_share >= 0.0005 else kept}"))

@@ -14,6 +14,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from stfpm3d.evaluation.probes import ALPHA, FIRES_FROM, fires
 from stfpm3d.imaging.grid import NetworkGrid, brain_cut_share
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
 from stfpm3d.reporting.figures import (
@@ -41,6 +42,7 @@ from stfpm3d.reporting.notes import RELIABLE_PATIENTS, notes
 from stfpm3d.study.cohort import scan_ids
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import progress
+from stfpm3d.study.regions import MIN_SUBJECTS
 
 FORMS = (number, percent, hundredths, score, factor, signed, p_value)
 BLOCKS = ("block1", "block2", "block3")
@@ -118,6 +120,11 @@ def write_report(
     page = environment.get_template(Path(template).name).render(
         findings=findings,
         paper=Findings(metrics, "paper"),
+        probes=Findings(metrics, "probes"),
+        fires=fires,
+        fires_from=FIRES_FROM,
+        alpha=ALPHA,
+        min_subjects=MIN_SUBJECTS,
         interval=interval,
         experiments=experiments,
         networks=networks,
@@ -133,7 +140,7 @@ def write_report(
         patients=_patient_rows(patients, shown),
         comparisons=comparisons.to_dict("records"),
         colours=colours,
-        notes=notes(metrics, shown, initial, brain_cut_share(brain_mask, grid), excluded),
+        notes=notes(metrics, shown, initial, healthy_quantile, brain_cut_share(brain_mask, grid), excluded),
         curves=_curve_figures(curves, colours, findings.value(shown, "prevalence")),
         scores=_score_rows(scores, shown),
         pictured=set(scan_ids(scans)),
