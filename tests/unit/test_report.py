@@ -291,17 +291,19 @@ def test_a_segmentation_and_the_bare_mask_stand_in_the_papers_tables(
 @pytest.mark.parametrize(("trained", "verdict"), [(0.129, "Not learned"), (0.131, "1.31 times")])
 def test_a_student_below_1_3_times_its_initial_auprc_has_not_learned(tables, trained, verdict):
     metrics = with_auprc(tables["metrics"], trained=trained, untrained=0.1)
-    note, *_ = (note for note in notes.notes(metrics, "trained", {"trained": "untrained"}, 0) if "times" in note.text)
+    note, *_ = (
+        note for note in notes.notes(metrics, "trained", {"trained": "untrained"}, 0.99, 0) if "times" in note.text
+    )
     assert verdict in note.text
     assert note.warning == (verdict == "Not learned")
 
 
 def test_notes_warn_of_few_patients_and_state_the_share_of_brain_cut_off(tables):
-    found = notes.notes(tables["metrics"], "trained", {}, 0.0375)
+    found = notes.notes(tables["metrics"], "trained", {}, 0.99, 0.0375)
     assert any(note.warning and "2 test patients" in note.text for note in found)
     assert any("cuts off 3.8 %" in note.text for note in found)
     many = tables["metrics"].assign(n_patient=10)
-    assert not any(note.warning for note in notes.notes(many, "trained", {}, 0.0))
+    assert not any(note.warning for note in notes.notes(many, "trained", {}, 0.99, 0.0))
 
 
 def test_slices_are_shown_in_radiological_display():

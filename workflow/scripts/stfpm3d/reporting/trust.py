@@ -54,34 +54,32 @@ def verdict(metrics: pd.DataFrame, experiment: str) -> Verdict:
     """
     image_auroc = f"Image AUROC {number(Findings(metrics).value(experiment, 'image_auroc'))}"
     probes = _probes(Findings(metrics, "probes"), experiment)
-    fired = [probe for probe in probes if fires(probe.auroc, probe.p)]
-    silent = [probe for probe in probes if not np.isnan(probe.auroc) and probe not in fired]
+    fired = [probe.figures for probe in probes if fires(probe.auroc, probe.p)]
+    silent = [probe.figures for probe in probes if not np.isnan(probe.auroc) and probe.figures not in fired]
     beside = [text] if (text := _evidence(metrics, experiment)) else []
     if fired:
-        telling = _listed([probe.figures for probe in fired])
-        first = (
-            f"{image_auroc} on this cohort is not evidence of lesion detection: patients are told from healthy scans by "
-            f"{telling} as well. Scanner, site or preparation can be the cause; mass effect and atrophy remain possible."
+        text = (
+            f"{image_auroc} on this cohort is not evidence of lesion detection: patients are told from healthy scans"
+            f" by {_listed(fired)} as well. Scanner, site or preparation can be the cause; mass effect and atrophy"
+            " remain possible."
         )
-        return Verdict("warning", [first, *beside])
+        return Verdict("warning", [text, *beside])
     if not probes:
-        first = f"{image_auroc}: whether it is evidence of lesion detection was not measured. {UNPROBED}"
-        return Verdict("unknown", [first, *beside])
+        text = f"{image_auroc}: whether it is evidence of lesion detection was not measured. {UNPROBED}"
+        return Verdict("unknown", [text, *beside])
     if len(silent) < len(probes):
         few = next(probe for probe in probes if np.isnan(probe.auroc))
-        first = (
-            f"{image_auroc}: whether it is evidence of lesion detection, there are too few to tell (fewer than "
-            f"{MIN_SUBJECTS} subjects in a group: {few.n_healthy} healthy, {few.n_patient} patients with a lesion mask). "
-            f"{UNPROBED}"
+        text = (
+            f"{image_auroc}: too few to tell whether it is evidence of lesion detection (fewer than {MIN_SUBJECTS}"
+            f" subjects in a group: {few.n_healthy} healthy, {few.n_patient} patients with a lesion mask). {UNPROBED}"
         )
-        if silent:
-            first += f" What could be checked keeps silent: {_listed([probe.figures for probe in silent])}."
-        return Verdict("unknown", [first, *beside])
-    first = (
-        f"{image_auroc} passes the check for a shortcut: patients are not told from healthy scans where no lesion is to "
-        f"be seen, by {_listed([probe.figures for probe in silent])}; none reaches {FIRES_FROM:.2f} with p < {ALPHA:g}."
+        also = f" What could be checked keeps silent: {_listed(silent)}." if silent else ""
+        return Verdict("unknown", [text + also, *beside])
+    text = (
+        f"{image_auroc} passes the check for a shortcut: patients are not told from healthy scans where no lesion is to"
+        f" be seen, by {_listed(silent)}; none reaches {FIRES_FROM:.2f} with p < {ALPHA:g}."
     )
-    return Verdict("fine", [first, *beside])
+    return Verdict("fine", [text, *beside])
 
 
 def site_warning(metrics: pd.DataFrame, experiment: str, healthy_quantile: float) -> str | None:
@@ -111,8 +109,10 @@ def _probes(found: Findings, experiment: str) -> list[Probe]:
     return [
         Probe(
             what,
-            *(found.value(name, row) for row in (metric, f"{metric}_p")),
-            *(found.count(name, metric, group) for group in ("healthy", "patient")),
+            auroc=found.value(name, metric),
+            p=found.value(name, f"{metric}_p"),
+            n_healthy=found.count(name, metric, "healthy"),
+            n_patient=found.count(name, metric, "patient"),
         )
         for (name, metric), what in known.items()
         if name in found.with_metric(metric)
@@ -128,16 +128,16 @@ def _evidence(metrics: pd.DataFrame, experiment: str) -> str:
 
     control = number(value("probes", "probe_slices_control"))
     figures = {
-        "slices with lesion against the others {} (healthy scans in the same slices " + control + ")": value(
-            "probes", "probe_slices"
+        f"slices with lesion against the others {{}} (healthy scans in these slices {control})": (
+            "probes",
+            "probe_slices",
         ),
-        "the lesion against its mirrored place {}": value("probes", "probe_mirror"),
-        "healthy scans with a synthetic lesion against themselves without it {}": value(
-            "strict", "synthetic_auroc_paired"
-        ),
+        "the lesion against its mirrored place {}": ("probes", "probe_mirror"),
+        "healthy scans with a synthetic lesion against themselves {}": ("strict", "synthetic_auroc_paired"),
     }
-    known = [text.format(number(figure)) for text, figure in figures.items() if not np.isnan(figure)]
-    return f"AUROCs that neither site nor scanner can raise: {_listed(known)}." if known else ""
+    values = {text: value(*metric) for text, metric in figures.items()}
+    known = [text.format(number(auroc)) for text, auroc in values.items() if not np.isnan(auroc)]
+    return f"AUROCs within scans, where no difference between sites helps: {_listed(known)}." if known else ""
 
 
 def _listed(parts: list[str]) -> str:
