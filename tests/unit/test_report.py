@@ -12,6 +12,9 @@ from PIL import Image
 
 from stfpm3d.evaluation.comparison import compare_patients
 from stfpm3d.evaluation.experiment import SCORE_COLUMNS, compare_metrics, evaluate_experiment
+from stfpm3d.evaluation.intervals import Estimate
+from stfpm3d.evaluation.probes import probe_pair, probe_table
+from stfpm3d.evaluation.protocol import Row
 from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
@@ -208,6 +211,30 @@ def test_synthetic_lesions_have_a_table_of_their_own(tmp_path, page, tables, sho
     expected = ["0.300", "0.010", "0.500", "1.000", "n/a", "0.000", "0.667"]
     assert row_of(with_lesions, "Synthetic lesions in healthy test scans", "trained") == expected
     assert "copies of 2 healthy test scans" in with_lesions
+
+
+@pytest.mark.parametrize(("auroc", "level"), [(0.97, "fires"), (0.55, "silent"), (np.nan, "too few")])
+def test_the_probes_stand_beside_the_image_auroc_and_the_notes_say_what_they_mean(
+    tmp_path, page, tables, shown_scans, brain_mask, grid, auroc, level
+):
+    assert "Is the image score evidence" not in page and "was not measured" in page
+    p = np.nan if level == "too few" else 0.0001 if level == "fires" else 0.4
+    rows = [row for far in (6, 30) for row in probe_pair(f"probe_removed_{far}mm", Estimate(auroc), p, 14, 13)]
+    rows += [Row("test", f"probe_{name}", Estimate(0.75), 0, 2) for name in ("slices", "slices_control", "mirror")]
+    rows.append(Row("test", "probe_site_fpr", Estimate(0.08), 2, 0))
+    histogram = probe_table("histogram", probe_pair("probe_histogram", Estimate(0.6), 0.2, 40, 30))
+    metrics = compare_metrics([tables["metrics"], probe_table("trained", rows), histogram])
+    probed = render(tmp_path / "index.html", tables | {"metrics": metrics}, shown_scans.iloc[:1], brain_mask, grid)
+    image_auroc, *removed, slices, control, mirror, pairs, site = row_of(probed, "Is the image score", "trained")
+    shown = "too few" if level == "too few" else f"{auroc:.3f}"
+    assert removed == [shown, shown]
+    assert (slices, control, mirror, pairs, site) == ("0.750", "0.750", "0.750", "n/a", "8.0 %")
+    first = probed.split('<ul class="notes">')[1].split("</ul>")[0]
+    assert f"Image AUROC {image_auroc}" in first
+    assert ("not evidence of lesion detection" in first) == (level == "fires") == ("<b>fires</b>" in probed)
+    assert ("too few to tell" in first) == (level == "too few")
+    assert "8 times the 1.0 %" in first
+    assert "40 healthy subjects and 30 patients" in probed
 
 
 def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort, shown_scans, brain_mask, grid):
