@@ -17,7 +17,9 @@ TOO_FEW = (np.nan, np.nan)
 PROBES = ("histogram", "removed_6mm", "removed_30mm")
 
 
-def metrics(histogram=SILENT, removed_6mm=SILENT, removed_30mm=SILENT, site_fpr=0.012, counts=(20, 15)) -> pd.DataFrame:
+def metrics(
+    histogram=SILENT, removed_6mm=SILENT, removed_30mm=SILENT, *, site_fpr=0.012, counts=(20, 15)
+) -> pd.DataFrame:
     """A metrics table with the outcomes (AUROC, p) of the probes of one experiment."""
     image = pd.DataFrame([Row("test", "image_auroc", Estimate(0.9), *counts)._asdict()])
     strict = image.assign(experiment="stfpm", protocol="strict", value=0.9, ci_low=0.8, ci_high=1.0)
