@@ -12,6 +12,9 @@ from PIL import Image
 
 from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
 from stfpm3d.evaluation.experiment import SCORE_COLUMNS, evaluate_experiment
+from stfpm3d.evaluation.intervals import Estimate
+from stfpm3d.evaluation.probes import probe_pair, probe_table
+from stfpm3d.evaluation.protocol import Row
 from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
@@ -166,7 +169,11 @@ def test_the_first_screen_says_what_was_found_how_sure_and_whether_the_image_sco
     assert f"False alarms: {rows.loc['healthy_fp_ml', 'value']:.1f} ml" in screen
     assert "2 patients, 2 healthy scans" in screen and "unreliable" in screen
     assert "too few for a p (below 6)" in screen
-    assert f"Not known. {notes.IMAGE_AUROC_CAUTION}" in screen
+    image_auroc = rows.loc["image_auroc", "value"]
+    assert (
+        f"Not known. Image AUROC {image_auroc:.3f}: whether it is evidence of lesion detection was not measured"
+        in screen
+    )
 
 
 MISSING = {
@@ -253,6 +260,30 @@ def test_synthetic_lesions_have_a_table_of_their_own(tmp_path, page, tables, sho
     expected = ["0.300", "0.010", "0.500", "1.000", "n/a", "0.000", "0.667"]
     assert row_of(with_lesions, "Synthetic lesions in healthy test scans", "trained") == expected
     assert "copies of 2 healthy test scans" in with_lesions
+
+
+@pytest.mark.parametrize(("auroc", "level"), [(0.97, "fires"), (0.55, "silent"), (np.nan, "too few")])
+def test_the_probes_stand_beside_the_image_auroc_and_the_notes_say_what_they_mean(
+    tmp_path, page, tables, shown_scans, brain_mask, grid, auroc, level
+):
+    assert "Is the image score evidence" not in page and "was not measured" in page
+    p = np.nan if level == "too few" else 0.0001 if level == "fires" else 0.4
+    rows = [row for far in (6, 30) for row in probe_pair(f"probe_removed_{far}mm", Estimate(auroc), p, 14, 13)]
+    rows += [Row("test", f"probe_{name}", Estimate(0.75), 0, 2) for name in ("slices", "slices_control", "mirror")]
+    rows.append(Row("test", "probe_site_fpr", Estimate(0.08), 2, 0))
+    histogram = probe_table("histogram", probe_pair("probe_histogram", Estimate(0.6), 0.2, 40, 30))
+    metrics = compare_metrics([tables["metrics"], probe_table("trained", rows), histogram])
+    probed = render(tmp_path / "index.html", tables | {"metrics": metrics}, shown_scans.iloc[:1], brain_mask, grid)
+    image_auroc, *removed, slices, control, mirror, pairs, site = row_of(probed, "Is the image score", "trained")
+    shown = "too few" if level == "too few" else f"{auroc:.3f}"
+    assert removed == [shown, shown]
+    assert (slices, control, mirror, pairs, site) == ("0.750", "0.750", "0.750", "n/a", "8.0 %")
+    first = probed.split('<ul class="notes">')[1].split("</ul>")[0]
+    assert f"Image AUROC {image_auroc}" in first
+    assert ("not evidence of lesion detection" in first) == (level == "fires") == ("<b>fires</b>" in probed)
+    assert ("too few to tell" in first) == (level == "too few")
+    assert "8 times the 1.0 %" in first
+    assert "40 healthy subjects and 30 patients" in probed
 
 
 def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort, shown_scans, brain_mask, grid):
@@ -342,17 +373,19 @@ def test_segmentations_processed_maps_and_the_bare_mask_stand_in_the_form_of_the
 @pytest.mark.parametrize(("trained", "verdict"), [(0.129, "Not learned"), (0.131, "1.31 times")])
 def test_a_student_below_1_3_times_its_initial_auprc_has_not_learned(tables, trained, verdict):
     metrics = with_auprc(tables["metrics"], trained=trained, untrained=0.1)
-    note, *_ = (note for note in notes.notes(metrics, "trained", {"trained": "untrained"}, 0) if "times" in note.text)
+    note, *_ = (
+        note for note in notes.notes(metrics, "trained", {"trained": "untrained"}, 0.99, 0) if "times" in note.text
+    )
     assert verdict in note.text
     assert note.warning == (verdict == "Not learned")
 
 
 def test_notes_warn_of_few_patients_and_state_the_share_of_brain_cut_off(tables):
-    found = notes.notes(tables["metrics"], "trained", {}, 0.0375)
+    found = notes.notes(tables["metrics"], "trained", {}, 0.99, 0.0375)
     assert any(note.warning and "2 test patients" in note.text for note in found)
     assert any("cuts off 3.8 %" in note.text for note in found)
     many = tables["metrics"].assign(n_patient=10)
-    assert not any(note.warning for note in notes.notes(many, "trained", {}, 0.0))
+    assert not any(note.warning for note in notes.notes(many, "trained", {}, 0.99, 0.0))
 
 
 def test_slices_are_shown_in_radiological_display():

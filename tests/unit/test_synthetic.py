@@ -10,7 +10,8 @@ import pytest
 from scipy import ndimage
 from sklearn.metrics import average_precision_score
 
-from stfpm3d.evaluation.paired import detection_level, measure_lesions
+from stfpm3d.evaluation.copies import measure_copies
+from stfpm3d.evaluation.paired import detection_level
 from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.imaging.synthetic import (
     SIZES_ML,
@@ -142,7 +143,7 @@ def test_a_lesion_is_measured_beside_its_control(tmp_path: Path, scan: Volume, s
             "score_control": [7.5],  # a method's own, not always the maximum
         }
     )
-    (row,) = measure_lesions(table, lambda _: Volume(found, AFFINE), support).to_dict("records")
+    (row,) = measure_copies("synthetic", table, lambda _: Volume(found, AFFINE), support).to_dict("records")
     inside = lesion[support.data]
     for name, values in (("", found), ("_control", control)):
         assert row[f"ap{name}"] == pytest.approx(average_precision_score(inside, values[support.data]))

@@ -31,7 +31,8 @@ def test_the_tables_have_the_promised_columns_and_a_row_for_every_scan(finished)
         "n_patient",
     ]
     assert list(scores) == ["experiment", "participant_id", "group", "split", "score"]
-    assert set(metrics["experiment"]) == set(scores["experiment"]) == EXPERIMENTS
+    assert set(scores["experiment"]) == EXPERIMENTS
+    assert set(metrics["experiment"]) == EXPERIMENTS | {"histogram"}  # a probe that needs no experiment
     assert scores.groupby(["experiment", "split"]).size().unstack().eq([4, 5]).all(axis=None)  # test, val
     split = table(finished, "cohort/split.tsv")
     assert split.groupby(["group", "split"]).size().to_dict() == {
@@ -56,6 +57,25 @@ def test_a_map_lies_on_the_template_and_its_maximum_in_the_brain_is_the_score(fi
                 assert np.isnan(scores[experiment, sub]) and set(np.unique(anomaly_map.data)) == {0, 1}
             elif experiment != OWN_SCORE:
                 assert np.isclose(anomaly_map.data[brain.data].max(), scores[experiment, sub], rtol=1e-5)
+
+
+def test_the_probes_have_their_rows_and_say_nothing_of_two_scans_a_group(finished):
+    metrics = table(finished, "evaluation/metrics.tsv")
+    probes = metrics[metrics["protocol"] == "probes"].pivot(index="experiment", columns="metric", values="value")
+    assert set(probes.index) == (EXPERIMENTS - {UNSCORED}) | {"histogram"}
+    fire = [f"probe_{name}{end}" for name in ("histogram", "removed_6mm", "removed_30mm") for end in ("", "_p")]
+    assert probes[fire].isna().all(axis=None)
+    assert not list((finished.folder / "results").glob("probes/*")), "no map is made for them"
+    within = probes.drop(index="histogram")[["probe_slices", "probe_slices_control", "probe_mirror", "probe_site_fpr"]]
+    assert within.apply(lambda column: column.between(0, 1)).all(axis=None)
+    sites = table(finished, "evaluation/stfpm/sites.tsv")
+    assert list(sites) == ["experiment", "site", "fpr", "n_healthy_val_others", "n_healthy_test"]
+    assert sites.set_index("site")[["n_healthy_val_others", "n_healthy_test"]].to_dict("index") == {
+        "south": {"n_healthy_val_others": 2, "n_healthy_test": 1},
+        "north": {"n_healthy_val_others": 1, "n_healthy_test": 1},
+    }
+    page = (finished.folder / "results/report/index.html").read_text(encoding="utf-8")
+    assert "too few to tell whether it is evidence of lesion detection" in page
 
 
 def test_registered_brains_overlap_the_template(finished):

@@ -17,7 +17,14 @@ PACKAGE = "workflow/scripts/stfpm3d"
 TINY = "tiny.yaml"
 OTHER_GROUP = {"healthy": "patient", "patient": "healthy"}
 
+
+def on_maps(experiments: int) -> dict[str, int]:
+    """The probes that look at the maps of some experiments."""
+    return {"probe_within": experiments, "probe_sites": experiments}
+
+
 MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}
+PROBED = {"probe_histogram": 1, "probe_removed": 7, "probe_within": 7, "probe_sites": 7}  # the first two have no scans
 SYNTHETIC_MEASURED = {"evaluate_synthetic": 7, "compare": 1, "report": 1}
 OF_STUDENT = {f"maps_{of}_{part}": n for of, n in (("network", 3), ("segmentation", 1)) for part in ("val", "test")}
 OF_STUDENT |= {"synthetic_network": 3}
@@ -32,6 +39,7 @@ AFTER_STUDENT = {
     **MEASURED,
     "evaluate": 4,
     "evaluate_synthetic": 3,
+    **on_maps(3),
 }
 AFTER_TEACHER = {
     "teacher": 1,
@@ -41,8 +49,16 @@ AFTER_TEACHER = {
     **MEASURED,
     "evaluate": 5,
     "evaluate_synthetic": 4,
+    **on_maps(4),
 }
-AFTER_NETWORKS = {**AFTER_TEACHER, "fanogan": 1, **OF_GAN, "evaluate": 6, "evaluate_synthetic": 5}
+AFTER_NETWORKS = {
+    **AFTER_TEACHER,
+    "fanogan": 1,
+    **OF_GAN,
+    "evaluate": 6,
+    "evaluate_synthetic": 5,
+    **on_maps(5),
+}
 AFTER_STANDARDIZE = {
     "grid": 28,
     "synthetic_lesions": 2,
@@ -50,17 +66,25 @@ AFTER_STANDARDIZE = {
     **AFTER_NETWORKS,
     **BASELINES,
     **MEASURED,
+    **on_maps(7),
 }
 AFTER_STRIP = {"landmarks": 1, "standardize": 15, **AFTER_STANDARDIZE}
 AFTER_REGISTER = {"register_qc": 1, "register_lesion": 4, "strip": 15, **AFTER_STRIP}
 AFTER_TEMPLATE = {"network_grid": 2, "register": 15, **AFTER_REGISTER}
 TEST_MAPS = {name: n for name, n in {**OF_TEACHER, **OF_GAN, **BASELINES}.items() if not name.endswith("_val")}
 PREPARED = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 2}
-ONE_TEST_SCAN = {**PREPARED, "synthetic_lesions": 1, **TEST_MAPS, **MEASURED}
+ONE_TEST_SCAN = {**PREPARED, "synthetic_lesions": 1, **TEST_MAPS, **MEASURED, **on_maps(7)}
 ON_LESIONS = {name: n for name, n in TEST_MAPS.items() if name.startswith("synthetic_")}
 
-AFTER_CONTRAST = {**OF_TEACHER, **OF_GAN, **BASELINES, **MEASURED}  # it stands in the maps' names
-AFTER_BASELINES = {"zscore_statistics": 1, **BASELINES, **MEASURED, "evaluate": 2, "evaluate_synthetic": 2}
+AFTER_CONTRAST = {**OF_TEACHER, **OF_GAN, **BASELINES, **MEASURED, **on_maps(7)}  # it stands in the maps' names
+AFTER_BASELINES = {
+    "zscore_statistics": 1,
+    **BASELINES,
+    **MEASURED,
+    "evaluate": 2,
+    "evaluate_synthetic": 2,
+    **on_maps(2),
+}
 
 CONFIG = {
     "a student's setting": ("epochs: 2", "epochs: 2\n    weight_decay: 0.001", AFTER_STUDENT),
@@ -76,9 +100,14 @@ CONFIG = {
     "the template's resolution": ("resolution_mm: 4", "resolution_mm: 5", {"template": 1, **AFTER_TEMPLATE}),
     "registration": ("grid:", "registration: {seed: 1}\ngrid:", {"register": 15, **AFTER_REGISTER}),
     "standardization": ("grid:", "standardization: {landmarks_from: all}\ngrid:", AFTER_STRIP),
-    "the threshold": ("grid:", "evaluation: {healthy_quantile: 0.98}\ngrid:", {**MEASURED, "evaluate": 7}),
+    "the threshold": (
+        "grid:",
+        "evaluation: {healthy_quantile: 0.98}\ngrid:",
+        {**MEASURED, "evaluate": 7, "probe_sites": 7},
+    ),
     "the least lesion": ("grid:", "evaluation: {min_lesion_ml: 0.1}\ngrid:", MEASURED),
     "the reference": ("grid:", "evaluation: {reference: zscore}\ngrid:", {"compare": 1, "report": 1}),
+    "the probes": ("grid:", "evaluation: {probes: false}\ngrid:", {"compare": 1, "report": 1}),
     "the synthetic lesions": (
         "grid:",
         "evaluation: {synthetic: {seed: 1}}\ngrid:",
@@ -125,7 +154,18 @@ CODE = {
         "sd_floor: float = 0.2",
         AFTER_BASELINES,
     ),
-    "evaluation: the metrics": (f"{PACKAGE}/evaluation/voxelwise.py", "def auroc", "def _auroc", MEASURED),
+    "evaluation: the metrics": (
+        f"{PACKAGE}/evaluation/voxelwise.py",
+        "def auroc",
+        "def _auroc",
+        {**MEASURED, **PROBED},
+    ),
+    "evaluation: when a probe fires": (
+        f"{PACKAGE}/evaluation/probes.py",
+        "FIRES_FROM = 0.70",
+        "FIRES_FROM = 0.75",
+        {**PROBED, "compare": 1, "report": 1},
+    ),
     "evaluation: the synthetic lesions": (
         f"{PACKAGE}/evaluation/synthetic.py",
         "def detected_lesions",
@@ -200,14 +240,14 @@ def test_a_subject_added(finished):
     with finished.kept("data/participants.tsv") as table:
         row = f"{SPARE}\thealthy\tnorth\t{SPARE}_T2w.nii.gz\tn/a\tfalse\ttest\n"
         table.write_text(table.read_text(encoding="utf-8") + row, encoding="utf-8")
-        assert finished.planned() == {"cohort": 1, **ONE_TEST_SCAN}
+        assert finished.planned() == {"cohort": 1, **ONE_TEST_SCAN, **PROBED}
 
 
 def test_a_test_subject_removed(finished):
     with finished.kept("data/participants.tsv") as table:
         lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
         table.write_text("".join(line for line in lines if "sub-demoH09" not in line), encoding="utf-8")
-        assert finished.planned() == {"cohort": 1, "register_qc": 1, **TEST_MAPS, **MEASURED}
+        assert finished.planned() == {"cohort": 1, "register_qc": 1, **TEST_MAPS, **MEASURED, **PROBED}
 
 
 def test_a_second_table_of_test_scans(finished, tmp_path):

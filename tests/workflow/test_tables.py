@@ -14,6 +14,7 @@ UNSCORED = "experiment-4"  # a segmentation
 MAPS = {"maps_network_test": 4, **{f"maps_{method}_test": 1 for method in ONE_MAP_JOB}}
 MAPS |= {"synthetic_network": 4, "synthetic_fanogan": 1, "synthetic_baseline": 2}
 MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}
+PROBED = {"probe_histogram": 1, "probe_removed": 7, "probe_within": 7, "probe_sites": 7}
 
 
 @pytest.fixture
@@ -53,6 +54,7 @@ def test_a_cohort_without_patients_runs_to_a_report_that_says_what_is_missing(pr
     synthetic = measured.drop(index=UNSCORED)[["synthetic_ap", "synthetic_sensitivity_large"]]
     assert synthetic.notna().all(axis=None)
     assert "no patient to measure against" in page(project)
+    assert "too few to tell whether it is evidence of lesion detection" in page(project)
     assert "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available." in page(project)
     assert project.planned() == {}
 
@@ -70,6 +72,7 @@ def test_masks_sessions_and_exclusions_are_the_tables_matter(project):
         **dict.fromkeys(("register", "strip", "standardize"), 2),
         **MAPS,
         **MEASURED,
+        **PROBED,
         "grid": 4,
         "synthetic_lesions": 2,
     }

@@ -34,6 +34,7 @@ from stfpm3d.study.config import read_config
 from stfpm3d.study.digest import code_digest, environment_digest
 from stfpm3d.study.errors import InputError
 from stfpm3d.study.lifeline import DRIVER_VARIABLE
+from stfpm3d.study.regions import region_patients, with_known_region
 from stfpm3d.study.split import assign_fold, assign_split, hash_order, teacher_scans
 
 os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process is gone
@@ -263,10 +264,23 @@ def chosen_masks(sub):
     return [str(keys[key]) for key in hash_order(list(keys), lesions.seed)[: lesions.per_scan]]
 
 
+def graded_experiments():
+    """The experiments whose maps are graded and scored: segmentations and the bare mask are neither."""
+    return [name for name in EXPERIMENTS if not is_segmented(name)]
+
+
 def lesion_experiments():
-    """The experiments that are measured on synthetic lesions: those with graded maps, where there are lesions at all."""
-    measured = ("stfpm", "padim", "fanogan", "intensity", "zscore") if STUDY.evaluation.synthetic.per_scan else ()
-    return [name for name, row in EXPERIMENTS.items() if row["method"] in measured]
+    """The experiments that are measured on synthetic lesions, where there are any."""
+    return graded_experiments() if STUDY.evaluation.synthetic.per_scan else []
+
+
+def probe_tables():
+    """The tables of the probes of the shortcut, unless they are switched off."""
+    if not STUDY.evaluation.probes:
+        return []
+    probes = ("removed", "within", "sites")
+    found = [f"results/evaluation/{name}/probe_{probe}.tsv" for name in graded_experiments() for probe in probes]
+    return ["results/evaluation/probe_histogram.tsv", *found]
 
 
 def teacher_of(experiment):
@@ -347,7 +361,9 @@ def protocols(experiment):
 
 
 IN_BRAIN = [name for name in EXPERIMENTS if "strict" in protocols(name)]  # the experiments that it measures
-TESTED = [name for name in IN_BRAIN if EXPERIMENTS[name]["method"] != "postprocessed"]  # an ablation is described alone
+COMPARED = [
+    name for name in IN_BRAIN if EXPERIMENTS[name]["method"] != "postprocessed"
+]  # an ablation is described alone
 
 
 def has_blocks(experiment):

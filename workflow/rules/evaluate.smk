@@ -44,9 +44,10 @@ rule compare:
     precision per patient."""
     input:
         metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS)
-        + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=lesion_experiments()),
+        + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=lesion_experiments())
+        + probe_tables(),
         scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=EXPERIMENTS),
-        patients=[f"results/evaluation/{name}/patients.tsv" for name in TESTED],
+        patients=[f"results/evaluation/{name}/patients.tsv" for name in COMPARED],
     output:
         metrics="results/evaluation/metrics.tsv",
         json="results/evaluation/metrics.json",
@@ -64,7 +65,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        reference=STUDY.evaluation.reference or TESTED[0],
+        reference=STUDY.evaluation.reference or COMPARED[0],
         code=code("compare"),
         env=environment("imaging"),
     script:

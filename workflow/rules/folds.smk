@@ -12,6 +12,7 @@ OF_FOLD = (
     "gaussian",
     "maps",
     "synthetic",
+    "probes",
     "figures",
     "evaluation",
     "report",

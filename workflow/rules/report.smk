@@ -1,6 +1,6 @@
 """The report: one page with the numbers, the curves and the maps."""
 
-SHOWN = next(name for name in TESTED if not is_segmented(name))
+SHOWN = next(name for name in COMPARED if not is_segmented(name))
 PICTURED = in_turn(PARTICIPANTS, "test", STUDY.report.pictures)
 
 
@@ -12,6 +12,7 @@ rule report:
         paper=PAGES["paper.html.j2"],
         lesionwise=PAGES["lesions.html.j2"],
         synthetic=PAGES["synthetic.html.j2"],
+        probes=PAGES["probes.html.j2"],
         style=PAGES["style.css"],
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",

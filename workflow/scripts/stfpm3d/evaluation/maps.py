@@ -50,6 +50,12 @@ def histogram(values: NDArray[np.floating]) -> Histogram:
     return np.bincount(value_bins(values), minlength=BINS)
 
 
+def brain_box(brain: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    """The box around the template's brain."""
+    x, y, z = ndimage.find_objects(brain.astype(np.uint8))[0]
+    return x, y, z
+
+
 class ScanVoxels(NamedTuple):
     """The voxels of one scan whose truth is known; those of the lesion are all zero in a healthy scan."""
 
@@ -91,7 +97,7 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]
         When a map or mask is not on the brain mask's grid.
     """
     brain = brain_mask.data
-    box = ndimage.find_objects(brain.astype(np.uint8))[0]
+    box = brain_box(brain)
     identity = [column for column in ("participant_id", "session_id") if column in scans]
     for scan in scans.sort_values(["split", "group"], ascending=[False, True], kind="stable").to_dict("records"):
         if scan["group"] == "patient" and pd.isna(scan["lesion_mask"]):

@@ -12,7 +12,7 @@ from stfpm3d.study.cohort import scan_ids
 
 
 def detected_lesions(lesions: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """Lesions (see `paired.measure_lesions`) with their `size`, and whether each is `detected` at the threshold.
+    """Lesions (see `paired.lesion_figures`) with their `size`, and whether each is `detected` at the threshold.
 
     `detected_control` says so of the same place without the lesion: what would be called detected by chance. Both are
     missing where there is no threshold (NaN).

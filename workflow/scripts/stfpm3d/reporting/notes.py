@@ -10,13 +10,10 @@ import numpy as np
 import pandas as pd
 
 from stfpm3d.reporting.findings import Findings, percent
+from stfpm3d.reporting.trust import site_warning
 
 LEARNED_FACTOR = 1.3  # a student that gains less over its own initial weights has not learned
 RELIABLE_PATIENTS = 10
-IMAGE_AUROC_CAUTION = (
-    "Image AUROC tells patients from healthy scans. It is no evidence that lesions are found: it also rises when the "
-    "groups come from different scanners, sites or preparation."
-)
 
 
 class Note(NamedTuple):
@@ -28,18 +25,13 @@ class Note(NamedTuple):
     """Beside what was found, beside how sure it is, or below the first screen."""
 
 
-class Trust(NamedTuple):
-    """Whether the image score can be trusted."""
-
-    level: Literal["warning", "fine", "unknown"]
-    text: str
-
-
-UNPROBED = Trust("unknown", IMAGE_AUROC_CAUTION)
-
-
 def notes(
-    metrics: pd.DataFrame, shown: str, initial: Mapping[str, str], cut_share: float, excluded: Sequence[str] = ()
+    metrics: pd.DataFrame,
+    shown: str,
+    initial: Mapping[str, str],
+    healthy_quantile: float,
+    cut_share: float,
+    excluded: Sequence[str] = (),
 ) -> list[Note]:
     """What a reader must know before believing the numbers, warnings first.
 
@@ -51,6 +43,8 @@ def notes(
         The experiment whose maps the report shows.
     initial
         Each trained experiment's counterpart with the student's initial weights.
+    healthy_quantile
+        The quantile of healthy validation voxels that is the threshold of Dice and IoU.
     cut_share
         Share of the template's brain outside the network's crop.
     excluded
@@ -62,6 +56,8 @@ def notes(
         note = _learning_note(findings, trained, untrained)
         found.append(note._replace(place="found") if trained == shown else note)
     found += _patients_notes(findings, shown)
+    if failing := site_warning(metrics, shown, healthy_quantile):
+        found.append(Note(True, failing))
     if not findings.count(shown, "image_auroc", "patient", "val"):
         text = "The validation part has no patient: healthy scans alone chose a student's epoch."
         found.append(Note(False, text))

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from stfpm3d.evaluation.comparison import MIN_PATIENTS
+from stfpm3d.evaluation.probes import ALPHA, FIRES_FROM, fires
 from stfpm3d.imaging.grid import NetworkGrid, brain_cut_share
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
 from stfpm3d.reporting.curves import plots
@@ -32,11 +33,13 @@ from stfpm3d.reporting.findings import (
     volume,
 )
 from stfpm3d.reporting.networks import Network
-from stfpm3d.reporting.notes import RELIABLE_PATIENTS, UNPROBED, notes
+from stfpm3d.reporting.notes import RELIABLE_PATIENTS, notes
 from stfpm3d.reporting.summary import summarize
+from stfpm3d.reporting.trust import verdict
 from stfpm3d.study.cohort import scan_ids
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import progress
+from stfpm3d.study.regions import MIN_SUBJECTS
 
 FORMS = (number, percent, hundredths, score, factor, signed, p_value, volume)
 BLOCKS = ("block1", "block2", "block3")
@@ -129,6 +132,11 @@ def write_report(
     page = environment.get_template(Path(template).name).render(
         findings=findings,
         paper=Findings(metrics, "paper"),
+        probes=Findings(metrics, "probes"),
+        fires=fires,
+        fires_from=FIRES_FROM,
+        alpha=ALPHA,
+        min_subjects=MIN_SUBJECTS,
         interval=interval,
         experiments=experiments,
         networks=networks,
@@ -142,13 +150,13 @@ def write_report(
         summary=summarize(
             findings, patients, comparisons, shown=shown, experiments=experiments, untrained=initial.get(shown)
         ),
-        trust=UNPROBED,
+        trust=verdict(metrics, shown),
         reliable_patients=RELIABLE_PATIENTS,
         min_tested=MIN_PATIENTS,
         patients=_patient_rows(patients, shown),
         comparisons=comparisons.to_dict("records"),
         colours=colours,
-        notes=notes(metrics, shown, initial, brain_cut_share(brain_mask, grid), excluded),
+        notes=notes(metrics, shown, initial, healthy_quantile, brain_cut_share(brain_mask, grid), excluded),
         plots=[plot._replace(svg=Markup(plot.svg)) for plot in drawn],
         scores=_score_rows(scores, shown),
         pictured=set(scan_ids(scans)),

@@ -232,6 +232,12 @@ class Evaluation(Section):
         " without it the first that is measured inside the brain and not post-processed. This key alone reruns the"
         " comparison and the report.",
     )
+    probes: bool = Field(
+        default=True,
+        description="Whether what tells patients from healthy scans besides lesions is measured; it costs a second map"
+        " of every test scan where each group has 12 of them. This key alone adds or removes the probes, and reruns the"
+        " tables and the report.",
+    )
     synthetic: SyntheticLesions = SyntheticLesions()
 
 

@@ -1,11 +1,11 @@
-"""Measure intensity or z-scores of scans with synthetic lesions."""
+"""Measure intensity or z-scores of altered copies of scans."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stfpm3d.evaluation.baselines import NormativeStatistics, intensity_map, zscore_map
-from stfpm3d.evaluation.paired import lesion_table, measure_lesions
+from stfpm3d.evaluation.copies import copy_table, measure_copies
 from stfpm3d.imaging.volumes import load_mask, load_volume
 from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import rule_log
@@ -20,14 +20,15 @@ with rule_log(snakemake.log[0]):
         with np.load(given["statistics"]) as arrays:
             statistics = NormativeStatistics(**arrays)
 
-    def anomaly_map(lesion):
+    def anomaly_map(copy):
         """The map of one row of the table below."""
-        image, support = load_volume(lesion["image"], lesion["scan_id"]), load_mask(lesion["support"])
+        image, support = load_volume(copy["image"], copy["scan_id"]), load_mask(copy["support"])
         if statistics is None:
             return intensity_map(image, support, snakemake.params["modality"])
         return zscore_map(image, support, statistics, smoothing_mm=snakemake.params["smoothing_mm"])
 
-    lesions = lesion_table(snakemake.params["lesions"], given, given["scores"])
-    measured = measure_lesions(lesions, anomaly_map, load_mask(given["brain_mask"], "template"))
-    with replacing(snakemake.output["lesions"]) as temporary:
+    copies = copy_table(snakemake.params["copies"], given)
+    brain_mask = load_mask(given["brain_mask"], "template")
+    measured = measure_copies(snakemake.params["what"], copies, anomaly_map, brain_mask)
+    with replacing(snakemake.output["table"]) as temporary:
         measured.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

@@ -1,9 +1,9 @@
-"""Measure an f-AnoGAN's maps of scans with synthetic lesions."""
+"""Measure an f-AnoGAN's maps of altered copies of scans."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stfpm3d.evaluation.paired import lesion_table, measure_lesions
+from stfpm3d.evaluation.copies import copy_table, measure_copies
 from stfpm3d.imaging.grid import read_grid, to_network_grid
 from stfpm3d.imaging.volumes import load_mask, load_volume
 from stfpm3d.learning.fanogan_maps import FanoganMaps
@@ -18,12 +18,13 @@ with rule_log(snakemake.log[0]):
     grid = read_grid(given["grid"])
     maps = FanoganMaps(Path(given["model"]), grid, kappa=snakemake.params["kappa"], **snakemake.params["compute"])
 
-    def anomaly_map(lesion):
+    def anomaly_map(copy):
         """The map and score of one row of the table below."""
-        array = to_network_grid(load_volume(lesion["image"], lesion["scan_id"]), grid)
-        return maps.of_array(array, load_mask(lesion["support"]))
+        array = to_network_grid(load_volume(copy["image"], copy["scan_id"]), grid)
+        return maps.of_array(array, load_mask(copy["support"]))
 
-    lesions = lesion_table(snakemake.params["lesions"], given, given["scores"])
-    measured = measure_lesions(lesions, anomaly_map, load_mask(given["brain_mask"], "template"))
-    with replacing(snakemake.output["lesions"]) as temporary:
+    copies = copy_table(snakemake.params["copies"], given)
+    brain_mask = load_mask(given["brain_mask"], "template")
+    measured = measure_copies(snakemake.params["what"], copies, anomaly_map, brain_mask)
+    with replacing(snakemake.output["table"]) as temporary:
         measured.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

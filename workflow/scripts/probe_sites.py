@@ -1,0 +1,27 @@
+"""Measure one experiment's false alarms at each site, at the threshold of the others."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from stfpm3d.evaluation.probes import probe_table
+from stfpm3d.evaluation.sites import SITE_COLUMNS, site_rates, site_row
+from stfpm3d.imaging.volumes import load_mask
+from stfpm3d.study.files import replacing
+from stfpm3d.study.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    experiment = snakemake.wildcards["experiment"]
+    scans = pd.DataFrame(snakemake.params["scans"]).assign(map=snakemake.input["maps"])
+    brain_mask = load_mask(snakemake.input["brain_mask"], "template")
+    rates = site_rates(scans, brain_mask, snakemake.params["healthy_quantile"])
+    tables = {
+        "sites": rates.assign(experiment=experiment)[SITE_COLUMNS],
+        "metrics": probe_table(experiment, [site_row(rates)]),
+    }
+    for name, table in tables.items():
+        with replacing(snakemake.output[name]) as temporary:
+            table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
