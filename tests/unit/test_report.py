@@ -278,11 +278,11 @@ def test_the_probes_stand_beside_the_image_auroc_and_the_notes_say_what_they_mea
     shown = "too few" if level == "too few" else f"{auroc:.3f}"
     assert removed == [shown, shown]
     assert (slices, control, mirror, pairs, site) == ("0.750", "0.750", "0.750", "n/a", "8.0 %")
-    first = probed.split('<ul class="notes">')[1].split("</ul>")[0]
+    first = first_screen(probed)
     assert f"Image AUROC {image_auroc}" in first
     assert ("not evidence of lesion detection" in first) == (level == "fires") == ("<b>fires</b>" in probed)
     assert ("too few to tell" in first) == (level == "too few")
-    assert "8 times the 1.0 %" in first
+    assert "8 times the 1.0 %" in probed
     assert "40 healthy subjects and 30 patients" in probed
 
 

@@ -15,9 +15,8 @@ from scipy.stats import PermutationMethod, mannwhitneyu
 
 from stfpm3d.evaluation import imagewise
 from stfpm3d.evaluation.distant import DISTANCES_MM
-from stfpm3d.evaluation.experiment import METRIC_COLUMNS
 from stfpm3d.evaluation.intervals import Estimate
-from stfpm3d.evaluation.protocol import Row
+from stfpm3d.evaluation.protocol import METRIC_COLUMNS, Row
 from stfpm3d.study.regions import MIN_SUBJECTS
 
 FIRES_FROM = 0.70
