@@ -30,9 +30,10 @@ def matched(tmp_path_factory) -> Project:
 
 
 def measured(project: Project, protocol: str) -> pd.Series:
-    """The learned experiment's values on test scans, by metric."""
+    """The learned experiment's values on test scans, by metric, and those of the histograms."""
     table = pd.read_csv(project.folder / "results/evaluation/metrics.tsv", sep="\t")
-    rows = table[(table["experiment"] == LEARNED) & (table["protocol"] == protocol) & (table["split"] == "test")]
+    named = table["experiment"].isin([LEARNED, "histogram"])
+    rows = table[named & (table["protocol"] == protocol) & (table["split"] == "test")]
     return rows.set_index("metric")["value"]
 
 
