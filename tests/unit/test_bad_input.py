@@ -18,7 +18,7 @@ import pytest
 
 from stfpm3d.imaging.background import check_lesion, check_skull_stripped, zero_background
 from stfpm3d.imaging.headers import check_headers, read_header
-from stfpm3d.imaging.registration import apply_transform, estimate_transform
+from stfpm3d.imaging.registration import apply_transform, estimate_transform, write_identity
 from stfpm3d.imaging.standardize import standardize
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like, save_volume
 from stfpm3d.study.cohort import check_files, check_parts, check_statistics, check_teacher, read_participants
@@ -290,6 +290,16 @@ def test_flipped_permuted_and_oblique_scans_are_registered_alike(tmp_path: Path)
     assert likeness[0].min() > 0.9
     assert likeness[1, 2] > 0.999
     assert likeness[1, 3] > 0.95  # the oblique scan was interpolated once more
+
+
+def test_a_scan_that_lies_elsewhere_than_the_template_is_refused_where_nothing_is_registered(tmp_path: Path) -> None:
+    brain = Volume(np.pad(np.ones((20, 20, 20), dtype=np.float32), 5), MM2)
+    write_identity(brain, brain, tmp_path / "to_mni.mat")
+    shift = np.eye(4)
+    shift[0, 3] = 22  # its first voxel lies on the 12th, the brain's first on the 6th
+    with pytest.raises(InputError, match=r"^sub-7: t2\.nii covers 70% of the template's brain, expected 75%"):
+        write_identity(Volume(brain.data, shift @ MM2), brain, tmp_path / "elsewhere.mat", "sub-7: t2.nii")
+    assert not (tmp_path / "elsewhere.mat").exists()
 
 
 def test_a_scan_ruled_by_a_few_extreme_voxels_is_refused() -> None:

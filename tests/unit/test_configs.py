@@ -69,9 +69,18 @@ def test_the_papers_config_has_the_papers_constants() -> None:
         assert (student.squared, student.selection, student.weight_decay) == (True, "auroc", 1e-4)
 
 
-@pytest.mark.parametrize("names", [(), ("comparison.yaml",), ("paper.yaml",)])
+@pytest.mark.parametrize("names", [(), ("comparison.yaml",), ("paper.yaml",), ("matched.yaml",)])
 def test_every_config_that_comes_with_the_project_is_valid(names: tuple[str, ...]) -> None:
     assert study(*names).experiments
+
+
+def test_the_two_small_cohorts_differ_in_their_scenario_alone() -> None:
+    matched, shortcut = study("matched.yaml"), study("matched.yaml", "shortcut.yaml")
+    assert (matched.demo.scenario, shortcut.demo.scenario) == ("matched", "shortcut")
+    assert shortcut.model_copy(update={"demo": matched.demo}) == matched
+    for group in (shortcut.demo.healthy, shortcut.demo.patient):
+        assert group.test >= 12
+        assert group.train + group.val + group.test == 24
 
 
 def test_every_module_and_test_that_the_papers_document_names_is_there() -> None:

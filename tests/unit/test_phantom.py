@@ -14,6 +14,7 @@ from stfpm3d.imaging.phantom import lesion
 from stfpm3d.imaging.phantom.anatomy import draw_variation, surface_shift_mm
 from stfpm3d.imaging.phantom.cohort import LESION_VOLUME_ML, demo_participants, lesion_plan
 from stfpm3d.imaging.phantom.fields import compose, push, signed_distance_mm, smooth_noise, warp
+from stfpm3d.imaging.phantom.heads import render_head
 from stfpm3d.imaging.phantom.render import RenderedSubject, acquire, render_subject
 from stfpm3d.imaging.template import brain_mask, build_template, fetch_head_template, tissues_on_grid
 from stfpm3d.imaging.volumes import Volume, load_volume
@@ -32,10 +33,16 @@ class Cohort(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory) -> Cohort:
+def mni_head(tmp_path_factory) -> Volume:
+    """The packaged head template, 1 mm."""
     head_path = tmp_path_factory.mktemp("template") / "head.nii.gz"
     fetch_head_template(head_path)
-    template = build_template(load_volume(head_path), brain_mask(), 2.0)
+    return load_volume(head_path)
+
+
+@pytest.fixture(scope="module")
+def cohort(mni_head: Volume) -> Cohort:
+    template = build_template(mni_head, brain_mask(), 2.0)
     tissues = tissues_on_grid(template.head)
     maps = (template.head, tissues.gm, tissues.wm, tissues.csf)
     scans = {"healthy": {}, "patient": {}}
@@ -94,6 +101,17 @@ def test_sites_are_crossed_with_groups_and_splits(seed: int) -> None:
     for cell in cells:
         sites = [row["site"] for row in rows if (row["group"], row["split"]) == cell]
         assert sites.count("north") == sites.count("south")
+
+
+def test_groups_share_their_sites_unless_the_site_is_the_shortcut() -> None:
+    def sites(scenario: Literal["shortcut", "matched"]) -> dict[str, list[str]]:
+        rows = demo_participants(SEED, (8, 4, 12), (6, 6, 12), scenario)
+        assert {row["skull_stripped"] for row in rows} == {"false"}
+        return {group: [row["site"] for row in rows if row["group"] == group] for group in ("healthy", "patient")}
+
+    assert sites("shortcut") == {"healthy": ["east"] * 24, "patient": ["west"] * 24}
+    matched = sites("matched")
+    assert matched["healthy"] == matched["patient"] and matched["patient"].count("west") == 12
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -284,6 +302,26 @@ def test_lesions_lie_between_grey_matter_and_csf_unless_isointense_to_white(coho
             assert abs(level - np.median(wm)) < wm.std()
         else:
             assert np.median(gm) < level < np.median(csf)
+
+
+# Whole heads on the template's grid
+
+
+def test_a_sham_marks_where_nothing_was_changed_and_a_lesion_changes_nothing_else(mni_head: Volume) -> None:
+    template = build_template(mni_head, brain_mask(), 4.0)
+    maps = (template.head, *tissues_on_grid(template.head))
+    healthy, sham, diseased = (
+        render_head("sub-demoP02", group, "west", SEED, *maps, lesions=lesions)
+        for group, lesions in (("healthy", False), ("patient", False), ("patient", True))
+    )
+    assert healthy.lesion_mask is None and sham.lesion_mask is not None and diseased.lesion_mask is not None
+    np.testing.assert_array_equal(sham.image.data, healthy.image.data)
+    np.testing.assert_array_equal(sham.lesion_mask.data, diseased.lesion_mask.data)
+    np.testing.assert_array_equal(diseased.image.affine, template.head.affine)
+    inside = diseased.lesion_mask.data
+    changed = np.abs(diseased.image.data - healthy.image.data)
+    assert changed[inside].mean() > 50 * changed[~ndimage.binary_dilation(inside, iterations=3)].max()
+    assert 1 <= inside.sum() * template.head.voxel_ml <= 20
 
 
 # Hard enough to mean something

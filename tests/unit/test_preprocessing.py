@@ -189,6 +189,36 @@ def test_syn_undoes_a_warp_that_no_affine_can_and_leaves_the_way_back(blobs, tmp
     np.testing.assert_allclose(back.TransformPoint(there.TransformPoint(point)), point, atol=0.5)
 
 
+REGISTER = """
+import runpy, sys
+from types import SimpleNamespace
+snakemake = SimpleNamespace(
+    input={"image": "scan.nii.gz", "template": "mask.nii.gz"},
+    output={"image": "registered.nii.gz", "transform": ["to_mni.mat"]},
+    params={"transform": "none", "seed": 0, "skull_stripped": False}, wildcards={"sub": "sub-1"}, log=["rule.log"],
+)
+runpy.run_path(sys.argv[1], {"snakemake": snakemake})
+assert "ants" not in sys.modules
+"""
+
+
+def test_a_scan_in_the_templates_space_is_resampled_to_its_grid_and_no_more(tmp_path):
+    x, y, z = (axis.astype(np.float32) for axis in np.indices((40, 40, 40)))
+    scan = Volume(3 * x + 2 * y + z + 1, np.diag([6.0, 6, 6, 1]))  # linear in mm, as linear interpolation keeps it
+    mask = box_mask((50, 50, 50), (5, 5, 5), (45, 45, 45), spacing_mm=4.0)
+    save_volume(tmp_path / "scan.nii.gz", scan)
+    save_volume(tmp_path / "mask.nii.gz", mask, np.uint8)
+
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    command = [sys.executable, "-c", REGISTER, SCRIPTS / "register.py"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    registered = load_volume(tmp_path / "registered.nii.gz")
+    x, y, z = np.indices(mask.shape) * 4 / 6
+    np.testing.assert_allclose(registered.data, 3 * x + 2 * y + z + 1, rtol=1e-5)
+    lesion = apply_transform(mask, mask, [tmp_path / "to_mni.mat"])
+    np.testing.assert_array_equal(lesion.data, mask.data)
+
+
 def test_n4_removes_a_known_bias_field():
     places = np.stack(np.meshgrid(*(np.linspace(-1, 1, 40),) * 3, indexing="ij"))
     radius = np.sqrt(np.square(places).sum(axis=0))

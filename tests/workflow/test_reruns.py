@@ -99,6 +99,7 @@ CONFIG = {
     "the network's cube": ("size: 48", "size: 64", {"network_grid": 1, "grid": 15, **AFTER_TEACHER}),
     "the template's resolution": ("resolution_mm: 4", "resolution_mm: 5", {"template": 1, **AFTER_TEMPLATE}),
     "registration": ("grid:", "registration: {seed: 1}\ngrid:", {"register": 15, **AFTER_REGISTER}),
+    "no registration": ("grid:", "registration: {transform: none}\ngrid:", {"register": 15, **AFTER_REGISTER}),
     "standardization": ("grid:", "standardization: {landmarks_from: all}\ngrid:", AFTER_STRIP),
     "the threshold": (
         "grid:",

@@ -54,7 +54,8 @@ def open_cohort(study):
     """
     if study.cohort.participants == "demo":
         counts = [(group.train, group.val, group.test) for group in (study.demo.healthy, study.demo.patient)]
-        table = check_participants(pd.DataFrame(demo_participants(study.demo.seed, *counts)), Path("results/demo"))
+        demo = demo_participants(study.demo.seed, *counts, study.demo.scenario)
+        table = check_participants(pd.DataFrame(demo), Path("results/demo"))
         if study.split.folds:
             table = table.drop(columns="split")
     else:
@@ -201,6 +202,13 @@ def template_files():
 def native_image(sub):
     """The scan that is registered: the table's own, or its bias-corrected copy (native grid)."""
     return f"results/bias_correction/{sub}/image.nii.gz" if STUDY.bias_correction.method == "n4" else SCANS.image[sub]
+
+
+def registration_target(sub):
+    """What a scan is registered to: the template's head or its brain, of which a scan that lies there needs the mask."""
+    if STUDY.registration.transform == "none":
+        return "results/template/mask.nii.gz"
+    return f"results/template/{'brain' if SCANS.skull_stripped[sub] else 'head'}.nii.gz"
 
 
 def experiments(*methods):

@@ -1,8 +1,11 @@
 """The demo cohort: synthetic T2-weighted heads, rendered from the MNI template's tissue maps."""
 
+# Whole heads are rendered on the template's own grid where it is coarser; tumours have native grids, made from 2 mm.
+DEMO_RESOLUTION_MM = 2 if STUDY.demo.scenario == "tumours" else max(2.0, STUDY.template.resolution_mm)
+
 
 rule demo_anatomy:
-    """Bring the template's head and tissue probabilities to the grid that the demo is rendered on (MNI space, 2 mm)."""
+    """Bring the template's head and tissue probabilities to the grid that the demo is rendered on (MNI space)."""
     input:
         head="results/template/head_1mm.nii.gz",
     output:
@@ -21,7 +24,7 @@ rule demo_anatomy:
         mem_mb=scaled(2000),
         runtime=scaled(10),
     params:
-        resolution_mm=2,
+        resolution_mm=DEMO_RESOLUTION_MM,
         code=code("demo_anatomy"),
         env=environment("imaging"),
     script:
@@ -29,7 +32,7 @@ rule demo_anatomy:
 
 
 rule demo_healthy:
-    """Render a healthy whole head on the native grid of its site."""
+    """Render a healthy whole head, on the native grid of its site or, in `shortcut` and `matched`, on the MNI grid."""
     input:
         head="results/demo/anatomy/head.nii.gz",
         gm="results/demo/anatomy/gm.nii.gz",
@@ -53,6 +56,7 @@ rule demo_healthy:
         group=lambda w: SCANS.group[w.sub],
         site=lambda w: SCANS.site[w.sub],
         seed=STUDY.demo.seed,
+        scenario=STUDY.demo.scenario,
         code=code("demo_subject"),
         env=environment("imaging"),
     script:

@@ -8,11 +8,11 @@ rule register:
     """Estimate the transform of a scan to the template and resample the scan once, linearly, to the MNI grid.
 
     A whole head is registered to the template's head, a skull-stripped scan to its brain. SyN's matrix has two warps
-    beside it (from and to MNI space); the other transforms are the matrix alone.
+    beside it (from and to MNI space); the other transforms are the matrix alone, which is the identity for `none`.
     """
     input:
         image=lambda w: native_image(w.sub),
-        template=lambda w: f"results/template/{'brain' if SCANS.skull_stripped[w.sub] else 'head'}.nii.gz",
+        template=lambda w: registration_target(w.sub),
     output:
         image=ensure("results/register/{sub}/image.nii.gz", non_empty=True),
         transform=TRANSFORM,

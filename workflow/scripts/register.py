@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from stfpm3d.imaging.background import check_skull_stripped, zero_background
-from stfpm3d.imaging.registration import apply_transform, estimate_transform
+from stfpm3d.imaging.registration import apply_transform, estimate_transform, write_identity
 from stfpm3d.imaging.volumes import load_volume, save_volume
 from stfpm3d.study.logs import rule_log
 
@@ -17,5 +17,8 @@ with rule_log(snakemake.log[0]):
     template = load_volume(snakemake.input["template"], "template")
     transform = list(snakemake.output["transform"])
     settings = {"kind": snakemake.params["transform"], "seed": snakemake.params["seed"]}
-    estimate_transform(scan, template, transform, **settings, subject=subject)
+    if settings["kind"] == "none":
+        write_identity(scan, template, transform[0], f"{subject}: {snakemake.input['image']}")
+    else:
+        estimate_transform(scan, template, transform, **settings, subject=subject)
     save_volume(snakemake.output["image"], apply_transform(scan, template, transform))

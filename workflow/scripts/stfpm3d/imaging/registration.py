@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import SimpleITK as sitk
 
 from stfpm3d.imaging.volumes import Volume, resample_like, to_sitk
@@ -28,6 +29,8 @@ Kind = Literal["AffineFast", "Rigid", "Affine", "SyN"]
 LEVELS_MM = (6, 4, 2, 1)
 """Voxel edges of ANTs' levels. ANTs counts them in voxels of the fixed image, which suits 1 mm: on a 2 mm grid its
 `AffineFast` would stop at 8 mm, too coarse for a third of the awkward scans tried."""
+MIN_COVERAGE = 0.75
+"""Least share of the template's brain in the field of view of a scan that is taken to lie there."""
 ITERATIONS = (2100, 1200, 1200, 10)
 SIGMAS_MM = (3, 2, 1, 0)
 
@@ -83,6 +86,36 @@ def estimate_transform(
         for estimated, output in zip([matrix, *warp, *inverse_warp], outputs, strict=True):
             with replacing(output) as temporary:
                 shutil.copyfile(estimated, temporary)
+
+
+def write_identity(scan: Volume, brain_mask: Volume, output: Path | str, who: str = "") -> None:
+    """Write the transform of a scan that lies in the template's space already, where nothing is to be estimated.
+
+    Parameters
+    ----------
+    scan
+        On any grid of the template's space.
+    brain_mask
+        The template's, above 0 in the brain.
+    output
+        The matrix (.mat), as `estimate_transform` writes it.
+    who
+        The subject and its file, for the message.
+
+    Raises
+    ------
+    InputError
+        When the scan's field of view leaves out more than a quarter of the template's brain.
+    """
+    field_of_view = resample_like(Volume(np.ones(scan.shape, dtype=bool), scan.affine), brain_mask, nearest=True)
+    share = float(field_of_view.data[brain_mask.data > 0].mean())
+    if share < MIN_COVERAGE:
+        raise InputError(
+            f"{who} covers {share:.0%} of the template's brain, expected {MIN_COVERAGE:.0%} or more of a scan that lies"
+            " in its space (registration.transform none); choose another transform, or correct the scan's affine."
+        )
+    with replacing(output) as temporary:
+        sitk.WriteTransform(sitk.AffineTransform(3), str(temporary))
 
 
 def read_transform(files: Sequence[Path | str]) -> sitk.Transform:

@@ -56,6 +56,12 @@ class Counts(Section):
 class Demo(Section):
     """The synthetic cohort, used when `cohort.participants` is `demo`. Reruns: rendering and all that follows."""
 
+    scenario: Literal["tumours", "shortcut", "matched"] = Field(
+        default="tumours",
+        description="`tumours`: patients' brains are stripped and hold tumours. Whole heads, rendered on the template's"
+        " grid: `shortcut`, where nobody has a lesion, each group has a site of its own, and masks mark where nothing"
+        " is changed; `matched`, where both groups share the sites and patients have lesions.",
+    )
     seed: Seed = Field(default=0, description="Seed of the rendered cohort.")
     healthy: Counts = Field(default=Counts(train=16, val=6, test=6), description="Number of healthy subjects.")
     patient: Counts = Field(default=Counts(train=6, val=6, test=8), description="Number of patients.")
@@ -159,10 +165,11 @@ class BiasCorrection(Section):
 class Registration(Section):
     """Scans to MNI space. Reruns: registration and all that follows."""
 
-    transform: Literal["AffineFast", "Rigid", "Affine", "SyN"] = Field(
+    transform: Literal["AffineFast", "Rigid", "Affine", "SyN", "none"] = Field(
         default="AffineFast",
         description="AffineFast: affine, at 6 and 4 mm; Rigid and Affine: down to 1 mm; SyN: AffineFast and a warp, "
-        "which may pull a lesion towards normal anatomy.",
+        "which may pull a lesion towards normal anatomy; none: for scans that lie in the template's space already,"
+        " which are resampled to its grid.",
     )
     seed: Seed = Field(default=0, description="Random seed of ANTs.")
 

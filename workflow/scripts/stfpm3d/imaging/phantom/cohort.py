@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-SITES = ("north", "south")
+Scenario = Literal["tumours", "shortcut", "matched"]
+SITES = {"tumours": ("north", "south"), "shortcut": ("east", "west"), "matched": ("east", "west")}
 SPLITS = ("train", "val", "test")
 LESION_VOLUME_ML = (1.0, 80.0)
 
@@ -20,23 +21,29 @@ class LesionPlan(NamedTuple):
 
 
 def demo_participants(
-    seed: int, healthy: tuple[int, int, int] = (16, 6, 6), patient: tuple[int, int, int] = (6, 6, 8)
+    seed: int,
+    healthy: tuple[int, int, int] = (16, 6, 6),
+    patient: tuple[int, int, int] = (6, 6, 8),
+    scenario: Scenario = "tumours",
 ) -> list[dict[str, str]]:
     """Rows of the demo's participants table; `healthy` and `patient` count the scans to train, validate and test.
 
     Sites alternate within each group, so that they are crossed with groups and splits; `seed` draws which comes first.
-    `image` and `lesion_mask` are file names; healthy participants have no mask ("n/a", as in BIDS).
+    In `shortcut` each group has a site of its own instead. `image` and `lesion_mask` are file names; healthy
+    participants have no mask ("n/a", as in BIDS), and the masks of `shortcut` mark where nothing is changed.
     """
-    first = int(np.random.default_rng(seed).integers(len(SITES)))
+    sites = SITES[scenario]
+    first = int(np.random.default_rng(seed).integers(len(sites)))
     rows = []
     for group, letter, counts in (("healthy", "H", healthy), ("patient", "P", patient)):
         splits = [split for split, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
         for number, split in enumerate(splits, start=1):
             participant_id = f"sub-demo{letter}{number:02d}"
-            row = {"participant_id": participant_id, "group": group, "site": SITES[(first + number) % len(SITES)]}
+            scanned = group == "patient" if scenario == "shortcut" else (first + number) % len(sites)
+            row = {"participant_id": participant_id, "group": group, "site": sites[scanned]}
             row["image"] = f"{participant_id}_T2w.nii.gz"
             row["lesion_mask"] = f"{participant_id}_label-lesion_mask.nii.gz" if group == "patient" else "n/a"
-            row["skull_stripped"] = "true" if group == "patient" else "false"
+            row["skull_stripped"] = "true" if group == "patient" and scenario == "tumours" else "false"
             row["split"] = split
             rows.append(row)
     return rows
@@ -48,8 +55,8 @@ def participant_generators(seed: int, participant_id: str, count: int) -> list[n
     return [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(count)]
 
 
-def lesion_plan(seed: int, participant_id: str) -> LesionPlan:
-    """A patient's tumour. Every third patient's is isointense, and volumes are log-uniform.
+def lesion_plan(seed: int, participant_id: str, volumes_ml: tuple[float, float] = LESION_VOLUME_ML) -> LesionPlan:
+    """A patient's tumour. Every third patient's is isointense, and volumes are log-uniform in `volumes_ml`.
 
     Both are spread evenly over consecutive patients, so that every split holds small and large lesions of either
     contrast: multiples of the golden ratio modulo 1, shifted by a draw from the seed, fill [0, 1] evenly in any run.
@@ -62,5 +69,5 @@ def lesion_plan(seed: int, participant_id: str) -> LesionPlan:
     rank = number // 3 if isointense else number - 2 - (number - 2) // 3
     shift = np.random.default_rng([seed, isointense]).random()
     quantile = (shift + rank * (np.sqrt(5) - 1) / 2) % 1
-    low_ml, high_ml = LESION_VOLUME_ML
+    low_ml, high_ml = volumes_ml
     return LesionPlan(float(low_ml * (high_ml / low_ml) ** quantile), isointense)

@@ -28,6 +28,9 @@ class Site(NamedTuple):
 SITES = {
     "north": Site(wm=310, gm=440, csf=980, noise=0.045, spacing_mm=(2.0, 2.0, 2.0)),
     "south": Site(wm=520, gm=660, csf=1240, noise=0.035, spacing_mm=(2.0, 2.0, 3.0)),
+    # Of the whole heads (see `heads`): what sets these two apart outlives histogram matching.
+    "east": Site(wm=310, gm=440, csf=980, noise=0.03, spacing_mm=(2.0, 2.0, 2.0)),
+    "west": Site(wm=400, gm=465, csf=800, noise=0.15, spacing_mm=(2.0, 2.0, 2.0)),
 }
 
 
