@@ -2,4 +2,5 @@
 
 
 include: "common.smk"
+include: "rows.smk"
 include: "study.smk"
