@@ -22,6 +22,7 @@ include: "workflow/rules/folds.smk" if FOLDS else "workflow/rules/study.smk"
 rule all:
     default_target: True
     input:
+        [f"results/folds/{number}/cohort/split.tsv" for number in FOLDS] or "results/cohort/split.tsv",
         "results/qc/index.html",
         "results/folds/index.html" if FOLDS else "results/report/index.html",
     localrule: True

@@ -115,7 +115,7 @@ def finished(tmp_path_factory) -> Project:
     (folder / "data").mkdir()
     torch.manual_seed(0)
     torch.save(resnet18().state_dict(), folder / "data/resnet18.pth")
-    table = pd.DataFrame(demo_participants(0, **PARTS_OF_GROUP))
+    table = pd.DataFrame(demo_participants(0, PARTS_OF_GROUP["healthy"], PARTS_OF_GROUP["patient"]))
     files = [*table["image"], *table["lesion_mask"][table["lesion_mask"] != "n/a"]]
     project.run(*(f"results/demo/{name}" for name in files))
     for name in files:
