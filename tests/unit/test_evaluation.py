@@ -1,5 +1,7 @@
 """An experiment's table of results, from maps and masks on disk."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -221,6 +223,20 @@ def test_what_is_measured_of_a_test_patient_does_not_depend_on_the_other_test_sc
         alone, among = (getattr(evaluate_experiment("demo", of, brain_mask), name) for of in (scans[~is_other], scans))
         expected = among[among["participant_id"] == "sub-test4"].reset_index(drop=True)
         pd.testing.assert_frame_equal(alone, expected, check_exact=True)
+
+
+def peak_bytes(scans, brain_mask):
+    tracemalloc.start()
+    evaluate_experiment("stfpm", scans, brain_mask)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_the_number_of_scans(scans, brain_mask):
+    """One scan's histograms have 8 MB: kept of four times as many scans they would be 240 MB more."""
+    copies = [scans.assign(participant_id=scans["participant_id"] + f"copy{number}") for number in range(4)]
+    assert peak_bytes(pd.concat(copies), brain_mask) < 1.2 * peak_bytes(scans, brain_mask)
 
 
 def test_a_map_on_another_grid_is_refused(scans, brain_mask):
