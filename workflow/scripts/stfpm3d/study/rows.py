@@ -72,8 +72,8 @@ class Student(Section):
     weight_decay: Annotated[float, Field(ge=0)] = Field(default=1e-4, description="SGD weight decay.")
     selection: Literal["auroc", "synthetic_ap", "loss"] = Field(
         default="synthetic_ap",
-        description="What chooses the epoch on validation scans: `synthetic_ap`, the mean average precision on synthetic"
-        " lesions in healthy scans; `auroc` of patients against healthy scans (the paper), for which `synthetic_ap`"
+        description="What chooses the epoch on validation scans: `synthetic_ap`, the mean average precision on"
+        " synthetic lesions in healthy scans; `auroc` of patients against healthy scans (the paper), for which `synthetic_ap`"
         " stands in where there is no patient; ties go to the lower `loss` on healthy scans; or that loss alone.",
     )
     patience: PositiveInt = Field(default=5, description="Epochs without improvement before training stops.")
