@@ -73,8 +73,8 @@ class Student(Section):
     selection: Literal["auroc", "synthetic_ap", "loss"] = Field(
         default="synthetic_ap",
         description="What chooses the epoch on validation scans: `synthetic_ap`, the mean average precision on"
-        " synthetic lesions in healthy scans; `auroc` of patients against healthy scans (the paper), for which `synthetic_ap`"
-        " stands in where there is no patient; ties go to the lower `loss` on healthy scans; or that loss alone.",
+        " synthetic lesions in healthy scans; `auroc` of patients against healthy scans (the paper; without patients"
+        " `synthetic_ap` takes its place); ties go to the lower `loss` on healthy scans; or that loss alone.",
     )
     patience: PositiveInt = Field(default=5, description="Epochs without improvement before training stops.")
 
