@@ -105,13 +105,13 @@ def test_sites_are_crossed_with_groups_and_splits(seed: int) -> None:
 
 def test_groups_share_their_sites_unless_the_site_is_the_shortcut() -> None:
     def sites(scenario: Literal["shortcut", "matched"]) -> dict[str, list[str]]:
-        rows = demo_participants(SEED, (8, 4, 12), (6, 6, 12), scenario)
+        rows = demo_participants(SEED, (6, 6, 12), (6, 6, 12), scenario)
         assert {row["skull_stripped"] for row in rows} == {"false"}
         return {group: [row["site"] for row in rows if row["group"] == group] for group in ("healthy", "patient")}
 
-    assert sites("shortcut") == {"healthy": ["east"] * 24, "patient": ["west"] * 24}
+    assert sites("shortcut") == {"healthy": ["north"] * 24, "patient": ["east"] * 24}
     matched = sites("matched")
-    assert matched["healthy"] == matched["patient"] and matched["patient"].count("west") == 12
+    assert matched["healthy"] == matched["patient"] and matched["patient"].count("north") == 12
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -311,7 +311,7 @@ def test_a_sham_marks_where_nothing_was_changed_and_a_lesion_changes_nothing_els
     template = build_template(mni_head, brain_mask(), 4.0)
     maps = (template.head, *tissues_on_grid(template.head))
     healthy, sham, diseased = (
-        render_head("sub-demoP02", group, "west", SEED, *maps, lesions=lesions)
+        render_head("sub-demoP02", group, "north", SEED, *maps, lesions=lesions)
         for group, lesions in (("healthy", False), ("patient", False), ("patient", True))
     )
     assert healthy.lesion_mask is None and sham.lesion_mask is not None and diseased.lesion_mask is not None

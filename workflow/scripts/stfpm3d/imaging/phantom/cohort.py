@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 Scenario = Literal["tumours", "shortcut", "matched"]
-SITES = {"tumours": ("north", "south"), "shortcut": ("east", "west"), "matched": ("east", "west")}
+SITES = {"tumours": ("north", "south"), "shortcut": ("north", "east"), "matched": ("north", "south")}
 SPLITS = ("train", "val", "test")
 LESION_VOLUME_ML = (1.0, 80.0)
 
