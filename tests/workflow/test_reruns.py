@@ -257,7 +257,7 @@ def test_a_second_table_of_test_scans(finished, tmp_path):
     columns = "participant_id\tgroup\tsite\timage\tlesion_mask\tskull_stripped\n"
     other.write_text(f"{columns}{SPARE}\thealthy\telsewhere\t{image}\tn/a\tfalse\n", encoding="utf-8")
     with finished.edited(TINY, "participants.tsv", f"participants.tsv\n  test_participants: {other}"):
-        assert finished.planned() == {"cohort": 1, **ONE_TEST_SCAN}
+        assert finished.planned() == {"cohort": 1, **ONE_TEST_SCAN, **PROBED}
 
 
 def test_nothing_is_fitted_on_test_scans_or_their_labels(finished):
