@@ -11,7 +11,7 @@ import pytest
 from conftest import Project
 
 LEARNED = "stfpm"
-WARNING = "not evidence of lesion detection"
+WARNING = "on this cohort is not evidence of lesion detection"
 PROBES = ["probe_histogram", "probe_removed_6mm", "probe_removed_30mm"]
 
 
