@@ -114,6 +114,7 @@ def test_a_cross_cohort_run_measures_the_second_tables_scans_with_what_the_first
             "synthetic_lesions": 1,
             **MAPS,
             **MEASURED,
+            **PROBED,
         }
         assert not FITTED & set(project.planned())
         project.run()

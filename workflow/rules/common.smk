@@ -43,7 +43,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 # Neither in a job on a cluster, which reads the workflow again, nor in a fold's module.
-IS_FIRST_READING = workflow.is_main_process and not workflow.modifier.is_module
+IS_FIRST_READING = workflow.is_main_process and workflow.modifier.is_main_snakefile()
 
 
 def open_cohort(study):
