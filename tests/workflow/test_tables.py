@@ -54,7 +54,7 @@ def test_a_cohort_without_patients_runs_to_a_report_that_says_what_is_missing(pr
     synthetic = measured.drop(index=UNSCORED)[["synthetic_ap", "synthetic_sensitivity_large"]]
     assert synthetic.notna().all(axis=None)
     assert "no patient to measure against" in page(project)
-    assert "too few to tell whether it is evidence of lesion detection" in page(project)
+    assert "There is none to trust" in page(project)
     assert "The test part has no patient: AUROC, AUPRC, AP, Dice and IoU are not available." in page(project)
     assert project.planned() == {}
 
