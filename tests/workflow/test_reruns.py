@@ -182,7 +182,7 @@ CODE = {
     "reporting: plots": (f"{PACKAGE}/reporting/curves.py", "DECADES = 100", "DECADES = 10", {"report": 1}),
     "the quality page": (f"{PACKAGE}/reporting/templates/quality.html.j2", "<body", "<body ", {"register_qc": 1}),
     "the report's template": (f"{PACKAGE}/reporting/templates/report.html.j2", "<body", "<body ", {"report": 1}),
-    "a rule's script": ("workflow/scripts/compare.py", 'na_rep="n/a"', 'na_rep="-"', {"compare": 1, "report": 1}),
+    "a rule's script": ("workflow/scripts/compare.py", 'sep="\\t"', 'sep="\\t+"', {"compare": 1, "report": 1}),
     "a comment": (f"{PACKAGE}/learning/student.py", '"""The student: it', '# why\n"""The student: it', {}),
     "a docstring": (f"{PACKAGE}/imaging/skullstrip.py", '"""The scan with everything', '"""A scan with everything', {}),
     "a script's docstring": ("workflow/scripts/student.py", '"""Train one student."""', '"""Train a student."""', {}),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import write_table
 from stfpm3d.study.logs import rule_log
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ with rule_log(snakemake.log[0]) as log:
     kept = table[table["exclude"].isna()] if "exclude" in table else table
     keys = [column for column in ("participant_id", "session_id", "group", "split") if column in table]
     for name, rows in (("participants", table.drop(columns="split")), ("split", kept[keys])):
-        with replacing(snakemake.output[name]) as temporary:
-            rows.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+        write_table(snakemake.output[name], rows)
     for (group, split), rows in kept.groupby(["group", "split"]):
         log.info("%s, %s: %d scans", group, split, len(rows))
     if len(kept) < len(table):

@@ -6,7 +6,7 @@ import pandas as pd
 
 from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
 from stfpm3d.evaluation.export import results_json
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import replacing, write_table
 from stfpm3d.study.logs import rule_log
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ with rule_log(snakemake.log[0]):
         "comparisons": compare_patients(patients, snakemake.params["reference"]),
     }
     for name, table in tables.items():
-        with replacing(snakemake.output[name]) as temporary:
-            table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+        write_table(snakemake.output[name], table)
     with replacing(snakemake.output["json"]) as temporary:
         temporary.write_text(results_json(tables["metrics"], tables["comparisons"]), encoding="utf-8")

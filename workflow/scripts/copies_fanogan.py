@@ -7,7 +7,7 @@ from stfpm3d.evaluation.copies import copy_table, measure_copies
 from stfpm3d.imaging.grid import read_grid, to_network_grid
 from stfpm3d.imaging.volumes import load_mask, load_volume
 from stfpm3d.learning.fanogan_maps import FanoganMaps
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import write_table
 from stfpm3d.study.logs import rule_log
 
 if TYPE_CHECKING:
@@ -26,5 +26,4 @@ with rule_log(snakemake.log[0]):
     copies = copy_table(snakemake.params["copies"], given)
     brain_mask = load_mask(given["brain_mask"], "template")
     measured = measure_copies(snakemake.params["what"], copies, anomaly_map, brain_mask)
-    with replacing(snakemake.output["table"]) as temporary:
-        measured.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+    write_table(snakemake.output["table"], measured)

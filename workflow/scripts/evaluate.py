@@ -6,7 +6,7 @@ import pandas as pd
 
 from stfpm3d.evaluation.experiment import evaluate_experiment, score_table
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import write_table
 from stfpm3d.study.logs import rule_log
 
 if TYPE_CHECKING:
@@ -23,5 +23,4 @@ with rule_log(snakemake.log[0]):
     settings = {name: snakemake.params[name] for name in ("healthy_quantile", "min_lesion_ml", "protocols")}
     measured = evaluate_experiment(experiment, scans, brain_mask, **settings)
     for name, table in {**measured._asdict(), "scores": score_table(experiment, scans)}.items():
-        with replacing(snakemake.output[name]) as temporary:
-            table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+        write_table(snakemake.output[name], table)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import write_table
 from stfpm3d.study.logs import rule_log
 
 if TYPE_CHECKING:
@@ -18,5 +18,4 @@ with rule_log(snakemake.log[0]):
     experiment = snakemake.wildcards["experiment"]
     tables = {"lesions": lesions, "metrics": synthetic_metrics(experiment, lesions)}
     for name, table in tables.items():
-        with replacing(snakemake.output[name]) as temporary:
-            table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+        write_table(snakemake.output[name], table)

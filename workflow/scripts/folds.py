@@ -6,7 +6,7 @@ import pandas as pd
 
 from stfpm3d.evaluation.folds import summarise_folds
 from stfpm3d.reporting.folds import write_folds_page
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import write_table
 from stfpm3d.study.logs import rule_log
 
 if TYPE_CHECKING:
@@ -14,6 +14,5 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     summary = summarise_folds([pd.read_csv(path, sep="\t") for path in snakemake.input["metrics"]])
-    with replacing(snakemake.output["metrics"]) as temporary:
-        summary.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+    write_table(snakemake.output["metrics"], summary)
     write_folds_page(snakemake.output["page"], snakemake.input["template"], summary, snakemake.input["reports"])

@@ -7,8 +7,9 @@ import pandas as pd
 
 from stfpm3d.evaluation.intensities import histogram_rows, intensity_histogram
 from stfpm3d.evaluation.probes import probe_table
+from stfpm3d.imaging.standardize import read_landmarks
 from stfpm3d.imaging.volumes import load_mask, load_volume
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import write_table
 from stfpm3d.study.logs import progress, rule_log
 
 if TYPE_CHECKING:
@@ -18,11 +19,10 @@ with rule_log(snakemake.log[0]):
     given = snakemake.input
     histograms = []
     if given["landmarks"]:
-        landmarks = np.loadtxt(given["landmarks"], skiprows=1)[:, 1]
+        landmarks = read_landmarks(given["landmarks"])
         files = list(zip(given["images"], given["supports"], given["lesion_masks"], strict=True))
         for image, support, lesion in progress(files, "histograms"):
             scan = intensity_histogram(load_volume(image), load_mask(support), load_mask(lesion), landmarks, image)
             histograms.append(scan)
     rows = histogram_rows(pd.DataFrame(snakemake.params["scans"]), np.array(histograms))
-    with replacing(snakemake.output["metrics"]) as temporary:
-        probe_table("histogram", rows).to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+    write_table(snakemake.output["metrics"], probe_table("histogram", rows))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stfpm3d.imaging.removal import write_copy
+from stfpm3d.imaging.standardize import read_landmarks
 from stfpm3d.imaging.volumes import load_mask, load_volume
 from stfpm3d.study.logs import rule_log
 
@@ -21,7 +22,7 @@ with rule_log(snakemake.log[0]):
         load_mask(snakemake.input["lesion_mask"], subject),
         snakemake.output["image"],
         snakemake.output["region"],
-        landmarks=np.loadtxt(snakemake.input["landmarks"], skiprows=1)[:, 1],
+        landmarks=read_landmarks(snakemake.input["landmarks"]),
         healthy_mean=healthy_mean,
         subject=subject,
     )

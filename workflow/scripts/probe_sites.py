@@ -7,7 +7,7 @@ import pandas as pd
 from stfpm3d.evaluation.probes import probe_table
 from stfpm3d.evaluation.sites import SITE_COLUMNS, site_rates, site_row
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import write_table
 from stfpm3d.study.logs import rule_log
 
 if TYPE_CHECKING:
@@ -23,5 +23,4 @@ with rule_log(snakemake.log[0]):
         "metrics": probe_table(experiment, [site_row(rates)]),
     }
     for name, table in tables.items():
-        with replacing(snakemake.output[name]) as temporary:
-            table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+        write_table(snakemake.output[name], table)

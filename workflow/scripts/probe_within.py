@@ -7,7 +7,7 @@ import pandas as pd
 from stfpm3d.evaluation.probes import probe_table
 from stfpm3d.evaluation.within import within_rows
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import write_table
 from stfpm3d.study.logs import rule_log
 
 if TYPE_CHECKING:
@@ -19,6 +19,4 @@ with rule_log(snakemake.log[0]):
     masks = dict(zip(snakemake.params["masked"], given["lesion_masks"], strict=True))
     scans["lesion_mask"] = scans["scan_id"].map(masks)
     rows = within_rows(scans, load_mask(given["brain_mask"], "template"))
-    with replacing(snakemake.output["metrics"]) as temporary:
-        table = probe_table(snakemake.wildcards["experiment"], rows)
-        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+    write_table(snakemake.output["metrics"], probe_table(snakemake.wildcards["experiment"], rows))

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from stfpm3d.imaging.standardize import standardize
+from stfpm3d.imaging.standardize import read_landmarks, standardize
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
 from stfpm3d.study.logs import rule_log
 
@@ -15,6 +13,6 @@ with rule_log(snakemake.log[0]):
     subject = snakemake.wildcards["sub"]
     image = load_volume(snakemake.input["image"], subject)
     mask = load_mask(snakemake.input["mask"], subject)
-    landmarks = np.loadtxt(snakemake.input["landmarks"], skiprows=1)[:, 1]
+    landmarks = read_landmarks(snakemake.input["landmarks"])
     data = standardize(image.data, mask.data, landmarks, subject)
     save_volume(snakemake.output["image"], Volume(data, image.affine))

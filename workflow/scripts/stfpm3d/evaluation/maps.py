@@ -22,6 +22,8 @@ from stfpm3d.study.errors import InputError
 BIN_BITS = 18
 BINS = 2**BIN_BITS
 SIGN = np.uint32(0x8000_0000)
+MIRROR = np.diag([-1.0, 1, 1, 1])
+"""Reflects points at x = 0, the mid-sagittal plane of MNI space."""
 
 Histogram = NDArray[np.int64]
 

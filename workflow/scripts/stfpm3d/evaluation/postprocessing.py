@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.morphology import area_opening
 
+from stfpm3d.evaluation.maps import MIRROR
 from stfpm3d.imaging.maps import outside_minimum, smoothed
 from stfpm3d.imaging.volumes import Volume, resample_like
 from stfpm3d.study.errors import InputError
@@ -21,8 +22,6 @@ Step = Literal["gaussian", "median", "left_right", "erosion", "min_component"]
 
 MIRROR_FWHM_MM = 8.0
 """Smooths the other side of the brain, which lies a few mm off the mirror image of this one."""
-MIRROR = np.diag([-1.0, 1, 1, 1])
-"""Reflects points at x = 0, the mid-sagittal plane of MNI space."""
 
 
 def postprocessed(

@@ -14,13 +14,10 @@ from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 from stfpm3d.evaluation.intervals import mean_estimate
-from stfpm3d.evaluation.maps import brain_box, read_voxels
+from stfpm3d.evaluation.maps import MIRROR, brain_box, read_voxels
 from stfpm3d.evaluation.protocol import Row
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.study.logs import progress
-
-MIRROR = np.diag([-1.0, 1, 1, 1])
-"""The mirror of MNI space, whose x is 0 between the hemispheres."""
 
 
 def within_rows(scans: pd.DataFrame, brain_mask: Volume) -> list[Row]:

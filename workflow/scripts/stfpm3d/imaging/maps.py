@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from stfpm3d.imaging.volumes import Volume, save_volume
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import write_table
 from stfpm3d.study.logs import progress
 
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
@@ -83,5 +83,4 @@ def write_maps(
         save_volume(scan["map"], made.map)
         values.append(made.score)
         log.info("%s: score %.4g (%d of %d)", scan["scan_id"], values[-1], number, len(scans))
-    with replacing(scores) as temporary:
-        scans[["scan_id"]].assign(score=values).to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+    write_table(scores, scans[["scan_id"]].assign(score=values))

@@ -5,6 +5,8 @@ L.G. Nyúl, J.K. Udupa, X. Zhang, New variants of a method of MRI scale standard
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,11 @@ MIN_SPREAD = 0.05
 """Least interquartile range of a brain in SDs; real brains have about 1."""
 KNOTS = [index for index, percentile in enumerate(PERCENTILES) if percentile not in (25, 75)]
 """The landmarks between which torchio interpolates: the deciles and the two ends."""
+
+
+def read_landmarks(path: Path | str) -> NDArray[np.float64]:
+    """The landmark of each of `PERCENTILES` from the table of the rule `landmarks`."""
+    return np.loadtxt(path, skiprows=1)[:, 1]
 
 
 def apply_landmarks(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -76,6 +78,11 @@ def score(value: float) -> str:
 def volume(value: float) -> str:
     """A volume in ml."""
     return "n/a" if np.isnan(value) else f"{value:.1f}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Parts of a sentence as a list in words."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def factor(value: float) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stfpm3d.study.files import replacing
+from stfpm3d.reporting.pages import write_page
 
 SHOWN = {
     "image_auroc": "Image AUROC",
@@ -43,14 +42,11 @@ def write_folds_page(
     """
     strict = summary[(summary["protocol"] == "strict") & (summary["split"] == "test")]
     rows = strict.set_index(["experiment", "metric"]).to_dict("index")
-    environment = Environment(
-        loader=FileSystemLoader(Path(template).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = environment.get_template(Path(template).name).render(
+    write_page(
+        output,
+        template,
         metrics={metric: label for metric, label in SHOWN.items() if metric in set(strict["metric"])},
         experiments=list(strict["experiment"].unique()),
         rows=rows,
         links=[os.path.relpath(path, Path(output).parent) for path in reports],
     )
-    with replacing(output) as temporary:
-        temporary.write_text(page, encoding="utf-8")

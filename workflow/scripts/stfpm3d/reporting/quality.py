@@ -6,12 +6,12 @@ import logging
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stfpm3d.imaging.alignment import LEAST_DEVIATION, LEAST_SCANS, OUTLIER_Z, flag_outliers, measure_alignment
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import load_volume
 from stfpm3d.reporting.figures import BESIDE_MIDLINE_MM, BRAIN_MASK, TEMPLATE, contour_png
+from stfpm3d.reporting.pages import write_page
 from stfpm3d.study.files import replacing
 
 log = logging.getLogger(__name__)
@@ -56,13 +56,9 @@ def write_quality(
     with replacing(table) as temporary:
         listed = figures.drop(columns=["image", "picture"])
         listed.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.4f")
-    environment = Environment(
-        loader=FileSystemLoader(Path(page_template).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    text = environment.get_template(Path(page_template).name).render(
+    write_page(
+        page,
+        page_template,
         scans=figures.assign(picture=[Path(path).name for path in figures["picture"]]).to_dict("records"),
         space=space,
         colours={"template": TEMPLATE, "brain_mask": BRAIN_MASK},
@@ -71,5 +67,3 @@ def write_quality(
         least_scans=LEAST_SCANS,
         beside_midline_mm=BESIDE_MIDLINE_MM,
     )
-    with replacing(page) as temporary:
-        temporary.write_text(text, encoding="utf-8")

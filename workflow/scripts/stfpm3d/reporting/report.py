@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from stfpm3d.evaluation.comparison import MIN_PATIENTS
@@ -34,10 +33,10 @@ from stfpm3d.reporting.findings import (
 )
 from stfpm3d.reporting.networks import Network
 from stfpm3d.reporting.notes import RELIABLE_PATIENTS, notes
+from stfpm3d.reporting.pages import write_page
 from stfpm3d.reporting.summary import summarize
 from stfpm3d.reporting.trust import verdict
 from stfpm3d.study.cohort import scan_ids
-from stfpm3d.study.files import replacing
 from stfpm3d.study.logs import progress
 from stfpm3d.study.regions import MIN_SUBJECTS
 
@@ -125,11 +124,10 @@ def write_report(
         prevalence=findings.value(shown, "prevalence"),
         healthy_quantile=healthy_quantile,
     )
-    environment = Environment(
-        loader=FileSystemLoader(Path(template).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {form.__name__: form for form in FORMS}
-    page = environment.get_template(Path(template).name).render(
+    write_page(
+        output,
+        template,
+        FORMS,
         findings=findings,
         paper=Findings(metrics, "paper"),
         probes=Findings(metrics, "probes"),
@@ -162,9 +160,8 @@ def write_report(
         pictured=set(scan_ids(scans)),
         figures=_scan_figures(scans, brain_mask, grid, threshold),
     )
-    with replacing(output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    log.info("report of %d experiments with %d pictures, %.1f MB", len(colours), len(scans), len(page) / 1e6)
+    size_mb = Path(output).stat().st_size / 1e6
+    log.info("report of %d experiments with %d pictures, %.1f MB", len(colours), len(scans), size_mb)
 
 
 def resnet_versions(experiments: Mapping[str, Mapping[str, Any]]) -> list[tuple[int, str]]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stfpm3d.reporting.findings import Findings, factor, number
+from stfpm3d.reporting.findings import Findings, factor, listed, number
 
 BASELINES = ("intensity", "zscore", "padim", "fanogan")  # methods
 
@@ -116,7 +116,7 @@ def _lead(findings: Findings, shown: str, others: Sequence[str]) -> str:
     ahead = [f"{name} ({number(value)})" for name, value in known.items() if value >= auprc]
     if ahead:
         return f"By voxel AUPRC, as good or better: {', '.join(ahead)}."
-    return f"Its voxel AUPRC is above that of {_listed(list(known))}."
+    return f"Its voxel AUPRC is above that of {listed(list(known))}."
 
 
 def _standings(findings: Findings, shown: str, baselines: Sequence[str], untrained: str | None) -> list[Standing]:
@@ -143,7 +143,3 @@ def _compared(comparisons: pd.DataFrame, shown: str, others: Sequence[str]) -> l
             ends = row["ci_low"], row["ci_high"]
             found.append(Comparison(row["reference"], row["difference"], *ends, row["p_holm"]))
     return [row for row in found if not np.isnan(row.difference)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

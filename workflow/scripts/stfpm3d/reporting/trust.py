@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stfpm3d.evaluation.probes import ALPHA, FIRES_FROM, fires
-from stfpm3d.reporting.findings import Findings, number, p_value, percent
+from stfpm3d.reporting.findings import Findings, listed, number, p_value, percent
 from stfpm3d.study.regions import MIN_SUBJECTS
 
 SITE_FACTOR = 5
@@ -52,15 +52,16 @@ def verdict(metrics: pd.DataFrame, experiment: str) -> Verdict:
     experiment
         Name of an experiment with scores.
     """
-    image_auroc = f"Image AUROC {number(Findings(metrics).value(experiment, 'image_auroc'))}"
-    probes = _probes(Findings(metrics, "probes"), experiment)
+    strict, probed = Findings(metrics), Findings(metrics, "probes")
+    image_auroc = f"Image AUROC {number(strict.value(experiment, 'image_auroc'))}"
+    probes = _probes(probed, experiment)
     fired = [probe.figures for probe in probes if fires(probe.auroc, probe.p)]
     silent = [probe.figures for probe in probes if not np.isnan(probe.auroc) and probe.figures not in fired]
-    beside = [text] if (text := _evidence(metrics, experiment)) else []
+    beside = [text] if (text := _evidence(strict, probed, experiment)) else []
     if fired:
         text = (
             f"{image_auroc} on this cohort is not evidence of lesion detection: patients are told from healthy scans"
-            f" by {_listed(fired)} as well. Scanner, site or preparation can be the cause; mass effect and atrophy"
+            f" by {listed(fired)} as well. Scanner, site or preparation can be the cause; mass effect and atrophy"
             " remain possible."
         )
         return Verdict("warning", [text, *beside])
@@ -73,11 +74,11 @@ def verdict(metrics: pd.DataFrame, experiment: str) -> Verdict:
             f"{image_auroc}: too few to tell whether it is evidence of lesion detection (fewer than {MIN_SUBJECTS}"
             f" subjects in a group: {few.n_healthy} healthy, {few.n_patient} patients with a lesion mask). {UNPROBED}"
         )
-        also = f" What could be checked keeps silent: {_listed(silent)}." if silent else ""
+        also = f" What could be checked keeps silent: {listed(silent)}." if silent else ""
         return Verdict("unknown", [text + also, *beside])
     text = (
         f"{image_auroc} passes the check for a shortcut: patients are not told from healthy scans where no lesion is to"
-        f" be seen, by {_listed(silent)}; none reaches {FIRES_FROM:.2f} with p < {ALPHA:g}."
+        f" be seen, by {listed(silent)}; none reaches {FIRES_FROM:.2f} with p < {ALPHA:g}."
     )
     return Verdict("fine", [text, *beside])
 
@@ -119,27 +120,19 @@ def _probes(found: Findings, experiment: str) -> list[Probe]:
     ]
 
 
-def _evidence(metrics: pd.DataFrame, experiment: str) -> str:
+def _evidence(strict: Findings, probed: Findings, experiment: str) -> str:
     """What speaks for the detection of lesions, whatever the groups differ in; empty where nothing is known."""
 
-    def value(protocol: str, metric: str) -> float:
-        found = Findings(metrics, protocol)
+    def value(found: Findings, metric: str) -> float:
         return found.value(experiment, metric) if experiment in found.with_metric(metric) else np.nan
 
-    control = number(value("probes", "probe_slices_control"))
+    control = number(value(probed, "probe_slices_control"))
     figures = {
-        f"slices with lesion against the others {{}} (healthy scans in these slices {control})": (
-            "probes",
-            "probe_slices",
+        f"slices with lesion against the others {{}} (healthy scans in these slices {control})": value(
+            probed, "probe_slices"
         ),
-        "the lesion against its mirrored place {}": ("probes", "probe_mirror"),
-        "healthy scans with a synthetic lesion against themselves {}": ("strict", "synthetic_auroc_paired"),
+        "the lesion against its mirrored place {}": value(probed, "probe_mirror"),
+        "healthy scans with a synthetic lesion against themselves {}": value(strict, "synthetic_auroc_paired"),
     }
-    values = {text: value(*metric) for text, metric in figures.items()}
-    known = [text.format(number(auroc)) for text, auroc in values.items() if not np.isnan(auroc)]
-    return f"AUROCs within scans, where no difference between sites helps: {_listed(known)}." if known else ""
-
-
-def _listed(parts: list[str]) -> str:
-    """Parts of a sentence as a list in words."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    known = [text.format(number(auroc)) for text, auroc in figures.items() if not np.isnan(auroc)]
+    return f"AUROCs within scans, where no difference between sites helps: {listed(known)}." if known else ""

@@ -8,8 +8,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stfpm3d.study.errors import InputError
+
+if TYPE_CHECKING:  # jobs of one scan need no pandas
+    import pandas as pd
 
 
 @contextmanager
@@ -38,3 +42,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_table(path: Path | str, table: pd.DataFrame) -> None:
+    """Write a table as tab-separated text without its index; what is missing is n/a."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from stfpm3d.study.errors import InputError
-from stfpm3d.study.files import replacing
+from stfpm3d.study.files import write_table
 from stfpm3d.study.split import PARTS
 
 IXI_CONTRASTS = {"T1w": "T1", "T2w": "T2"}
@@ -55,8 +55,7 @@ def tabulate(ixi: Path | None, brats: Path | None, modality: str, split: Path | 
     folder = output.parent.resolve()
     for column in ("image", "lesion_mask"):
         table[column] = [path and os.path.relpath(path, folder) for path in table[column]]
-    with replacing(output) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+    write_table(output, table)
     for group, members in table.groupby("group"):
         log.info("%s: %d %s scans", output, len(members), group)
 
