@@ -42,7 +42,7 @@ format: install
 
 # Make the config's manual and schema anew from its models.
 docs: install
-	PYTHONPATH=workflow/scripts $(BIN)/python -m stfpm3d.study.manual
+	PYTHONPATH=workflow/scripts $(BIN)/python -m stfpm3d.study.config_manual
 
 # Make the lock anew from pyproject.toml, for all supported versions of Python.
 lock: install

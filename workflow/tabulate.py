@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from stfpm3d.study.errors import InputError
-from stfpm3d.study.public import BRATS_CONTRASTS, tabulate
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.study.ixi_brats import BRATS_CONTRASTS, tabulate
 
 
 def main() -> None:

@@ -16,10 +16,10 @@ from safetensors import safe_open
 from stfpm3d.imaging.atlas import atlas_channel, coordinate_channel
 from stfpm3d.imaging.grid import NetworkGrid, write_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
-from stfpm3d.learning.anomaly import load_block_maps
 from stfpm3d.learning.patches import PatchGrid, TripletDataset
 from stfpm3d.learning.training import ScanDataset
-from stfpm3d.study.errors import InputError
+from stfpm3d.maps.network import load_block_maps
+from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
 GRID = NetworkGrid(4, np.diag([2.0, 2, 2, 1]))

@@ -21,8 +21,8 @@ from stfpm3d.imaging.headers import check_headers, read_header
 from stfpm3d.imaging.registration import apply_transform, estimate_transform, write_identity
 from stfpm3d.imaging.standardize import standardize
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like, save_volume
+from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.cohort import check_files, check_parts, check_statistics, check_teacher, read_participants
-from stfpm3d.study.errors import InputError
 
 SCAN = np.random.default_rng(0).integers(1, 1000, (5, 6, 7)).astype(np.float32)
 MM2 = np.diag([2.0, 2, 2, 1])

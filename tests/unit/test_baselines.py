@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stfpm3d.evaluation.baselines import fit_statistics, intensity_map, zscore_map
 from stfpm3d.imaging.volumes import Volume
+from stfpm3d.maps.baselines import fit_statistics, intensity_map, zscore_map
 
 SHAPE = (10, 11, 12)
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])

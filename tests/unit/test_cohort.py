@@ -2,8 +2,8 @@
 
 import pytest
 
+from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.cohort import check_parts, in_turn, read_participants, select, with_test_table
-from stfpm3d.study.errors import InputError
 
 HEADER = "participant_id\tgroup\tsite\timage\tlesion_mask\tskull_stripped\tsplit\n"
 HEALTHY = "sub-1\thealthy\tA\tsub-1.nii.gz\tn/a\tfalse\ttrain\n"

@@ -2,9 +2,9 @@
 
 import pytest
 
+from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.config import read_config
-from stfpm3d.study.errors import InputError
-from stfpm3d.study.manual import MANUAL, SCHEMA, config_manual, config_schema
+from stfpm3d.study.config_manual import MANUAL, SCHEMA, config_manual, config_schema
 
 E = {"name": "e", "method": "stfpm", "student": "s"}
 K = {"name": "k", "method": "segmentation", "experiment": "e"}

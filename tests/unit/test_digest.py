@@ -2,7 +2,7 @@
 
 import pytest
 
-from stfpm3d.study.digest import code_digest, environment_digest
+from stfpm3d.runtime.digest import code_digest, environment_digest
 
 FILES = {
     "job.py": '"""A job."""\nfrom pack.a import f\n\nf()\n',

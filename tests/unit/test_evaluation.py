@@ -10,9 +10,9 @@ from sklearn.metrics import average_precision_score, f1_score, recall_score, roc
 from stfpm3d.evaluation.comparison import compare_metrics
 from stfpm3d.evaluation.experiment import evaluate_experiment
 from stfpm3d.evaluation.protocol import METRIC_COLUMNS
-from stfpm3d.imaging.maps import image_score
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
-from stfpm3d.study.errors import InputError
+from stfpm3d.maps.form import image_score
+from stfpm3d.runtime.errors import InputError
 
 SHAPE = (12, 14, 12)
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.utils.data import Subset
 
 from stfpm3d.learning.fanogan import EncoderTraining, gradient_penalty, train_fanogan
-from stfpm3d.learning.fanogan_maps import residual_map
 from stfpm3d.learning.fanogan_networks import (
     ConvMeanPool,
     FAnoGan,
@@ -23,7 +22,8 @@ from stfpm3d.learning.fanogan_networks import (
     to_range,
 )
 from stfpm3d.learning.training import EpochLoaders, ScanDataset, fit
-from stfpm3d.study.errors import InputError
+from stfpm3d.maps.reconstruction import residual_map
+from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
 SETTINGS: dict[str, Any] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stfpm3d.study.files import replacing
+from stfpm3d.runtime.files import replacing
 
 
 def names(folder: Path) -> list[str]:

@@ -10,9 +10,9 @@ import pytest
 
 from stfpm3d.evaluation.folds import summarise_folds
 from stfpm3d.evaluation.protocol import METRIC_COLUMNS
-from stfpm3d.reporting.folds import write_folds_page
+from stfpm3d.reporting.folds_page import write_folds_page
+from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.config import read_config
-from stfpm3d.study.errors import InputError
 from stfpm3d.study.split import assign_fold
 
 TEMPLATE = Path(__file__).parents[2] / "workflow/scripts/stfpm3d/reporting/templates/folds.html.j2"

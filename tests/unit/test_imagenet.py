@@ -11,7 +11,7 @@ from torchvision.models import resnet18
 
 from stfpm3d.learning.imagenet import fetch_weights, imagenet_url
 from stfpm3d.learning.resnet import AcsResNet, load_checkpoint
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
-from stfpm3d.imaging.synthetic import grown_lesion, lesion_generator
+from stfpm3d.imaging.lesions import grown_lesion, lesion_generator
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.learning.lesions import LESIONS_PER_SCAN, LesionedScans, lesion_aps
+from stfpm3d.learning.lesioned_scans import LESIONS_PER_SCAN, LesionedScans, lesion_aps
 from stfpm3d.learning.training import ScanDataset
 
 SIZE = 24

@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stfpm3d.study.lifeline import DRIVER_VARIABLE
+from stfpm3d.runtime.lifeline import DRIVER_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 JOB = """
 import sys, time
-from stfpm3d.study.lifeline import end_with_driver
+from stfpm3d.runtime.lifeline import end_with_driver
 end_with_driver("job.log")
 print("ready", flush=True)
 time.sleep(60)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
-from stfpm3d.study.logs import progress, rule_log
+from stfpm3d.runtime.logs import progress, rule_log
 with rule_log("rule.log") as log:
     for number in progress(range(3), "scans"):
         log.info("number %d", number)

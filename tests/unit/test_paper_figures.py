@@ -9,8 +9,8 @@ from PIL import Image
 
 from stfpm3d.imaging.grid import NetworkGrid
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.learning.embeddings import channel_sums, pseudo_rgb
 from stfpm3d.learning.resnet import AcsResNet
+from stfpm3d.maps.embeddings import channel_sums, pseudo_rgb
 from stfpm3d.reporting.paper_figures import paper_figures
 
 SIZE = 48

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stfpm3d.learning.patches import PatchGrid, TripletDataset, brain_voxels_per_patch
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 SIZE, PATCH = 20, 4
 

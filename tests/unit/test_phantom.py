@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from stfpm3d.imaging.phantom import lesion
-from stfpm3d.imaging.phantom.anatomy import draw_variation, surface_shift_mm
-from stfpm3d.imaging.phantom.cohort import LESION_VOLUME_ML, demo_participants, lesion_plan
-from stfpm3d.imaging.phantom.fields import compose, push, signed_distance_mm, smooth_noise, warp
-from stfpm3d.imaging.phantom.heads import render_head
-from stfpm3d.imaging.phantom.render import RenderedSubject, acquire, render_subject
+from stfpm3d.demo import growth
+from stfpm3d.demo.anatomy import draw_variation, surface_shift_mm
+from stfpm3d.demo.heads import render_head
+from stfpm3d.demo.participants import LESION_VOLUME_ML, demo_participants, lesion_plan
+from stfpm3d.demo.render import RenderedSubject, acquire, render_subject
+from stfpm3d.imaging.fields import compose, push, signed_distance_mm, smooth_noise, warp
 from stfpm3d.imaging.template import brain_mask, build_template, fetch_head_template, tissues_on_grid
 from stfpm3d.imaging.volumes import Volume, load_volume
 
@@ -134,7 +134,7 @@ def test_lesion_volumes_are_log_uniform_over_their_range() -> None:
 
 def test_the_cohort_is_listed_without_the_imaging_libraries() -> None:
     heavy = "scipy", "nibabel", "SimpleITK", "nilearn"
-    check = f"import sys, stfpm3d.imaging.phantom.cohort; print([m for m in {heavy} if m in sys.modules])"
+    check = f"import sys, stfpm3d.demo.participants; print([m for m in {heavy} if m in sys.modules])"
 
     listed = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path}; {check}"],
@@ -199,9 +199,9 @@ def test_tumours_grow_faster_in_white_matter_and_never_into_csf(grid: Volume) ->
     ones, zeros = np.ones(grid.shape, dtype=np.float32), np.zeros(grid.shape, dtype=np.float32)
     wm = np.where((x >= 24) & (x < 40), ones, zeros)
     gm = np.where(x < 24, ones, zeros)
-    person = lesion.Habitat(gm=gm, wm=wm, csf=ones - wm - gm, depth_mm=30 * ones)
+    person = growth.Habitat(gm=gm, wm=wm, csf=ones - wm - gm, depth_mm=30 * ones)
 
-    density, threshold = lesion.grow_density(person, grid, np.array([24, 24, 24]), 12, np.random.default_rng(0))
+    density, threshold = growth.grow_density(person, grid, np.array([24, 24, 24]), 12, np.random.default_rng(0))
 
     tumour = density > threshold
     assert tumour.sum() * grid.voxel_ml == pytest.approx(12, rel=0.01)
@@ -213,7 +213,7 @@ def test_mass_effect_moves_tissue_away_by_the_amount_and_leaves_the_skull(grid: 
     tumour = ball(grid, 14)
     depth_mm = -signed_distance_mm(ball(grid, 40), grid)
 
-    displacement = lesion.mass_effect(tumour, depth_mm, 6.0, grid)
+    displacement = growth.mass_effect(tumour, depth_mm, 6.0, grid)
 
     assert np.linalg.norm(displacement * 2, axis=0).max() == pytest.approx(6, rel=1e-3)
     # A pull-back that reads nearer to the centre pushes outwards.
@@ -223,7 +223,7 @@ def test_mass_effect_moves_tissue_away_by_the_amount_and_leaves_the_skull(grid: 
 
 
 def test_noise_is_rician() -> None:
-    from stfpm3d.imaging.phantom.render import SITES
+    from stfpm3d.demo.render import SITES
 
     grid = Volume(np.zeros((60, 60, 60), dtype=bool), np.diag([2.0, 2.0, 2.0, 1.0]))
     site = SITES["north"]._replace(noise=0.1)

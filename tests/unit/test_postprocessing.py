@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from stfpm3d.evaluation.postprocessing import MIRROR_FWHM_MM, postprocessed
-from stfpm3d.imaging.maps import FWHM_PER_SIGMA
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.study.errors import InputError
+from stfpm3d.maps.form import FWHM_PER_SIGMA
+from stfpm3d.maps.postprocessing import MIRROR_FWHM_MM, postprocessed
+from stfpm3d.runtime.errors import InputError
 
 SHAPE = (11, 9, 9)
 AFFINE = np.diag([2.0, 2, 2, 1])

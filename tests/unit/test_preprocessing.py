@@ -22,12 +22,12 @@ from stfpm3d.imaging.grid import (
     to_network_grid,
     write_grid,
 )
+from stfpm3d.imaging.landmarks import fit_landmarks
 from stfpm3d.imaging.registration import apply_transform, estimate_transform, read_transform
 from stfpm3d.imaging.skullstrip import brain_support
 from stfpm3d.imaging.standardize import apply_landmarks, standardize
 from stfpm3d.imaging.volumes import Volume, load_volume, resample_like, save_volume, to_sitk
-from stfpm3d.learning.landmarks import fit_landmarks
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 

@@ -14,16 +14,16 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from stfpm3d.evaluation import intensities
-from stfpm3d.evaluation.copies import copy_table, measure_copies
-from stfpm3d.evaluation.intensities import histogram_rows, intensity_histogram
-from stfpm3d.evaluation.probes import fires, probe_table, removed_rows, separation
-from stfpm3d.evaluation.sites import site_rates, site_row
-from stfpm3d.evaluation.within import mirror_auroc, within_rows
 from stfpm3d.imaging.removal import write_copy
 from stfpm3d.imaging.standardize import PERCENTILES
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
-from stfpm3d.study.regions import region_patients, with_known_region
+from stfpm3d.probes import histogram
+from stfpm3d.probes.copies import copy_table, measure_copies
+from stfpm3d.probes.histogram import histogram_rows, intensity_histogram
+from stfpm3d.probes.regions import region_patients, with_known_region
+from stfpm3d.probes.separation import fires, probe_table, removed_rows, separation
+from stfpm3d.probes.sites import site_rates, site_row
+from stfpm3d.probes.within import mirror_auroc, within_rows
 
 SHAPE = (28, 32, 28)
 AFFINE = np.array([[4.0, 0, 0, -54], [0, 4.0, 0, -62], [0, 0, 4.0, -54], [0, 0, 0, 1]])
@@ -196,7 +196,7 @@ def test_histograms_fire_on_another_scanner_and_keep_silent_on_lesions_that_are_
 
 
 def test_histograms_of_noise_fire_in_one_of_twenty_cohorts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intensities, "PERMUTATIONS", 199)
+    monkeypatch.setattr(histogram, "PERMUTATIONS", 199)
     rng = np.random.default_rng(4)
     found = [by_metric(histogram_rows(SCANS, rng.normal(size=(28, 32)))) for _ in range(40)]
     assert sum(fires(row["probe_histogram"][0], row["probe_histogram_p"][0]) for row in found) <= 5

@@ -13,11 +13,11 @@ from PIL import Image
 from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
 from stfpm3d.evaluation.experiment import SCORE_COLUMNS, evaluate_experiment
 from stfpm3d.evaluation.intervals import Estimate
-from stfpm3d.evaluation.probes import probe_pair, probe_table
 from stfpm3d.evaluation.protocol import Row
-from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.probes.separation import probe_pair, probe_table
+from stfpm3d.probes.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.reporting import figures, notes, report
 from stfpm3d.reporting.figures import ScanPanels, block_on_grid, display_slice, focus, scan_png
 from stfpm3d.reporting.networks import Network

@@ -11,7 +11,7 @@ from torchvision.models import get_model, resnet18, resnet34
 
 from stfpm3d.learning.resnet import AcsResNet, Architecture, load_checkpoint, load_network, save_network
 from stfpm3d.reporting.networks import read_network
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 
 @pytest.mark.parametrize(

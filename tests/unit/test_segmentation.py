@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stfpm3d.evaluation.segmentation import segment
-from stfpm3d.imaging.maps import ScoredMap, write_maps
 from stfpm3d.imaging.volumes import Volume, load_mask
+from stfpm3d.maps.form import ScoredMap, write_maps
+from stfpm3d.maps.segmentation import segment
 
 SHAPE = (10, 10, 10)
 AFFINE = np.eye(4)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.split import PARTS, assign_split, part_sizes, teacher_scans
 
 PAPER = {"train": 0.70, "val": 0.15, "test": 0.15}

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from stfpm3d.imaging.grid import NetworkGrid, write_grid
 from stfpm3d.learning.resnet import AcsResNet, load_network, save_network
 from stfpm3d.learning.student import FrozenTeacher, StudentTraining, feature_losses, train_student
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
 SETTINGS: dict[str, Any] = {

@@ -10,10 +10,8 @@ import pytest
 from scipy import ndimage
 from sklearn.metrics import average_precision_score
 
-from stfpm3d.evaluation.copies import measure_copies
 from stfpm3d.evaluation.paired import detection_level
-from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
-from stfpm3d.imaging.synthetic import (
+from stfpm3d.imaging.lesions import (
     SIZES_ML,
     blob_lesion,
     drawn_volume_ml,
@@ -25,7 +23,9 @@ from stfpm3d.imaging.synthetic import (
     write_lesions,
 )
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
-from stfpm3d.study.errors import InputError
+from stfpm3d.probes.copies import measure_copies
+from stfpm3d.probes.synthetic import detected_lesions, synthetic_metrics
+from stfpm3d.runtime.errors import InputError
 
 SHAPE = (32, 36, 32)
 AFFINE = np.array([[4.0, 0, 0, -62], [0, 4.0, 0, -70], [0, 0, 4.0, -62], [0, 0, 0, 1]])

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from stfpm3d.learning.resnet import AcsResNet
 from stfpm3d.learning.teacher import batch_statistics, train_teacher, triplet_loss
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
 SETTINGS: dict[str, Any] = {

@@ -10,7 +10,7 @@ import requests
 
 from stfpm3d.imaging import template
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 HEAD_AFFINE_1MM = np.array([[1.0, 0, 0, -96], [0, 1, 0, -132], [0, 0, 1, -78], [0, 0, 0, 1]])
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from stfpm3d.evaluation.intervals import Estimate
-from stfpm3d.evaluation.probes import probe_pair, probe_table
 from stfpm3d.evaluation.protocol import Row
+from stfpm3d.probes.separation import probe_pair, probe_table
 from stfpm3d.reporting.trust import site_warning, verdict
 
 SILENT = (0.55, 0.3)

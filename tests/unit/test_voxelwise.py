@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score, recall_score, roc_auc_score
 
-from stfpm3d.evaluation.maps import BINS, ScanVoxels, bin_value, histogram, value_bins
+from stfpm3d.evaluation.voxels import BINS, ScanVoxels, bin_value, histogram, value_bins
 from stfpm3d.evaluation.voxelwise import (
     PooledVoxels,
     auroc,

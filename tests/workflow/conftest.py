@@ -18,7 +18,7 @@ import torch
 import yaml
 from torchvision.models import resnet18
 
-from stfpm3d.imaging.phantom.cohort import demo_participants
+from stfpm3d.demo.participants import demo_participants
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("Makefile", "Snakefile", "config", "envs", "profiles", "workflow", "README.md")

@@ -129,7 +129,7 @@ CONFIG = {
 }
 
 CODE = {
-    "study: how files are written": (f"{PACKAGE}/study/files.py", "missing_ok=True", "missing_ok=False", None),
+    "study: how files are written": (f"{PACKAGE}/runtime/files.py", "missing_ok=True", "missing_ok=False", None),
     "imaging: stripping": (
         f"{PACKAGE}/imaging/skullstrip.py",
         "MIN_BRAIN_SHARE = 0.1",
@@ -150,7 +150,7 @@ CODE = {
     ),
     "learning: the loss": (f"{PACKAGE}/learning/student.py", "feature_losses", "losses_of_features", AFTER_STUDENT),
     "evaluation: the baselines": (
-        f"{PACKAGE}/evaluation/baselines.py",
+        f"{PACKAGE}/maps/baselines.py",
         "sd_floor: float = 0.1",
         "sd_floor: float = 0.2",
         AFTER_BASELINES,
@@ -162,13 +162,13 @@ CODE = {
         {**MEASURED, **PROBED},
     ),
     "evaluation: when a probe fires": (
-        f"{PACKAGE}/evaluation/probes.py",
+        f"{PACKAGE}/probes/separation.py",
         "FIRES_FROM = 0.70",
         "FIRES_FROM = 0.75",
         {**PROBED, "compare": 1, "report": 1},
     ),
     "evaluation: the synthetic lesions": (
-        f"{PACKAGE}/evaluation/synthetic.py",
+        f"{PACKAGE}/probes/synthetic.py",
         "def detected_lesions",
         "def _detected_lesions",
         SYNTHETIC_MEASURED,

@@ -18,7 +18,7 @@ PAGES = {path.name: os.path.relpath(path) for path in TEMPLATES.iterdir()}
 sys.path.insert(0, str(SCRIPTS))
 
 from stfpm3d.imaging.contrast import LESION_SIGN
-from stfpm3d.imaging.phantom.cohort import demo_participants
+from stfpm3d.demo.participants import demo_participants
 from stfpm3d.study.cohort import (
     check_files,
     check_participants,
@@ -31,10 +31,10 @@ from stfpm3d.study.cohort import (
     with_test_table,
 )
 from stfpm3d.study.config import read_config
-from stfpm3d.study.digest import code_digest, environment_digest
-from stfpm3d.study.errors import InputError
-from stfpm3d.study.lifeline import DRIVER_VARIABLE
-from stfpm3d.study.regions import region_patients, with_known_region
+from stfpm3d.runtime.digest import code_digest, environment_digest
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.lifeline import DRIVER_VARIABLE
+from stfpm3d.probes.regions import region_patients, with_known_region
 from stfpm3d.study.split import assign_fold, assign_split, hash_order, teacher_scans
 
 os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process is gone

@@ -6,8 +6,8 @@ import numpy as np
 
 from stfpm3d.imaging.atlas import atlas_channel, coordinate_channel
 from stfpm3d.imaging.grid import read_grid
-from stfpm3d.study.files import replacing
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.files import replacing
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

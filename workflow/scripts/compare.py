@@ -6,8 +6,8 @@ import pandas as pd
 
 from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
 from stfpm3d.evaluation.export import results_json
-from stfpm3d.study.files import replacing, write_table
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.files import replacing, write_table
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stfpm3d.evaluation.baselines import NormativeStatistics, intensity_map, zscore_map
-from stfpm3d.evaluation.copies import copy_table, measure_copies
 from stfpm3d.imaging.volumes import load_mask, load_volume
-from stfpm3d.study.files import write_table
-from stfpm3d.study.logs import rule_log
+from stfpm3d.maps.baselines import NormativeStatistics, intensity_map, zscore_map
+from stfpm3d.probes.copies import copy_table, measure_copies
+from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stfpm3d.evaluation.copies import copy_table, measure_copies
 from stfpm3d.imaging.grid import read_grid, to_network_grid
 from stfpm3d.imaging.volumes import load_mask, load_volume
-from stfpm3d.learning.fanogan_maps import FanoganMaps
-from stfpm3d.study.files import write_table
-from stfpm3d.study.logs import rule_log
+from stfpm3d.maps.reconstruction import FanoganMaps
+from stfpm3d.probes.copies import copy_table, measure_copies
+from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

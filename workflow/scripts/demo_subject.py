@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stfpm3d.imaging.phantom.heads import render_head
-from stfpm3d.imaging.phantom.render import render_subject
+from stfpm3d.demo.heads import render_head
+from stfpm3d.demo.render import render_subject
 from stfpm3d.imaging.volumes import load_volume, save_volume
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

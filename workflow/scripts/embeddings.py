@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stfpm3d.learning.anomaly import combine_blocks, load_block_maps
-from stfpm3d.learning.embeddings import channel_sums, pseudo_rgb
+from stfpm3d.learning.matching import combine_blocks
 from stfpm3d.learning.resnet import STRIDES
-from stfpm3d.study.files import replacing
-from stfpm3d.study.logs import rule_log
+from stfpm3d.maps.embeddings import channel_sums, pseudo_rgb
+from stfpm3d.maps.network import load_block_maps
+from stfpm3d.runtime.files import replacing
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -6,8 +6,8 @@ import pandas as pd
 
 from stfpm3d.evaluation.experiment import evaluate_experiment, score_table
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.study.files import write_table
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from stfpm3d.evaluation.synthetic import detected_lesions, synthetic_metrics
-from stfpm3d.study.files import write_table
-from stfpm3d.study.logs import rule_log
+from stfpm3d.probes.synthetic import detected_lesions, synthetic_metrics
+from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stfpm3d.learning.anomaly import fit_features, load_block_maps
-from stfpm3d.learning.density import save_gaussian
-from stfpm3d.study.logs import rule_log
+from stfpm3d.maps.gaussian import save_gaussian
+from stfpm3d.maps.network import fit_features, load_block_maps
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stfpm3d.evaluation.folds import summarise_folds
-from stfpm3d.reporting.folds import write_folds_page
-from stfpm3d.study.files import write_table
-from stfpm3d.study.logs import rule_log
+from stfpm3d.reporting.folds_page import write_folds_page
+from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from stfpm3d.learning.imagenet import fetch_weights, imagenet_url
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from stfpm3d.imaging.landmarks import fit_landmarks
 from stfpm3d.imaging.standardize import PERCENTILES
-from stfpm3d.learning.landmarks import fit_landmarks
-from stfpm3d.study.files import replacing
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.files import replacing
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stfpm3d.imaging.grid import read_grid
-from stfpm3d.imaging.maps import write_maps
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.learning.anomaly import NetworkMaps, load_block_maps
-from stfpm3d.study.logs import rule_log
+from stfpm3d.maps.form import write_maps
+from stfpm3d.maps.network import NetworkMaps, load_block_maps
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -6,8 +6,8 @@ import numpy as np
 
 from stfpm3d.imaging.grid import brain_cut_share, mask_on_network_grid, network_grid, write_grid
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.study.files import replacing
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.files import replacing
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

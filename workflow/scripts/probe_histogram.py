@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from stfpm3d.evaluation.intensities import histogram_rows, intensity_histogram
-from stfpm3d.evaluation.probes import probe_table
 from stfpm3d.imaging.standardize import read_landmarks
 from stfpm3d.imaging.volumes import load_mask, load_volume
-from stfpm3d.study.files import write_table
-from stfpm3d.study.logs import progress, rule_log
+from stfpm3d.probes.histogram import histogram_rows, intensity_histogram
+from stfpm3d.probes.separation import probe_table
+from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.logs import progress, rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

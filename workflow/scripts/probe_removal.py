@@ -7,7 +7,7 @@ import numpy as np
 from stfpm3d.imaging.removal import write_copy
 from stfpm3d.imaging.standardize import read_landmarks
 from stfpm3d.imaging.volumes import load_mask, load_volume
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from stfpm3d.evaluation.probes import probe_table
-from stfpm3d.evaluation.within import within_rows
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.study.files import write_table
-from stfpm3d.study.logs import rule_log
+from stfpm3d.probes.separation import probe_table
+from stfpm3d.probes.within import within_rows
+from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from stfpm3d.imaging.background import check_skull_stripped, zero_background
 from stfpm3d.imaging.registration import apply_transform, estimate_transform, write_identity
 from stfpm3d.imaging.volumes import load_volume, save_volume
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

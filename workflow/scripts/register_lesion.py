@@ -7,7 +7,7 @@ import numpy as np
 from stfpm3d.imaging.background import check_lesion, zero_background
 from stfpm3d.imaging.registration import apply_transform
 from stfpm3d.imaging.volumes import check_same_grid, load_mask, load_volume, save_volume
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

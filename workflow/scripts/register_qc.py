@@ -7,7 +7,7 @@ import pandas as pd
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import load_mask, load_volume
 from stfpm3d.reporting.quality import write_quality
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -8,7 +8,7 @@ from stfpm3d.imaging.grid import read_grid
 from stfpm3d.imaging.volumes import load_mask
 from stfpm3d.reporting.networks import read_network
 from stfpm3d.reporting.report import write_report
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

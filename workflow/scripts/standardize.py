@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from stfpm3d.imaging.standardize import read_landmarks, standardize
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

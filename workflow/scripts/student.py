@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from stfpm3d.learning.checkpoints import checkpoint_folder, checkpoints_beside
 from stfpm3d.learning.student import train_student
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

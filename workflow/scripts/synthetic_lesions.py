@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from stfpm3d.imaging.synthetic import write_lesions
+from stfpm3d.imaging.lesions import write_lesions
 from stfpm3d.imaging.volumes import load_mask, load_volume
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

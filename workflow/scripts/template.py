@@ -6,7 +6,7 @@ import numpy as np
 
 from stfpm3d.imaging.template import brain_mask, build_template
 from stfpm3d.imaging.volumes import load_mask, load_volume, save_volume
-from stfpm3d.study.logs import rule_log
+from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

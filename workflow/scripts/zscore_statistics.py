@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stfpm3d.evaluation.baselines import fit_statistics
 from stfpm3d.imaging.volumes import load_mask, load_volume
-from stfpm3d.study.files import replacing
-from stfpm3d.study.logs import progress, rule_log
+from stfpm3d.maps.baselines import fit_statistics
+from stfpm3d.runtime.files import replacing
+from stfpm3d.runtime.logs import progress, rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

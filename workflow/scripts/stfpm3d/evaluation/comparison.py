@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import permutation_test
 
 from stfpm3d.evaluation.intervals import mean_estimate
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 COMPARISON_COLUMNS = ["experiment", "reference", "difference", "ci_low", "ci_high", "p", "p_holm", "n_patient"]
 MIN_PATIENTS = 6  # with five pairs no two-sided p reaches 0.05

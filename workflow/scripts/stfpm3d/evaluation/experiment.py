@@ -7,12 +7,12 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from stfpm3d.evaluation.maps import read_voxels
 from stfpm3d.evaluation.paper import PaperProtocol
 from stfpm3d.evaluation.protocol import METRIC_COLUMNS, SPLITS, EvaluationProtocol
 from stfpm3d.evaluation.strict import PER_PATIENT, StrictProtocol
+from stfpm3d.evaluation.voxels import read_voxels
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.study.logs import progress
+from stfpm3d.runtime.logs import progress
 
 SCORE_COLUMNS = ["experiment", "participant_id", "group", "split", "score"]
 CURVE_COLUMNS = ["experiment", "split", "curve", "x", "y"]

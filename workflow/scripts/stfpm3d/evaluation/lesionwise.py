@@ -19,8 +19,8 @@ from panoptica import Metric, NaiveThresholdMatching, UnmatchedInstancePair
 from scipy import ndimage
 
 from stfpm3d.evaluation.intervals import Estimate, ratio_estimate
-from stfpm3d.evaluation.maps import ScanVoxels, bin_value
 from stfpm3d.evaluation.sizes import SIZES, thirds
+from stfpm3d.evaluation.voxels import ScanVoxels, bin_value
 from stfpm3d.evaluation.voxelwise import Curve
 
 MATCHING = NaiveThresholdMatching(Metric.IOU, matching_threshold=0.1)

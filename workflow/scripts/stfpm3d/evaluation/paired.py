@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from stfpm3d.imaging.maps import ScoredMap
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
+from stfpm3d.maps.form import ScoredMap
 
 DETECTED_SHARE = 0.1
 """A lesion counts as detected where at least this share of it lies above a threshold; one voxel would do by chance."""

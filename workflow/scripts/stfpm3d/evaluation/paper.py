@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from stfpm3d.evaluation import imagewise
 from stfpm3d.evaluation.intervals import Estimate
-from stfpm3d.evaluation.maps import BINS, SEGMENTED, ScanVoxels, bin_value, value_bins
 from stfpm3d.evaluation.protocol import SPLITS, Row
+from stfpm3d.evaluation.voxels import BINS, SEGMENTED, ScanVoxels, bin_value, value_bins
 from stfpm3d.evaluation.voxelwise import Curve, auroc, dice_curve, iou_from_dice, youden_bin
 
 

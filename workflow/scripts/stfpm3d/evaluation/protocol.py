@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import pandas as pd
 
 from stfpm3d.evaluation.intervals import Estimate
-from stfpm3d.evaluation.maps import ScanVoxels
+from stfpm3d.evaluation.voxels import ScanVoxels
 from stfpm3d.evaluation.voxelwise import Curve
 
 SPLITS = ("val", "test")

@@ -12,8 +12,8 @@ import pandas as pd
 from stfpm3d.evaluation import imagewise
 from stfpm3d.evaluation.intervals import Estimate, mean_estimate
 from stfpm3d.evaluation.lesionwise import LesionwiseTest
-from stfpm3d.evaluation.maps import BINS, SEGMENTED, ScanVoxels, bin_value
 from stfpm3d.evaluation.protocol import SPLITS, Row
+from stfpm3d.evaluation.voxels import BINS, SEGMENTED, ScanVoxels, bin_value
 from stfpm3d.evaluation.voxelwise import Curve, PooledVoxels, average_precision, overlap, quantile_threshold
 
 MIN_VALIDATION_PATIENTS = 8  # fewer say too little of the best threshold

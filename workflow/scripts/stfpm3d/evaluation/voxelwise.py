@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from stfpm3d.evaluation.intervals import Estimate, interval
-from stfpm3d.evaluation.maps import BINS, Histogram, ScanVoxels
+from stfpm3d.evaluation.voxels import BINS, Histogram, ScanVoxels
 
 COARSE = 4
 """Bins that become one for the bootstrap, 0.8 % wide: intervals are not worth more, and memory stays small."""

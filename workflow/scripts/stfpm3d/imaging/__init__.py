@@ -1,1 +1,1 @@
-"""Scans become arrays on one grid: template, demo phantom, registration, stripping, standardization."""
+"""Scans become arrays on one grid: template, registration, stripping, standardization."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stfpm3d.imaging.grid import NetworkGrid
 from stfpm3d.imaging.volumes import load_volume, resample_like
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 
 def coordinate_channel(size: int) -> NDArray[np.float32]:

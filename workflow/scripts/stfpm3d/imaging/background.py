@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 MAX_BRAIN_ML = 2500.0
 """No brain is larger, and adult heads are at least twice as large (44 real scans: brains 1100-1900 ml, heads 5000 ml

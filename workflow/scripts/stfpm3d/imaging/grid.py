@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stfpm3d.imaging.volumes import Volume, resample_like
-from stfpm3d.study.files import replacing
+from stfpm3d.runtime.files import replacing
 
 
 class NetworkGrid(NamedTuple):

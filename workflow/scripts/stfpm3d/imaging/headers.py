@@ -16,7 +16,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from numpy.typing import NDArray
 
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd  # every scan's job loads this module, none needs pandas

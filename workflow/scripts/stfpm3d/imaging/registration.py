@@ -18,8 +18,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from stfpm3d.imaging.volumes import Volume, resample_like, to_sitk
-from stfpm3d.study.errors import InputError
-from stfpm3d.study.files import replacing
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import replacing
 
 if TYPE_CHECKING:
     import ants

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 MIN_BRAIN_SHARE = 0.1
 """Least share of the template's brain that a registered scan must cover."""

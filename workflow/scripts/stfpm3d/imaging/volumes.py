@@ -15,8 +15,8 @@ import SimpleITK as sitk
 from numpy.typing import DTypeLike, NDArray
 
 from stfpm3d.imaging import headers
-from stfpm3d.study.errors import InputError
-from stfpm3d.study.files import replacing
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import replacing
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MAX_INTENSITY = 1e8

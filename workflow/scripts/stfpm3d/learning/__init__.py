@@ -1,1 +1,1 @@
-"""What is learned: ACS networks, the patch-trained teacher, the student, and the anomaly map."""
+"""What is learned: ACS networks, the patch-trained teacher, the student, and what they share."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from stfpm3d.imaging.phantom.fields import smooth_noise, smoothstep
+from stfpm3d.imaging.fields import smooth_noise, smoothstep
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.training import ScanDataset
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from torch.hub import download_url_to_file
 from torchvision.models import get_model_weights
 
-from stfpm3d.study.errors import InputError
-from stfpm3d.study.files import replacing
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import replacing
 
 
 def imagenet_url(architecture: str) -> str:

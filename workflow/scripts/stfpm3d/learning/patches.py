@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from stfpm3d.learning.channels import stack_channels
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 STEPS = np.array([step for step in product((-1, 0, 1), repeat=3) if any(step)])
 

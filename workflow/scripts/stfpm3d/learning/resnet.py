@@ -12,7 +12,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from stfpm3d.learning.acs import AcsConv3d, to_acs
 from stfpm3d.learning.weights import read_form, write_weights
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 Architecture = Literal["resnet18", "resnet34", "resnet50"]
 

@@ -16,13 +16,13 @@ from torch.utils.data import Dataset, Subset
 
 from stfpm3d.imaging.grid import read_grid
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.learning.anomaly import block_distances, combine_blocks, feature_differences
 from stfpm3d.learning.channels import load_atlas
 from stfpm3d.learning.corruption import CorruptedScans, Corruption
-from stfpm3d.learning.lesions import LesionedScans, lesion_aps
+from stfpm3d.learning.lesioned_scans import LesionedScans, lesion_aps
+from stfpm3d.learning.matching import block_distances, combine_blocks, feature_differences
 from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
 from stfpm3d.learning.training import EpochLoaders, ScanDataset, SgdTraining, fit, save_epochs
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 Selection = Literal["auroc", "synthetic_ap", "loss"]
 

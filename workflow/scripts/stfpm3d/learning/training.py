@@ -28,8 +28,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from stfpm3d.learning.channels import stack_channels
 from stfpm3d.learning.resnet import AcsResNet
-from stfpm3d.study.errors import InputError
-from stfpm3d.study.files import replacing
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import replacing
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
-from stfpm3d.study.files import replacing
+from stfpm3d.runtime.files import replacing
 
 
 def write_weights(path: Path, network: nn.Module, form: Mapping[str, Any]) -> None:

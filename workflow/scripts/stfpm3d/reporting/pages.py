@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stfpm3d.study.files import replacing
+from stfpm3d.runtime.files import replacing
 
 
 def write_page(output: Path | str, template: Path | str, forms: Iterable[Callable] = (), /, **context: Any) -> None:

@@ -12,7 +12,7 @@ from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import load_volume
 from stfpm3d.reporting.figures import BESIDE_MIDLINE_MM, BRAIN_MASK, TEMPLATE, contour_png
 from stfpm3d.reporting.pages import write_page
-from stfpm3d.study.files import replacing
+from stfpm3d.runtime.files import replacing
 
 log = logging.getLogger(__name__)
 

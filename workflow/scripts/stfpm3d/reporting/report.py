@@ -14,9 +14,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from stfpm3d.evaluation.comparison import MIN_PATIENTS
-from stfpm3d.evaluation.probes import ALPHA, FIRES_FROM, fires
 from stfpm3d.imaging.grid import NetworkGrid, brain_cut_share
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
+from stfpm3d.probes.regions import MIN_SUBJECTS
+from stfpm3d.probes.separation import ALPHA, FIRES_FROM, fires
 from stfpm3d.reporting.curves import plots
 from stfpm3d.reporting.figures import ScanPanels, Window, block_on_grid, percentile_window, scan_png
 from stfpm3d.reporting.findings import (
@@ -36,9 +37,8 @@ from stfpm3d.reporting.notes import RELIABLE_PATIENTS, notes
 from stfpm3d.reporting.pages import write_page
 from stfpm3d.reporting.summary import summarize
 from stfpm3d.reporting.trust import verdict
+from stfpm3d.runtime.logs import progress
 from stfpm3d.study.cohort import scan_ids
-from stfpm3d.study.logs import progress
-from stfpm3d.study.regions import MIN_SUBJECTS
 
 FORMS = (number, percent, hundredths, score, factor, signed, p_value, volume)
 BLOCKS = ("block1", "block2", "block3")

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stfpm3d.evaluation.probes import ALPHA, FIRES_FROM, fires
+from stfpm3d.probes.regions import MIN_SUBJECTS
+from stfpm3d.probes.separation import ALPHA, FIRES_FROM, fires
 from stfpm3d.reporting.findings import Findings, listed, number, p_value, percent
-from stfpm3d.study.regions import MIN_SUBJECTS
 
 SITE_FACTOR = 5
 """A site's false-positive rate this many times the nominal one is worth a warning."""

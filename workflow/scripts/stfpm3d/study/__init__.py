@@ -1,1 +1,1 @@
-"""What is studied: the config, the cohort, its split, and the digests that decide what reruns."""
+"""What is studied: the config, the cohort and its split."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.split import PARTS, teacher_scans
 
 COLUMNS = ("participant_id", "group", "site", "image", "lesion_mask", "skull_stripped")

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.rows import (
     Experiment,
     FanoganExperiment,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from stfpm3d.study.errors import InputError
+from stfpm3d.runtime.errors import InputError
 
 PARTS = ("train", "val", "test")
 MIN_STRATUM = 20

@@ -1,0 +1,1 @@
+"""The demo cohort: synthetic heads, rendered from the anatomy of the template."""

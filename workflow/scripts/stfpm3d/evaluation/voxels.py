@@ -1,0 +1,130 @@
+"""One pass over anomaly maps and lesion masks: each scan's voxels, and their histograms inside and outside the brain.
+
+One scan is in memory at a time. Everything lies on the MNI grid; the brain is the template's. Outside the crop or
+the scan's support a map is its own minimum, so a lesion that was cut off counts as missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
+from stfpm3d.runtime.errors import InputError
+
+# Sign, exponent and 9 bits of mantissa: bins 0.2 % wide at every magnitude. Product maps span many decades, and 1,000
+# linear bins would err by 0.011 in AUPRC at 0.4 % prevalence.
+BIN_BITS = 18
+BINS = 2**BIN_BITS
+SIGN = np.uint32(0x8000_0000)
+
+Histogram = NDArray[np.int64]
+
+
+def value_bins(values: NDArray[np.floating]) -> NDArray[np.uint32]:
+    """Histogram bin of each value: the top 18 bits of its float32 pattern, put in the values' order."""
+    pattern = (np.asarray(values, dtype=np.float32) + np.float32(0)).view(np.uint32)  # + 0 turns -0.0 into 0.0
+    ordered = np.where(pattern & SIGN, ~pattern, pattern | SIGN)
+    return ordered >> np.uint32(32 - BIN_BITS)
+
+
+def bin_value(index: int) -> float:
+    """The smallest value that falls into a bin; `value >= bin_value(i)` selects exactly the bins from `i` on."""
+    ordered = np.uint32(index << (32 - BIN_BITS))
+    if ordered & SIGN:
+        return float((ordered ^ SIGN).view(np.float32))
+    return float((~ordered).view(np.float32))
+
+
+SEGMENTED = int(value_bins(np.ones(1))[0])
+"""The threshold of segmentations, maps that are 1 in lesions and 0 elsewhere: the bin that begins at 1."""
+
+
+def histogram(values: NDArray[np.floating]) -> Histogram:
+    """Counts (BINS,) of values per bin, in rising order of value."""
+    return np.bincount(value_bins(values), minlength=BINS)
+
+
+def brain_box(brain: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    """The box around the template's brain."""
+    x, y, z = ndimage.find_objects(brain.astype(np.uint8))[0]
+    return x, y, z
+
+
+class ScanVoxels(NamedTuple):
+    """The voxels of one scan whose truth is known; those of the lesion are all zero in a healthy scan."""
+
+    scan: Mapping[Hashable, str]
+    """Which scan it is: `participant_id`, and `session_id` where the cohort has sessions."""
+    group: str
+    split: str
+    normal: Histogram
+    """Voxels inside the template's brain mask that are no lesion."""
+    lesion: Histogram
+    """Lesion voxels inside the template's brain mask."""
+    normal_outside: Histogram
+    """Voxels of the rest of the MNI grid that are no lesion."""
+    lesion_outside: Histogram
+    """Lesion voxels outside the template's brain mask."""
+    anomaly_map: NDArray[np.float32]
+    """The map (X, Y, Z) in the box around the template's brain; minus infinity where there is no brain."""
+    lesion_mask: NDArray[np.bool_]
+    """The lesion inside the brain, in the same box."""
+
+
+def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]:
+    """Read every scan's map, and a patient's lesion mask, once.
+
+    What sets a threshold comes before what is measured at it: healthy validation scans, then validation patients, then
+    test scans.
+
+    Parameters
+    ----------
+    scans
+        One row a scan: `participant_id` (and `session_id`), `group` (healthy or patient), `split`, `map` (path, MNI
+        grid), `lesion_mask` (path or missing). A patient without a mask has no known truth and is left out.
+    brain_mask
+        The template's brain mask on the MNI grid.
+
+    Raises
+    ------
+    InputError
+        When a map or mask is not on the brain mask's grid.
+    """
+    brain = brain_mask.data
+    box = brain_box(brain)
+    identity = [column for column in ("participant_id", "session_id") if column in scans]
+    for scan in scans.sort_values(["split", "group"], ascending=[False, True], kind="stable").to_dict("records"):
+        if scan["group"] == "patient" and pd.isna(scan["lesion_mask"]):
+            continue
+        subject = scan["participant_id"]
+        anomaly_map = _on_grid(load_volume(scan["map"], subject), brain_mask, f"{subject}: {scan['map']}")
+        lesion = np.zeros(brain_mask.shape, dtype=bool)
+        if scan["group"] == "patient":
+            path = scan["lesion_mask"]
+            lesion = _on_grid(load_mask(path, subject), brain_mask, f"{subject}: {path}").data
+        yield ScanVoxels(
+            scan={column: scan[column] for column in identity},
+            group=scan["group"],
+            split=scan["split"],
+            normal=histogram(anomaly_map.data[brain & ~lesion]),
+            lesion=histogram(anomaly_map.data[brain & lesion]),
+            normal_outside=histogram(anomaly_map.data[~brain & ~lesion]),
+            lesion_outside=histogram(anomaly_map.data[~brain & lesion]),
+            anomaly_map=np.where(brain, anomaly_map.data, -np.inf)[box],
+            lesion_mask=(brain & lesion)[box],
+        )
+
+
+def _on_grid(volume: Volume, brain_mask: Volume, name: str) -> Volume:
+    if volume.shape != brain_mask.shape or not np.allclose(volume.affine, brain_mask.affine, atol=1e-3):
+        raise InputError(
+            f"{name} is not on the grid of the template's brain mask "
+            f"(shape {volume.shape}, expected {brain_mask.shape}); resample it to that grid first."
+        )
+    return volume

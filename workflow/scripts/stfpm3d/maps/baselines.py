@@ -1,0 +1,59 @@
+"""Anomaly maps without learning, on the MNI grid: raw intensity and the voxel-wise z-score.
+
+Both start from standardized scans (Nyul, then z-normalised over brain voxels), so intensities are in SDs of the scan's
+own brain. Outside the scan's support a map is its minimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stfpm3d.imaging.contrast import LESION_SIGN
+from stfpm3d.imaging.volumes import Volume
+from stfpm3d.maps.form import outside_minimum, smoothed
+
+
+class NormativeStatistics(NamedTuple):
+    """Per-voxel intensities of healthy scans, each (X, Y, Z): mean, SD, and how many scans' supports hold the voxel."""
+
+    mean: NDArray[np.float32]
+    sd: NDArray[np.float32]
+    n: NDArray[np.int32]
+
+
+def intensity_map(image: Volume, support: Volume, modality: str) -> Volume:
+    """Raw intensity as anomaly: lesions are bright in T2w and FLAIR, dark in T1w."""
+    return outside_minimum(LESION_SIGN[modality] * image.data, support)
+
+
+def fit_statistics(scans: Iterable[tuple[Volume, Volume]]) -> NormativeStatistics:
+    """Mean and SD (n - 1) per voxel over healthy training scans, each an (image, support) pair, in one streaming pass.
+
+    Welford's update, so that nothing cancels and memory stays that of three volumes.
+    """
+    n, mean, squares = np.int32(0), np.float64(0), np.float64(0)
+    for image, support in scans:
+        inside = support.data
+        n = n + inside.astype(np.int32)
+        deviation = np.where(inside, image.data - mean, 0.0)
+        mean = mean + deviation / np.maximum(n, 1)
+        squares = squares + deviation * np.where(inside, image.data - mean, 0.0)
+    sd = np.sqrt(squares / np.maximum(n - 1, 1))
+    return NormativeStatistics(np.asarray(mean, np.float32), np.asarray(sd, np.float32), np.asarray(n, np.int32))
+
+
+def zscore_map(
+    image: Volume, support: Volume, statistics: NormativeStatistics, *, sd_floor: float = 0.1, smoothing_mm: float
+) -> Volume:
+    """|x - mean| / SD against healthy scans, then a Gaussian inside the support.
+
+    The SD is never taken below `sd_floor` (SDs of the brain). `smoothing_mm` is the Gaussian's FWHM, 0 for none.
+    Voxels that fewer than two healthy scans hold have no SD and count as outside.
+    """
+    known = Volume(support.data & (statistics.n >= 2), support.affine)
+    z = np.abs(image.data - statistics.mean) / np.maximum(statistics.sd, sd_floor)
+    return smoothed(outside_minimum(z, known), known, smoothing_mm)

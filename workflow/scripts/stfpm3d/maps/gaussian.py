@@ -1,0 +1,99 @@
+"""A Gaussian for every position and channel of a feature pyramid, fitted on aligned healthy scans.
+
+On the teacher's features it is PaDiM (Defard et al., 2021) with a diagonal covariance; on the difference of teacher
+and student it tells an unusual residual from one that is large in every healthy scan.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import replacing
+
+SHRINKAGE = 0.1
+"""Share of a channel's mean variance in that of each position, so that a handful of scans gives no tiny variances."""
+QUIETEST = 1e-3
+"""Least variance of a channel, as a share of the mean channel's: one that never fires in healthy scans must not decide
+alone when it does."""
+
+
+class FeatureGaussian(NamedTuple):
+    """Mean and sum of squared deviations of `n` scans' features, each (1, channels, X, Y, Z), a block each."""
+
+    n: int
+    means: list[Tensor]
+    squares: list[Tensor]
+
+    def without(self, features: Sequence[Tensor]) -> FeatureGaussian:
+        """The Gaussian of all scans but this one, which is among them."""
+        n = self.n - 1
+        means = [(self.n * mean - x) / n for mean, x in zip(self.means, features, strict=True)]
+        squares = [
+            (square - (x - mean) * (x - rest)).clamp(min=0)
+            for square, x, mean, rest in zip(self.squares, features, self.means, means, strict=True)
+        ]
+        return FeatureGaussian(n, means, squares)
+
+    def distances(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Squared Mahalanobis distance at each position, the mean over channels, (1, X, Y, Z) a block.
+
+        Raises
+        ------
+        InputError
+            If the Gaussian stands on fewer than two scans.
+        """
+        if self.n < 2:
+            raise InputError(f"A Gaussian of features needs at least 2 other healthy scans, got {self.n}: add scans.")
+        maps = []
+        for x, mean, square in zip(features, self.means, self.squares, strict=True):
+            variance = square / (self.n - 1)
+            typical = variance.mean(dim=(2, 3, 4), keepdim=True)
+            typical = typical.clamp(min=float(typical.mean()) * QUIETEST)
+            maps.append(((x - mean).square() / ((1 - SHRINKAGE) * variance + SHRINKAGE * typical)).mean(dim=1))
+        return maps
+
+
+def fit_gaussian(scans: Iterable[Sequence[Tensor]]) -> FeatureGaussian:
+    """Mean and squared deviations over scans' features, blocks of (1, channels, X, Y, Z), in one streaming pass.
+
+    Welford's update: nothing cancels, and memory stays that of three pyramids.
+    """
+    n, means, squares = 0, [], []
+    for features in scans:
+        n += 1
+        if n == 1:
+            means, squares = [x.clone() for x in features], [torch.zeros_like(x) for x in features]
+            continue
+        for x, mean, square in zip(features, means, squares, strict=True):
+            deviation = x - mean
+            mean += deviation / n
+            square += deviation * (x - mean)
+    return FeatureGaussian(n, means, squares)
+
+
+def save_gaussian(path: Path, gaussian: FeatureGaussian) -> None:
+    """Write a Gaussian to a .safetensors file."""
+    tensors = {f"mean{block}": mean for block, mean in enumerate(gaussian.means, start=1)}
+    tensors |= {f"squares{block}": square for block, square in enumerate(gaussian.squares, start=1)}
+    with replacing(path) as temporary:
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        temporary.write_bytes(save(tensors, {"gaussian": json.dumps({"n": gaussian.n})}))
+
+
+def load_gaussian(path: Path, device: torch.device) -> FeatureGaussian:
+    """Read the Gaussian that `save_gaussian` wrote."""
+    with safe_open(path, framework="pt") as file:
+        n = json.loads(file.metadata()["gaussian"])["n"]
+    tensors = load_file(path, device=str(device))
+    names = [[f"{part}{block}" for block in range(1, len(tensors) // 2 + 1)] for part in ("mean", "squares")]
+    means, squares = ([tensors[name] for name in part] for part in names)
+    return FeatureGaussian(n, means, squares)

@@ -1,0 +1,149 @@
+"""Anomaly maps by networks: what each ResNet block finds in a scan, combined to one map on the MNI grid."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stfpm3d.imaging.grid import NetworkGrid
+from stfpm3d.imaging.volumes import Volume, load_mask, resample_like
+from stfpm3d.learning.channels import load_atlas, stack_channels
+from stfpm3d.learning.matching import Combination, combine_blocks, feature_differences
+from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
+from stfpm3d.maps.form import outside_minimum, smoothed
+from stfpm3d.maps.gaussian import FeatureGaussian, fit_gaussian, load_gaussian
+from stfpm3d.runtime.files import replacing
+
+
+class BlockMaps:
+    """What each ResNet block finds anomalous in a scan.
+
+    With a student the features are the differences of normalised features, without one they are the teacher's own. A
+    map is half their squared length, or, with a `gaussian` of healthy scans, their distance from it at each position.
+
+    Parameters
+    ----------
+    teacher, student
+        Networks in evaluation mode; without a student a Gaussian is needed (PaDiM).
+    gaussian
+        Of these features.
+    atlas
+        The second channel (X, Y, Z) of networks that have two.
+    """
+
+    def __init__(
+        self,
+        teacher: AcsResNet,
+        student: AcsResNet | None = None,
+        gaussian: FeatureGaussian | None = None,
+        atlas: NDArray | None = None,
+    ) -> None:
+        self.teacher, self.student, self.gaussian, self.atlas = teacher, student, gaussian, atlas
+
+    @torch.inference_mode()
+    def features(self, scan: NDArray) -> list[Tensor]:
+        """Features (1, channels, X', Y', Z') of a scan (X, Y, Z) after blocks 1-3."""
+        device = next(self.teacher.parameters()).device
+        volume = torch.from_numpy(stack_channels(scan, self.atlas))[None].to(device)
+        teacher = self.teacher.pyramid(volume)
+        if self.student is None:
+            return [block.float() for block in teacher]
+        return list(feature_differences(teacher, self.student.pyramid(volume)))
+
+    @torch.inference_mode()
+    def __call__(self, scan: NDArray, *, fitted: bool = False) -> list[Tensor]:
+        """The blocks' maps (1, X', Y', Z'), each at its own size; `fitted` tells that the Gaussian has seen the scan,
+        which is then taken out of it.
+        """
+        features = self.features(scan)
+        if self.gaussian is None:
+            return [difference.square().sum(dim=1) / 2 for difference in features]
+        gaussian = self.gaussian.without(features) if fitted else self.gaussian
+        return gaussian.distances(features)
+
+
+def load_block_maps(
+    teacher: Path, student: Path | None, gaussian: Path | None, atlas: Path | None, *, accelerator: str, threads: int
+) -> BlockMaps:
+    """Load networks (a Gaussian, an atlas) to where they are computed: Lightning's `accelerator`, or CPU `threads`."""
+    torch.set_num_threads(threads)
+    device = Fabric(accelerator=accelerator, devices=1).device
+    return BlockMaps(
+        load_network(teacher).to(device),
+        load_network(student).to(device) if student else None,
+        load_gaussian(gaussian, device) if gaussian else None,
+        load_atlas(atlas),
+    )
+
+
+def fit_features(block_maps: BlockMaps, arrays: Iterable[Path]) -> FeatureGaussian:
+    """The Gaussian of the features of scans, .npy (X, Y, Z) on the network grid."""
+    return fit_gaussian(block_maps.features(np.load(array)) for array in arrays)
+
+
+class NetworkMaps:
+    """The anomaly maps that networks make; call it with a row of `write_maps`' table.
+
+    Parameters
+    ----------
+    block_maps
+        Makes the blocks' maps of a scan.
+    grid
+        The network's grid in MNI space.
+    combine, blocks
+        How the maps of which ResNet blocks become one; the paper multiplies those of blocks 1, 2 and 3.
+    smoothing_mm
+        FWHM of a Gaussian over the finished map, 0 for none.
+    """
+
+    def __init__(
+        self,
+        block_maps: BlockMaps,
+        grid: NetworkGrid,
+        *,
+        combine: Combination,
+        blocks: Sequence[int],
+        smoothing_mm: float,
+    ) -> None:
+        self.block_maps = block_maps
+        self.grid = grid
+        self.combine: Combination = combine
+        self.blocks = blocks
+        self.smoothing_mm = smoothing_mm
+
+    def __call__(self, scan: Mapping[Hashable, Any]) -> Volume:
+        """The map on the MNI grid; the blocks' maps are written to the row's `blocks` (.npz, network grid).
+
+        The row has `scan_id`, `array` (scan on the network grid, .npy), `support` (mask on the MNI grid), `blocks` and
+        `fitted` (see `BlockMaps`). In the .npz position i of block n lies at network voxel `strides[n - 1]` * i. All is
+        float32: float16 sets a third of a product's voxels to zero.
+        """
+        array = np.load(scan["array"])
+        distances = self.block_maps(array, fitted=scan["fitted"])
+        with replacing(scan["blocks"]) as temporary:
+            block1, block2, block3 = (block[0].cpu().numpy() for block in distances)
+            np.savez_compressed(temporary, block1=block1, block2=block2, block3=block3, strides=STRIDES)
+        return self.combined(distances, load_mask(scan["support"], scan["scan_id"]))
+
+    def combined(self, distances: Sequence[Tensor], support: Volume) -> Volume:
+        """The map on the MNI grid from the blocks' maps of a scan, within its `support` (a mask on that grid)."""
+        anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
+        on_mni = map_on_mni(Volume(anomaly, self.grid.affine), support)
+        return smoothed(on_mni, support, self.smoothing_mm)
+
+
+def map_on_mni(map_grid: Volume, support_mni: Volume) -> Volume:
+    """Bring a map from the network grid to the grid of `support_mni`, linearly.
+
+    Outside the network grid (the crop) and outside the support the map is its minimum: a lesion cut off counts as
+    missed.
+    """
+    resampled = resample_like(map_grid, support_mni, fill=float(map_grid.data.min()))
+    return outside_minimum(resampled.data, support_mni)

@@ -1,0 +1,58 @@
+"""What synthetic lesions say about an experiment: a lesion-detection number that needs no patient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from stfpm3d.evaluation.protocol import METRIC_COLUMNS
+from stfpm3d.imaging.lesions import SIZES_ML, size_of
+from stfpm3d.study.cohort import scan_ids
+
+
+def detected_lesions(lesions: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """Lesions (see `paired.lesion_figures`) with their `size`, and whether each is `detected` at the threshold.
+
+    `detected_control` says so of the same place without the lesion: what would be called detected by chance. Both are
+    missing where there is no threshold (NaN).
+    """
+    table = lesions.assign(size=lesions["volume_ml"].map(size_of))
+    for name in ("", "_control"):
+        detected = (lesions[f"level{name}"] >= threshold).astype(float)
+        table[f"detected{name}"] = detected if not np.isnan(threshold) else np.nan
+    return table
+
+
+def synthetic_metrics(experiment: str, lesions: pd.DataFrame) -> pd.DataFrame:
+    """An experiment's rows of the metrics table (columns `METRIC_COLUMNS`) from its `detected_lesions`.
+
+    `synthetic_ap` is the mean over lesions of their average precision, `synthetic_ap_control` that of the maps without
+    them. `synthetic_sensitivity` and, by size, `synthetic_sensitivity_small` and so on are the shares of lesions that
+    are detected; `synthetic_sensitivity_control` is that of their places without them. `synthetic_auroc_paired` is the
+    AUROC of scans with a lesion against the same scans without it, by their scores: neither site nor scanner can help.
+    """
+    scan = scan_ids(lesions)
+    controls = lesions["score_control"].groupby(scan).first()
+    with_lesion = np.repeat([True, False], [len(lesions), len(controls)])
+    values = {
+        "synthetic_ap": lesions["ap"].mean(),
+        "synthetic_ap_control": lesions["ap_control"].mean(),
+        "synthetic_sensitivity": lesions["detected"].mean(),
+        **{
+            f"synthetic_sensitivity_{size}": lesions.loc[lesions["size"] == size, "detected"].mean()
+            for size in SIZES_ML
+        },
+        "synthetic_sensitivity_control": lesions["detected_control"].mean(),
+        "synthetic_auroc_paired": roc_auc_score(with_lesion, np.append(lesions["score"], controls)),
+    }
+    table = pd.DataFrame({"metric": list(values), "value": list(values.values())}).assign(
+        experiment=experiment,
+        protocol="strict",
+        split="test",
+        ci_low=np.nan,
+        ci_high=np.nan,
+        n_healthy=len(controls),
+        n_patient=0,
+    )
+    return table[METRIC_COLUMNS]

@@ -1,0 +1,50 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stfpm3d.runtime.errors import InputError
+
+if TYPE_CHECKING:  # jobs of one scan need no pandas
+    import pandas as pd
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path` (same suffixes); on success it is renamed onto `path`, on failure removed.
+
+    What a killed process left behind on its way to the same file is removed.
+
+    Raises
+    ------
+    InputError
+        When the disk is full.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{os.getpid()}-{target.name}")
+    for sibling in target.parent.iterdir():
+        if re.fullmatch(rf"\.\d+-{re.escape(target.name)}", sibling.name):
+            sibling.unlink(missing_ok=True)
+    try:
+        yield temporary
+        temporary.replace(target)
+    except Exception as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # libraries that write in C wrap it in errors of their own
+            raise InputError(f"{target} cannot be written: its disk is full; free some space and run again.") from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_table(path: Path | str, table: pd.DataFrame) -> None:
+    """Write a table as tab-separated text without its index; what is missing is n/a."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

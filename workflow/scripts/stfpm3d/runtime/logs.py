@@ -1,0 +1,50 @@
+"""One way of telling what happens: the rule's own log file, stderr, and a bar where a person watches."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.lifeline import end_with_driver
+
+Item = TypeVar("Item")
+
+
+@contextmanager
+def rule_log(path: Path | str) -> Iterator[logging.Logger]:
+    """Log to `path` and stderr while a rule's script runs.
+
+    An `InputError` ends the script with its one sentence and exit status 1; any other exception leaves its traceback
+    in the log and propagates. The script ends with the Snakemake that runs it.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    end_with_driver(path)
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    for handler in (logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)):
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        root.addHandler(handler)
+    log = logging.getLogger("stfpm3d")
+    logging.captureWarnings(True)
+    try:
+        with logging_redirect_tqdm():  # lines appear above a bar, not within it
+            yield log
+    except InputError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        log.exception("unexpected error")
+        raise
+
+
+def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
+    """Go through the items with a bar and the time left, if stderr is a terminal; `total` where they have no length."""
+    return tqdm(items, what, total, leave=False, dynamic_ncols=True, disable=None)
