@@ -174,6 +174,10 @@ def test_stripped_scans_are_registered_to_the_brain_and_heads_to_the_head(plan: 
     assert plan_of(registration={"transform": "none"}).registration_target("H1") == "results/template/mask.nii.gz"
 
 
+def test_healthy_scans_have_no_lesion_mask(plan: Plan) -> None:
+    assert plan.masked(plan.select(split="test")) == ["P5", "P6"]
+
+
 def test_n4_makes_the_copy_that_is_registered(plan: Plan) -> None:
     assert plan.native_image("H1") == "results/demo/H1.nii.gz"
     corrected = plan_of(bias_correction={"method": "n4"})

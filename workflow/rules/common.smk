@@ -39,6 +39,11 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 PLAN = Plan(STUDY, PARTICIPANTS)
+# What many rules read, one file a scan (MNI grid).
+SUPPORT = "results/strip/{sub}/mask.nii.gz"  # where the scan has brain and signal
+STANDARDIZED = "results/standardize/{sub}/image.nii.gz"
+LESION_MASK = "results/register/{sub}/lesion_mask.nii.gz"
+
 # The folds of a cross-validation, each of which reads this file again with a split of its own (folds.smk).
 FOLDS = range(1, STUDY.split.folds + 1) if STUDY.split.folds and not STUDY.split.fold else ()
 SCANS = PARTICIPANTS.set_index("scan_id")

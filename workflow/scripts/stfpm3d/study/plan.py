@@ -74,6 +74,10 @@ class Plan:
         """Paths of the scans of one part or group, from a pattern with `{sub}`; other wildcards are kept."""
         return [pattern.replace("{sub}", sub) for sub in self.select(**parts)]
 
+    def masked(self, scans: Iterable[str]) -> list[str]:
+        """Those of some scans that have a lesion mask."""
+        return [sub for sub in scans if self._scans.at[sub, "lesion_mask"]]
+
     def native_image(self, sub: str) -> str:
         """The scan that is registered: the table's own, or its bias-corrected copy (native grid)."""
         if self.study.bias_correction.method == "n4":
