@@ -141,7 +141,7 @@ def test_a_segmentation_reads_the_maps_of_the_experiment_that_it_names(plan: Pla
 
 def test_maps_of_zeros_and_ones_have_no_threshold_and_no_copies(plan: Plan) -> None:
     assert [name for name in plan.experiments if plan.is_segmented(name)] == ["mask", "cut"]
-    assert set(plan.graded_experiments()) == plan.experiments.keys() - {"mask", "cut"}
+    assert set(plan.graded_experiments()) == plan.experiments.keys() - {"mask", "cut", "smooth"}
     assert plan_of(evaluation={"synthetic": {"per_scan": 0}}).lesion_experiments() == []
     assert plan_of(evaluation={"probes": False}).probe_tables() == []
 
@@ -198,7 +198,13 @@ def test_each_scan_gets_masks_that_do_not_change_when_another_is_added(tmp_path)
 @pytest.mark.parametrize("text", ["", "a", "all"])
 def test_no_name_is_one_of_none(text: str) -> None:
     assert not re.fullmatch(one_of([]), text)
-    assert re.fullmatch(one_of(["a", "all"]), text) or text == ""
+    assert re.fullmatch(one_of(["", "a", "all"]), text)
+
+
+def test_the_folder_of_the_only_grid_has_no_name() -> None:
+    teachers = [{key: value for key, value in row.items() if key != "input_scale"} for row in ROWS["teachers"]]
+    rows = {"teachers": teachers, "gans": [], "experiments": [row for row in ROWS["experiments"] if "gan" not in row]}
+    assert re.fullmatch(one_of(plan_of(**rows).samplings()), "")
 
 
 def test_a_study_without_students_has_no_student_to_match() -> None:

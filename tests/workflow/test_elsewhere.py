@@ -51,6 +51,13 @@ def test_a_config_at_the_usual_place_of_the_folder_of_the_run_is_read(elsewhere:
     assert plan(elsewhere, "--snakefile", ROOT / "Snakefile") == in_the_clone
 
 
+def test_the_comparison_is_planned_whole(elsewhere: Project) -> None:
+    (elsewhere.folder / "resnet18.pth").touch()
+    elsewhere.overrides = (str(ROOT / "config/comparison.yaml"),)
+    _, planned = plan(elsewhere, "--snakefile", ROOT / "Snakefile")
+    assert planned["maps_postprocessed_test"] == 5 and planned["report"] == 1
+
+
 @pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
 def test_another_workflow_has_it_as_a_module(elsewhere: Project, in_the_clone, snakefile: str) -> None:
     """The module's rules are renamed and its results lie in the folder of the run."""

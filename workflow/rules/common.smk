@@ -57,7 +57,7 @@ EVALUATED = PLAN.select(split=("val", "test"))
 wildcard_constraints:
     sub=one_of(SCANS.index),
     architecture=r"resnet\d+",
-    sampling=f"({one_of(PLAN.samplings())})",
+    sampling=one_of(PLAN.samplings()),
     teacher=one_of(PLAN.teachers),
     student=one_of(PLAN.students),
     gan=one_of(PLAN.gans),

@@ -6,7 +6,7 @@ Paths are those of the rules' outputs, relative to the working directory.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,9 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 """Lesions are bright in T2w and FLAIR, dark in T1w."""
 
 
-def one_of(names: Iterable[str]) -> str:
+def one_of(names: Collection[str]) -> str:
     """A wildcard constraint: one of some names; a pattern that matches nothing where there are none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+    return f"({'|'.join(map(re.escape, names))})" if names else "(?!)"
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class Plan:
 
     def experiments_by(self, *methods: str) -> str:
         """A wildcard constraint: the names of the experiments of some methods."""
-        return one_of(name for name, row in self.experiments.items() if row.method in methods)
+        return one_of([name for name, row in self.experiments.items() if row.method in methods])
 
     def has_blocks(self, experiment: str) -> bool:
         """Whether an experiment's method makes a map from the blocks of networks."""
@@ -267,8 +267,10 @@ class Plan:
         return isinstance(self.experiments[experiment], SegmentationExperiment | MaskExperiment)
 
     def graded_experiments(self) -> list[str]:
-        """The experiments whose maps are graded and scored: segmentations and the bare mask are neither."""
-        return [name for name in self.experiments if not self.is_segmented(name)]
+        """The experiments that are measured on altered copies of scans: segmentations and the bare mask have no graded
+        maps, and post-processing has none of copies."""
+        derived = PostprocessedExperiment | SegmentationExperiment | MaskExperiment
+        return [name for name, row in self.experiments.items() if not isinstance(row, derived)]
 
     def lesion_experiments(self) -> list[str]:
         """The experiments that are measured on synthetic lesions, where there are any."""
