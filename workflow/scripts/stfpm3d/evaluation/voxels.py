@@ -79,9 +79,7 @@ class ScanVoxels(NamedTuple):
     """The lesion inside the brain, in the same box."""
 
 
-def read_voxels(
-    scans: pd.DataFrame, brain_mask: Volume, crop: NDArray[np.bool_] | None = None
-) -> Iterator[ScanVoxels]:
+def read_voxels(scans: pd.DataFrame, brain_mask: Volume, crop: NDArray[np.bool_] | None = None) -> Iterator[ScanVoxels]:
     """Read every scan's map, and a patient's lesion mask, once.
 
     What sets a threshold comes before what is measured at it: healthy validation scans, then validation patients, then
