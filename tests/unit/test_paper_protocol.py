@@ -126,8 +126,8 @@ def test_what_lies_outside_the_crop_has_no_say(scans, brain_mask):
 
 def test_the_bare_brain_mask_scores_what_its_volume_says(tmp_path):
     """The AUROC of a binary map is the mean of sensitivity and specificity. In the paper's crop of 156 mm (79 voxels of
-    2 mm have their centres in it, the outermost on its faces) less than half of the voxels are brain, so that any lesion
-    in the brain scores 0.77 with it; in the whole MNI box it would be 0.89.
+    2 mm have their centres in it, the outermost on its faces) less than half of the voxels are brain, so that with the
+    mask any lesion in the brain scores 0.77; in the whole MNI box it would be 0.89.
     """
     head = Volume(np.ones((97, 115, 97), dtype=np.float32), np.diag([2.0, 2, 2, 1]))
     head.affine[:3, 3] = [-96, -132, -78]
