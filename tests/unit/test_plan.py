@@ -161,6 +161,7 @@ def test_the_report_tells_how_maps_come_about(plan: Plan) -> None:
         "architecture": "resnet34",
         "weights": "imagenet",
         "patch_learning": True,
+        "residual": "distance",
         "untrained": True,
         "processed_by": None,
         "segmented_by": None,

@@ -319,6 +319,7 @@ class Plan:
             "architecture": teacher and teacher.architecture,
             "weights": weights if weights in (None, "random", "imagenet") else "file",
             "patch_learning": teacher is not None and teacher.epochs > 0,
+            "residual": row.residual if isinstance(row, StfpmExperiment) else None,
             "untrained": isinstance(row, StfpmExperiment) and row.weights == "initial",
             "processed_by": None,
             "segmented_by": None,
