@@ -39,14 +39,13 @@ rule evaluate:
 
 
 rule compare:
-    """Gather the tables of all experiments, and test each but the post-processed against the reference by its average
-    precision per patient."""
+    """Gather the tables of all experiments, and test each against the reference by its average precision per patient."""
     input:
         metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=PLAN.experiments)
         + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=PLAN.lesion_experiments())
         + PLAN.probe_tables(),
         scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=PLAN.experiments),
-        patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.compared()],
+        patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.in_brain()],
     output:
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
@@ -63,7 +62,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        reference=STUDY.evaluation.reference or PLAN.compared()[0],
+        reference=STUDY.evaluation.reference or PLAN.in_brain()[0],
         code=code("compare"),
         env=environment("imaging"),
     script:

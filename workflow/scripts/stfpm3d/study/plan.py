@@ -19,7 +19,6 @@ from stfpm3d.study.rows import (
     FanoganExperiment,
     MaskExperiment,
     PadimExperiment,
-    PostprocessedExperiment,
     SegmentationExperiment,
     StfpmExperiment,
 )
@@ -237,14 +236,14 @@ class Plan:
         return {key: row[key] for key in ("combine", "blocks", "smoothing_mm")}
 
     def source_of(self, experiment: str) -> str:
-        """The experiment whose maps a segmentation or post-processing reads."""
+        """The experiment whose maps a segmentation reads."""
         row = self.experiments[experiment]
-        if isinstance(row, SegmentationExperiment | PostprocessedExperiment):
+        if isinstance(row, SegmentationExperiment):
             return row.experiment
         raise ValueError(f"experiment {experiment!r} of method {row.method!r} reads no other's maps")
 
     def source_maps(self, experiment: str, part: str) -> list[str]:
-        """The maps of one part that a segmentation or post-processing reads."""
+        """The maps of one part that a segmentation reads."""
         return self.scans(f"results/maps/{self.source_of(experiment)}/{part}/{self.map_name}", split=part)
 
     def top_fraction(self, experiment: str) -> float | None:
@@ -296,10 +295,6 @@ class Plan:
         """The experiments that are measured inside the brain."""
         return [name for name in self.experiments if "strict" in self.protocols(name)]
 
-    def compared(self) -> list[str]:
-        """The experiments that are tested against the reference; post-processing, an ablation, is described alone."""
-        return [name for name in self.in_brain() if not isinstance(self.experiments[name], PostprocessedExperiment)]
-
     def evaluated_teachers(self) -> list[str]:
         """The teachers whose students' maps are measured, in the config's order."""
         used = {self.teacher_of(name) for name in self.experiments if self.has_blocks(name)}
@@ -310,8 +305,6 @@ class Plan:
         row = self.experiments[experiment]
         if isinstance(row, SegmentationExperiment):
             return {**self.description(row.experiment), "segmented_by": row.by}
-        if isinstance(row, PostprocessedExperiment):
-            return {**self.description(row.experiment), "processed_by": processing(row)}
         teacher = self.teachers[self.teacher_of(experiment)] if self.has_blocks(experiment) else None
         weights = teacher and teacher.weights
         return {
@@ -321,7 +314,6 @@ class Plan:
             "patch_learning": teacher is not None and teacher.epochs > 0,
             "residual": row.residual if isinstance(row, StfpmExperiment) else None,
             "untrained": isinstance(row, StfpmExperiment) and row.weights == "initial",
-            "processed_by": None,
             "segmented_by": None,
         }
 
@@ -335,13 +327,6 @@ class Plan:
             if (row.weights, other.weights) == ("trained", "initial")
             and settings(row, "weights") == settings(other, "weights")
         }
-
-
-def processing(row: PostprocessedExperiment) -> str:
-    """A step of post-processing in words, such as `gaussian 4 mm`."""
-    unit = "ml" if row.by == "min_component" else "mm"
-    amount = "" if row.amount is None else f" {row.amount:g} {unit}"
-    return row.by.replace("_", " ") + amount
 
 
 def _sampling(voxels_per_mm: float | None) -> str:
