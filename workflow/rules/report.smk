@@ -1,6 +1,6 @@
 """The report: one page with the numbers, the curves and the maps."""
 
-SHOWN = next(name for name in PLAN.compared() if not PLAN.is_segmented(name))
+SHOWN = next(name for name in PLAN.in_brain() if not PLAN.is_segmented(name))
 PICTURED = in_turn(PARTICIPANTS, "test", STUDY.report.pictures)
 
 

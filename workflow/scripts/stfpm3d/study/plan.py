@@ -19,7 +19,6 @@ from stfpm3d.study.rows import (
     FanoganExperiment,
     MaskExperiment,
     PadimExperiment,
-    PostprocessedExperiment,
     SegmentationExperiment,
     StfpmExperiment,
 )
@@ -245,14 +244,14 @@ class Plan:
         return {key: row[key] for key in ("combine", "blocks", "smoothing_mm")}
 
     def source_of(self, experiment: str) -> str:
-        """The experiment whose maps a segmentation or post-processing reads."""
+        """The experiment whose maps a segmentation reads."""
         row = self.experiments[experiment]
-        if isinstance(row, SegmentationExperiment | PostprocessedExperiment):
+        if isinstance(row, SegmentationExperiment):
             return row.experiment
         raise ValueError(f"experiment {experiment!r} of method {row.method!r} reads no other's maps")
 
     def source_maps(self, experiment: str, part: str) -> list[str]:
-        """The maps of one part that a segmentation or post-processing reads."""
+        """The maps of one part that a segmentation reads."""
         return self.scans(f"results/maps/{self.source_of(experiment)}/{part}/{self.map_name}", split=part)
 
     def top_fraction(self, experiment: str) -> float | None:
@@ -286,6 +285,18 @@ class Plan:
         ]
         return ["results/evaluation/probe_histogram.tsv", *found]
 
+    def evaluated_maps(self, experiment: str) -> list[str]:
+        """An experiment's maps of validation and test scans; none of the bare mask, which is itself the map of each."""
+        if isinstance(self.experiments[experiment], MaskExperiment):
+            return []
+        parts = self._scans.loc[self.select(split=("val", "test")), "split"]
+        return [f"results/maps/{experiment}/{part}/{self.map_name}".format(sub=sub) for sub, part in parts.items()]
+
+    def evaluated_scores(self, experiment: str) -> list[str]:
+        """The tables of an experiment's scores of validation and test scans; none of the bare mask."""
+        is_mask = isinstance(self.experiments[experiment], MaskExperiment)
+        return [] if is_mask else [f"results/maps/{experiment}/{part}/scores.tsv" for part in ("val", "test")]
+
     def protocols(self, experiment: str) -> list[str]:
         """The protocols that measure an experiment; inside the brain the mask is constant, which says nothing."""
         return ["paper"] if isinstance(self.experiments[experiment], MaskExperiment) else ["strict", "paper"]
@@ -293,10 +304,6 @@ class Plan:
     def in_brain(self) -> list[str]:
         """The experiments that are measured inside the brain."""
         return [name for name in self.experiments if "strict" in self.protocols(name)]
-
-    def compared(self) -> list[str]:
-        """The experiments that are tested against the reference; post-processing, an ablation, is described alone."""
-        return [name for name in self.in_brain() if not isinstance(self.experiments[name], PostprocessedExperiment)]
 
     def evaluated_teachers(self) -> list[str]:
         """The teachers whose students' maps are measured, in the config's order."""
@@ -308,8 +315,6 @@ class Plan:
         row = self.experiments[experiment]
         if isinstance(row, SegmentationExperiment):
             return {**self.description(row.experiment), "segmented_by": row.by}
-        if isinstance(row, PostprocessedExperiment):
-            return {**self.description(row.experiment), "processed_by": processing(row)}
         teacher = self.teachers[self.teacher_of(experiment)] if self.has_blocks(experiment) else None
         weights = teacher and teacher.weights
         return {
@@ -317,8 +322,8 @@ class Plan:
             "architecture": teacher and teacher.architecture,
             "weights": weights if weights in (None, "random", "imagenet") else "file",
             "patch_learning": teacher is not None and teacher.epochs > 0,
+            "residual": row.residual if isinstance(row, StfpmExperiment) else None,
             "untrained": isinstance(row, StfpmExperiment) and row.weights == "initial",
-            "processed_by": None,
             "segmented_by": None,
         }
 
@@ -332,13 +337,6 @@ class Plan:
             if (row.weights, other.weights) == ("trained", "initial")
             and settings(row, "weights") == settings(other, "weights")
         }
-
-
-def processing(row: PostprocessedExperiment) -> str:
-    """A step of post-processing in words, such as `gaussian 4 mm`."""
-    unit = "ml" if row.by == "min_component" else "mm"
-    amount = "" if row.amount is None else f" {row.amount:g} {unit}"
-    return row.by.replace("_", " ") + amount
 
 
 def _sampling(voxels_per_mm: float | None) -> str:

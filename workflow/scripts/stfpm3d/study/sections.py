@@ -238,7 +238,7 @@ class Evaluation(Section):
     reference: Name | None = Field(
         default=None,
         description="Name of the experiment that the others are tested against by their average precision per patient;"
-        " without it the first that is measured inside the brain and not post-processed. This key alone reruns the"
+        " without it the first that is measured inside the brain. This key alone reruns the"
         " comparison and the report.",
     )
     probes: bool = Field(
