@@ -31,7 +31,8 @@ from stfpm3d.study.cohort import (
     with_test_table,
 )
 from stfpm3d.study.config import read_config
-from stfpm3d.runtime.digest import code_digest, environment_digest
+from stfpm3d.runtime.definitions import Definitions
+from stfpm3d.runtime.digest import environment_digest
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.lifeline import DRIVER_VARIABLE
 from stfpm3d.probes.regions import region_patients, with_known_region
@@ -174,10 +175,13 @@ def scaled(amount):
     return lambda wildcards, attempt: attempt * amount
 
 
+DEFINITIONS = Definitions(SCRIPTS)
+
+
 @cache
 def code(script):
     """Digest of what a rule's script computes, for its params."""
-    return code_digest(SCRIPTS / f"{script}.py", SCRIPTS)
+    return DEFINITIONS.digest(SCRIPTS / f"{script}.py")
 
 
 @cache
