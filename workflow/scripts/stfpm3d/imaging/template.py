@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
-from stfpm3d.imaging.volumes import Volume, resample_like
+from stfpm3d.imaging.volumes import Volume, antialiased_resample
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
@@ -197,14 +195,6 @@ def isotropic_grid(volume: Volume, resolution_mm: float) -> Volume:
     affine = np.diag([resolution_mm, resolution_mm, resolution_mm, 1.0])
     affine[:3, 3] = (low_mm + high_mm) / 2 - steps * resolution_mm / 2
     return Volume(np.zeros(steps + 1, dtype=bool), affine)
-
-
-def antialiased_resample(volume: Volume, reference: Volume) -> Volume:
-    """Linear interpolation onto the grid of `reference`, after a Gaussian where that grid is coarser."""
-    ratio = reference.spacing_mm.min() / volume.spacing_mm
-    sigma_voxels: NDArray[np.float64] = np.maximum(0, (ratio - 1) / 2)
-    smooth = ndimage.gaussian_filter(volume.data.astype(np.float32), sigma_voxels)
-    return resample_like(Volume(smooth, volume.affine), reference)
 
 
 def _from_nilearn(image, dtype: type) -> Volume:
