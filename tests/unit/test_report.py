@@ -88,8 +88,8 @@ def measured(scans, cohort, brain_mask):
 
 
 TEACHER = {"architecture": "resnet18", "weights": "file", "patch_learning": True}
-STFPM = {"method": "stfpm", "segmented_by": None, "processed_by": None, **TEACHER}
-NO_NETWORK = ("architecture", "weights", "patch_learning", "untrained", "processed_by", "segmented_by")
+STFPM = {"method": "stfpm", "residual": "distance", "segmented_by": None, "processed_by": None, **TEACHER}
+NO_NETWORK = ("architecture", "weights", "patch_learning", "residual", "untrained", "processed_by", "segmented_by")
 EXPERIMENTS = {"trained": {**STFPM, "untrained": False}, "untrained": {**STFPM, "untrained": True}}
 
 
