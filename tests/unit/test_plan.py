@@ -172,6 +172,10 @@ def test_the_report_tells_how_maps_come_about(plan: Plan) -> None:
     assert plan.description("zscore")["architecture"] is None
 
 
+def test_the_report_counts_the_parameters_of_the_networks_that_are_measured(plan: Plan) -> None:
+    assert plan.evaluated_networks() == ["teacher/fine", "teacher/coarse", "gan/gan"]
+
+
 def test_stripped_scans_are_registered_to_the_brain_and_heads_to_the_head(plan: Plan) -> None:
     assert plan.registration_target("P1") == "results/template/brain.nii.gz"
     assert plan.registration_target("H1") == "results/template/head.nii.gz"

@@ -168,7 +168,7 @@ CODE = {
         AFTER_ZSCORE,
     ),
     "evaluation: the metrics": (
-        f"{PACKAGE}/evaluation/voxelwise.py",
+        f"{PACKAGE}/imaging/ranking.py",
         "def auroc",
         "def _auroc",
         {**MEASURED, "probe_histogram": 1, "probe_removed": 7},

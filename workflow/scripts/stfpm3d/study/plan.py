@@ -305,10 +305,12 @@ class Plan:
         """The experiments that are measured inside the brain."""
         return [name for name in self.experiments if "strict" in self.protocols(name)]
 
-    def evaluated_teachers(self) -> list[str]:
-        """The teachers whose students' maps are measured, in the config's order."""
-        used = {self.teacher_of(name) for name in self.experiments if self.has_blocks(name)}
-        return [teacher for teacher in self.teachers if teacher in used]
+    def evaluated_networks(self) -> list[str]:
+        """The teachers and f-AnoGANs whose maps are measured, as folders below results, in the config's order."""
+        used = {f"teacher/{self.teacher_of(name)}" for name in self.experiments if self.has_blocks(name)}
+        used |= {f"gan/{row.gan}" for row in self.experiments.values() if isinstance(row, FanoganExperiment)}
+        networks = [f"teacher/{name}" for name in self.teachers] + [f"gan/{name}" for name in self.gans]
+        return [network for network in networks if network in used]
 
     def description(self, experiment: str) -> dict[str, Any]:
         """How an experiment's maps come about, for the report (see `write_report`)."""
