@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from nibabel.affines import from_matvec
-from nibabel.eulerangles import euler2mat
 from nibabel.nifti1 import data_type_codes
+from scipy.spatial.transform import Rotation
 
 from stfpm3d.imaging.headers import read_header
 from stfpm3d.imaging.volumes import load_volume
@@ -19,7 +19,7 @@ from stfpm3d.runtime.errors import InputError
 
 SCAN = np.random.default_rng(0).integers(1, 100, (5, 6, 7)).astype(np.uint8)
 TURN = np.array([[0, -2.0, 0, 5], [0, 0, 2, -7], [-2, 0, 0, 9], [0, 0, 0, 1]])  # right-handed, 2 mm
-SLOPED = TURN @ from_matvec(euler2mat(0.2, -0.1, 0.3))
+SLOPED = TURN @ from_matvec(Rotation.from_euler("xyz", [20, -10, 30], degrees=True).as_matrix())
 REAL = {2, 4, 8, 16, 64, 256, 512, 768, 1024, 1280}
 """The codes of nifti1.h for whole numbers and for floating-point ones of 32 and 64 bits."""
 
@@ -91,9 +91,8 @@ def test_voxel_sizes_that_are_rounded_contradict_nothing(tmp_path):
 def test_every_type_of_nifti_is_read_as_the_numbers_that_it_holds_or_refused(tmp_path, code):
     path = tmp_path / "scan.nii"
     if code in REAL:
-        nib.save(
-            nib.Nifti1Image(SCAN.astype(data_type_codes.dtype[code]), TURN, dtype=data_type_codes.dtype[code]), path
-        )
+        dtype: Any = data_type_codes.dtype[code]
+        nib.save(nib.Nifti1Image(SCAN.astype(dtype), TURN, dtype=dtype), path)
         assert read_header(path).header["datatype"] == code
         np.testing.assert_array_equal(load_volume(path).data, SCAN)
         return
@@ -118,7 +117,8 @@ def test_an_analyze_pair_says_nothing_of_left_and_right(tmp_path, kind, end):
 
 
 def test_freesurfers_format_is_named_though_its_content_is_a_scan(tmp_path):
-    nib.save(nib.MGHImage(SCAN, TURN), tmp_path / "scan.mgz")
+    scan: Any = SCAN
+    nib.save(nib.MGHImage(scan, TURN), tmp_path / "scan.mgz")
     assert "is of the format MGH, expected NIfTI" in refusal(tmp_path / "scan.mgz")
 
 
