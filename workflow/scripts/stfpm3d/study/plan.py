@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from stfpm3d.runtime.fingerprint import fingerprint
 from stfpm3d.study.cohort import select
 from stfpm3d.study.config import Config
 from stfpm3d.study.opening import mask_files, path_unless
@@ -40,6 +41,13 @@ def one_of(names: Iterable[str]) -> str:
 def settings(row: Section, *without: str) -> dict[str, Any]:
     """A row's settings as params, without the keys that say nothing about the computation."""
     return row.model_dump(mode="json", exclude={"name", *without})
+
+
+def content_of(*paths: str | list[str]) -> list[str]:
+    """Fingerprints of those of some files that are the user's own, as a rule's params: a file that is replaced may be
+    older than what was made of its forerunner. What rules make, below `results/`, has none."""
+    files = [path for given in paths for path in ([given] if isinstance(given, str) else given)]
+    return [fingerprint(path) for path in files if not path.startswith("results/")]
 
 
 class Plan:
