@@ -1,0 +1,89 @@
+"""The end of a run with failures: which stages of which scans, and the sentence that each of them ended in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?P<level>[A-Z]+) (?P<message>.*)")
+"""The first line of a record as `logs.rule_log` writes it."""
+
+
+class Job(Protocol):
+    """What is asked of Snakemake's jobs, of which some are groups of jobs."""
+
+    rule: Any
+    wildcards: Sequence[str]
+    log: Sequence[str]
+    jobs: Iterable[Any]
+
+    def is_group(self) -> bool: ...
+
+
+def written(jobs: Iterable[Job]) -> dict[str, int]:
+    """When the log files of some jobs were last written, in ns; those that are there."""
+    paths = [Path(path) for job in jobs for path in job.log]
+    return {str(path): path.stat().st_mtime_ns for path in paths if path.is_file()}
+
+
+def summary(failed: Iterable[Job], waiting: int, before: Mapping[str, int]) -> str:
+    """List the jobs that failed, by stage, each with the sentence that its log ends in.
+
+    Parameters
+    ----------
+    failed
+        The jobs that failed for good. Of a group those are listed whose logs hold an error, all where none does.
+    waiting
+        The number of jobs that did not run, since they need what these would have made.
+    before
+        When logs were last written before this run (see `written`): one that is as it was says nothing of this run.
+    """
+    rows = []
+    for job in failed:
+        members = list(job.jobs) if job.is_group() else [job]
+        told = {member: _sentence(member, before) for member in members}
+        guilty = [member for member in members if told[member]] or members
+        waiting += len(members) - len(guilty)
+        rows += [
+            (member.rule.name, " ".join(filter(None, member.wildcards)), told[member] or _silence(member))
+            for member in guilty
+        ]
+    stage_width, scan_width = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    lines = [
+        f"  {stage:{stage_width}}  {scan:{scan_width}}  {sentence.removeprefix(f'{scan}: ')}"
+        for stage, scan, sentence in sorted(rows)
+    ]
+    rest = f"; {waiting} more did not run, as they need what these would have made" if waiting else ""
+    return "\n".join([f"{len(rows)} job{'s' * (len(rows) != 1)} failed{rest}:", *lines])
+
+
+def last_error(text: str) -> str:
+    """What the last error in a rule's log says: its sentence, or the end of its traceback; nothing without an error."""
+    message: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        if record := RECORD.fullmatch(line):
+            inside = record["level"] == "ERROR"
+            if inside:
+                message = [record["message"]]
+        elif inside and line.strip():
+            message.append(line.strip())
+    is_traceback = any(line.startswith("Traceback") for line in message)
+    return f"{message[0]}: {message[-1]}" if is_traceback else " ".join(message)
+
+
+def _sentence(job: Job, before: Mapping[str, int]) -> str:
+    """What a job's log says of its end in this run, with the log's path where the sentence is no user's."""
+    for path, time in written([job]).items():
+        if before.get(path) != time:
+            text = Path(path).read_text(encoding="utf-8", errors="replace")
+            said = last_error(text)
+            return f"{said} (see {path})" if "Traceback" in text and said else said
+    return ""
+
+
+def _silence(job: Job) -> str:
+    """The sentence for a job that said nothing of its end."""
+    return f"ended without a word, as a job that is killed or over its limit of memory or time; see {job.log[0]}"
