@@ -27,6 +27,16 @@ rule all:
     localrule: True
 
 
+onstart:
+    LOGS_BEFORE.update(written(workflow.dag.needrun_jobs()))
+
+
+onerror:
+    scheduler = workflow.scheduler
+    if scheduler.failed:
+        logger.error(summary(scheduler.failed, [*scheduler.failed, *scheduler.remaining_jobs], LOGS_BEFORE))
+
+
 onsuccess:
     for page in (job.output[0] for job in workflow.dag.jobs if job.rule.name in ("report", "folds")):
         logger.info(f"Report: {Path(page).resolve()}")

@@ -36,6 +36,7 @@ class FakeJob:
         self.wildcards = wildcards
         self.log = [f"logs/{rule}/{'_'.join(wildcards)}.log"]
         self.jobs = jobs
+        self.output = [] if rule == "all" else [f"results/{rule}"]
 
     def is_group(self) -> bool:
         return bool(self.jobs)
@@ -70,8 +71,10 @@ def test_each_failed_job_has_its_stage_its_scan_and_its_sentence() -> None:
         run(FakeJob("register", "sub-07"), refuse),
         run(FakeJob("register", "sub-10", ""), lambda log: None),  # killed: its log breaks off
     ]
-    assert summary(failed, 12, {}).splitlines() == [
-        "3 jobs failed; 12 more did not run, as they need what these would have made:",
+    assert summary(
+        failed, [*failed, FakeJob("strip", "sub-07"), FakeJob("strip", "sub-10"), FakeJob("all")], {}
+    ).splitlines() == [
+        "3 jobs failed; 2 more did not run, as they need what these would have made:",
         "  register  sub-07   data/sub-07.nii.gz holds NaN or infinite voxels; replace them.",
         "  register  sub-10   ended without a word, as a job that is killed or over its limit of memory or time;"
         " see logs/register/sub-10_.log",
@@ -82,11 +85,11 @@ def test_each_failed_job_has_its_stage_its_scan_and_its_sentence() -> None:
 def test_an_old_log_says_nothing_of_this_run() -> None:
     old = run(FakeJob("register", "sub-07"), refuse)
     before = written([old])
-    assert "ended without a word" in summary([old], 0, before)
+    assert "ended without a word" in summary([old], [old], before)
     Path(old.log[0]).unlink()
-    assert "ended without a word" in summary([old], 0, before)
+    assert "ended without a word" in summary([old], [old], before)
     run(old, refuse)
-    assert "holds NaN" in summary([old], 0, before)
+    assert "holds NaN" in summary([old], [old], before)
 
 
 def test_of_a_group_the_members_that_failed_are_listed() -> None:
@@ -94,9 +97,9 @@ def test_of_a_group_the_members_that_failed_are_listed() -> None:
     group = FakeJob("group", jobs=tuple(members))
     for member in members:
         run(member, lambda log: None)
-    assert summary([group], 1, {}).splitlines()[0].startswith("3 jobs failed; 1 more")
+    assert summary([group], [*members, FakeJob("landmarks")], {}).splitlines()[0].startswith("3 jobs failed; 1 more")
     run(members[1], refuse)
-    first, only = summary([group], 1, {}).splitlines()
+    first, only = summary([group], [*members, FakeJob("landmarks")], {}).splitlines()
     assert first.startswith("1 job failed; 3 more did not run") and only.startswith("  strip  sub-1  sub-07: data")
 
 

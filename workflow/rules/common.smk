@@ -19,6 +19,7 @@ from stfpm3d.demo.participants import demo_participants
 from stfpm3d.probes.regions import region_patients, with_known_region
 from stfpm3d.runtime.digest import code_digest, environment_digest
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.failures import summary, written
 from stfpm3d.runtime.lifeline import DRIVER_VARIABLE
 from stfpm3d.study.cohort import check_files, in_turn
 from stfpm3d.study.config import read_config
@@ -31,6 +32,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Neither in a job on a cluster, which reads the workflow again, nor in a fold's module.
 IS_FIRST_READING = workflow.is_main_process and workflow.modifier.is_main_snakefile()
+LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written, for the list of those that fail
 
 try:
     STUDY = read_config(config)

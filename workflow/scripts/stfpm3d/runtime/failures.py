@@ -1,55 +1,45 @@
-"""The end of a run with failures: which stages of which scans, and the sentence that each of them ended in."""
+"""The end of a run with failures: which stages of which scans, and the sentence that each of them ended in.
+
+Jobs are Snakemake's own: they have a `rule`, `wildcards`, `log` and `output`, and a group of them has `jobs`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?P<level>[A-Z]+) (?P<message>.*)")
 """The first line of a record as `logs.rule_log` writes it."""
 
 
-class Job(Protocol):
-    """What is asked of Snakemake's jobs, of which some are groups of jobs."""
-
-    rule: Any
-    wildcards: Sequence[str]
-    log: Sequence[str]
-    jobs: Iterable[Any]
-
-    def is_group(self) -> bool: ...
-
-
-def written(jobs: Iterable[Job]) -> dict[str, int]:
+def written(jobs: Iterable[Any]) -> dict[str, int]:
     """When the log files of some jobs were last written, in ns; those that are there."""
     paths = [Path(path) for job in jobs for path in job.log]
     return {str(path): path.stat().st_mtime_ns for path in paths if path.is_file()}
 
 
-def summary(failed: Iterable[Job], waiting: int, before: Mapping[str, int]) -> str:
+def summary(failed: Iterable[Any], unfinished: Iterable[Any], before: Mapping[str, int]) -> str:
     """List the jobs that failed, by stage, each with the sentence that its log ends in.
 
     Parameters
     ----------
     failed
         The jobs that failed for good. Of a group those are listed whose logs hold an error, all where none does.
-    waiting
-        The number of jobs that did not run, since they need what these would have made.
+    unfinished
+        All jobs of the run that did not succeed; what is not listed did not run, since it needs what a listed one
+        would have made.
     before
         When logs were last written before this run (see `written`): one that is as it was says nothing of this run.
     """
-    rows = []
+    told: dict[Any, str] = {}
     for job in failed:
-        members = list(job.jobs) if job.is_group() else [job]
-        told = {member: _sentence(member, before) for member in members}
-        guilty = [member for member in members if told[member]] or members
-        waiting += len(members) - len(guilty)
-        rows += [
-            (member.rule.name, " ".join(filter(None, member.wildcards)), told[member] or _silence(member))
-            for member in guilty
-        ]
+        members = {member: _sentence(member, before) for member in (job.jobs if job.is_group() else [job])}
+        guilty = {member: sentence for member, sentence in members.items() if sentence}
+        told |= guilty or {member: _silence(member) for member in members}
+    waiting = sum(bool(job.output) and job not in told for job in unfinished)
+    rows = [(job.rule.name, " ".join(filter(None, job.wildcards)), sentence) for job, sentence in told.items()]
     stage_width, scan_width = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
     lines = [
         f"  {stage:{stage_width}}  {scan:{scan_width}}  {sentence.removeprefix(f'{scan}: ')}"
@@ -74,7 +64,7 @@ def last_error(text: str) -> str:
     return f"{message[0]}: {message[-1]}" if is_traceback else " ".join(message)
 
 
-def _sentence(job: Job, before: Mapping[str, int]) -> str:
+def _sentence(job: Any, before: Mapping[str, int]) -> str:
     """What a job's log says of its end in this run, with the log's path where the sentence is no user's."""
     for path, time in written([job]).items():
         if before.get(path) != time:
@@ -84,6 +74,6 @@ def _sentence(job: Job, before: Mapping[str, int]) -> str:
     return ""
 
 
-def _silence(job: Job) -> str:
+def _silence(job: Any) -> str:
     """The sentence for a job that said nothing of its end."""
     return f"ended without a word, as a job that is killed or over its limit of memory or time; see {job.log[0]}"
