@@ -1,14 +1,26 @@
 """Anomaly detection in 3D brain MRI by patch-based student-teacher pyramid matching (Schwarz et al., MIDL 2024)."""
 
+from pathlib import Path
+
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.20")
 
+DEFAULTS = Path(workflow.current_basedir, "config", "config.yaml")
+OWN = Path("config/config.yaml")
 
-configfile: "config/config.yaml"
+
+configfile: DEFAULTS  # one set of them, whichever folder the run is in
+
+
+if OWN.is_file() and not OWN.samefile(DEFAULTS):
+
+    configfile: OWN
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/inspection.smk"
 include: "workflow/rules/demo.smk"
 include: "workflow/rules/template.smk"
 include: "workflow/rules/bias_correction.smk"
@@ -18,13 +30,21 @@ include: "workflow/rules/weights.smk"
 include: "workflow/rules/folds.smk" if FOLDS else "workflow/rules/study.smk"
 
 
+PAGE = "results/folds/index.html" if FOLDS else "results/report/index.html"
+
+
 rule all:
     default_target: True
     input:
         [f"results/folds/{number}/cohort/split.tsv" for number in FOLDS] or "results/cohort/split.tsv",
         "results/qc/index.html",
-        "results/folds/index.html" if FOLDS else "results/report/index.html",
+        PAGE,
     localrule: True
+
+
+from stfpm3d.runtime.failures import summary, written
+
+LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written
 
 
 onstart:
@@ -38,5 +58,5 @@ onerror:
 
 
 onsuccess:
-    for page in (job.output[0] for job in workflow.dag.jobs if job.rule.name in ("report", "folds")):
-        logger.info(f"Report: {Path(page).resolve()}")
+    if Path(PAGE).is_file():
+        logger.info(f"Report: {Path(PAGE).resolve()}")

@@ -94,6 +94,11 @@ def test_a_student_with_validation_patients_selects_as_its_row_says(plan: Plan) 
     assert plan.remarks() == []
 
 
+def test_patients_are_validated_on_by_a_student_that_their_auroc_chooses_and_by_no_other(plan: Plan) -> None:
+    assert plan.validation_scans("by_auroc") == ["H4", "H5", "H6", "P3", "P4"]
+    assert plan.validation_scans("by_loss") == ["H4", "H5", "H6"]
+
+
 def test_lesions_are_bright_in_t2_and_flair_and_dark_in_t1() -> None:
     assert LESION_SIGN == {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
@@ -118,7 +123,7 @@ def test_a_teacher_its_students_and_their_maps_share_one_grid(plan: Plan) -> Non
     assert plan.grid_of("fine") == "results/grid/scale-0.5/"
     assert plan.grid_of_experiment("padim") == "results/grid/"
     assert plan.grid_of_experiment("fanogan") == "results/grid/size-48/"
-    assert plan.samplings() == {"": {"size": 80}, "scale-0.5/": {"voxels_per_mm": 0.5}, "size-48/": {"size": 48}}
+    assert plan.samplings() == {"": {"size": 112}, "scale-0.5/": {"voxels_per_mm": 0.5}, "size-48/": {"size": 48}}
 
 
 def test_an_atlas_is_a_channel_of_the_teacher_that_has_one(plan: Plan) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-ROOT = Path(workflow.basedir)
+ROOT = Path(workflow.current_basedir).parents[1]  # as a module of another workflow this one lies elsewhere
 SCRIPTS = ROOT / "workflow" / "scripts"
 TEMPLATES = SCRIPTS / "stfpm3d" / "reporting" / "templates"
 # Relative, so that a project that is moved or copied has nothing to do.
@@ -19,7 +19,6 @@ from stfpm3d.demo.participants import demo_participants
 from stfpm3d.probes.regions import region_patients, with_known_region
 from stfpm3d.runtime.digest import code_digest, environment_digest
 from stfpm3d.runtime.errors import InputError
-from stfpm3d.runtime.failures import summary, written
 from stfpm3d.runtime.lifeline import DRIVER_VARIABLE
 from stfpm3d.study.cohort import check_files, in_turn
 from stfpm3d.study.config import read_config
@@ -30,30 +29,16 @@ os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process 
 # Threads that wait for others sleep: spinning, they slow a training down several times where anything else runs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Neither in a job on a cluster, which reads the workflow again, nor in a fold's module.
-IS_FIRST_READING = workflow.is_main_process and workflow.modifier.is_main_snakefile()
-LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written, for the list of those that fail
-
 try:
     STUDY = read_config(config)
     SIZES = [(group.train, group.val, group.test) for group in (STUDY.demo.healthy, STUDY.demo.patient)]
     COHORT = open_cohort(STUDY, demo_participants(STUDY.demo.seed, *SIZES, STUDY.demo.scenario))
-    GIVEN = given_scans(STUDY, COHORT)
-    if IS_FIRST_READING and len(GIVEN):
-        from stfpm3d.imaging.headers import check_headers  # jobs on a cluster need not import nibabel here
-
-        check_files(GIVEN)
-        check_headers(GIVEN)
     PARTICIPANTS = kept(COHORT)
     check_study(STUDY, PARTICIPANTS)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 PLAN = Plan(STUDY, PARTICIPANTS)
-if IS_FIRST_READING:
-    for remark in PLAN.remarks():
-        logger.warning(remark)
-
 # The folds of a cross-validation, each of which reads this file again with a split of its own (folds.smk).
 FOLDS = range(1, STUDY.split.folds + 1) if STUDY.split.folds and not STUDY.split.fold else ()
 SCANS = PARTICIPANTS.set_index("scan_id")

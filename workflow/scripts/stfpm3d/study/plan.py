@@ -154,6 +154,10 @@ class Plan:
         wanted = self.students[student].selection
         return "synthetic_ap" if wanted == "auroc" and not self.select(split="val", group="patient") else wanted
 
+    def validation_scans(self, student: str) -> list[str]:
+        """The validation scans that choose a student's epoch: patients have a say in the AUROC alone."""
+        return self.select(split="val", group=None if self.selection(student) == "auroc" else "healthy")
+
     def student_settings(self, student: str) -> dict[str, Any]:
         """A student's settings as params."""
         row = settings(self.students[student], "teacher") | {"selection": self.selection(student)}
