@@ -35,7 +35,8 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
 def one_of(names: Iterable[str]) -> str:
     """A wildcard constraint: one of some names; a pattern that matches nothing where there are none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+    alternatives = [re.escape(name) for name in names]
+    return "|".join(alternatives) if alternatives else "(?!)"
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:
