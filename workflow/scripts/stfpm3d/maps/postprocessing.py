@@ -7,6 +7,8 @@ give maps (X, Y, Z), float32.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,8 +16,8 @@ from scipy import ndimage
 from skimage.morphology import area_opening
 
 from stfpm3d.imaging.template import MIRROR
-from stfpm3d.imaging.volumes import Volume, resample_like
-from stfpm3d.maps.form import outside_minimum, smoothed
+from stfpm3d.imaging.volumes import Volume, load_mask, resample_like
+from stfpm3d.maps.form import MapMaker, Scan, ScoredMap, outside_minimum, scored, smoothed
 from stfpm3d.runtime.errors import InputError
 
 Step = Literal["gaussian", "median", "left_right", "erosion", "min_component"]
@@ -112,3 +114,14 @@ def without_small_components(anomaly_map: Volume, support: Volume, least_ml: flo
     box = ndimage.find_objects(support.data.astype(np.uint8))[0]
     inside.data[box] = area_opening(inside.data[box], least, connectivity=3)
     return inside
+
+
+def postprocessed_maps(files: Mapping[str, Path | str], *, by: Step, amount: float | None) -> MapMaker:
+    """Makes one step of `postprocessed` of maps; `files` holds the `brain_mask`."""
+    brain_mask = load_mask(files["brain_mask"], "template")
+
+    def make(scan: Scan) -> ScoredMap:
+        new = postprocessed(*scan.volumes(), brain_mask, by=by, amount=amount, subject=scan.scan_id)
+        return scored(new, brain_mask)
+
+    return make

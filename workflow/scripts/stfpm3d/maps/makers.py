@@ -1,0 +1,44 @@
+"""The one place where a method's name chooses how its maps are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stfpm3d.maps.form import MapMaker
+
+MAKERS = {
+    "stfpm": "network:network_maps",
+    "padim": "network:network_maps",
+    "fanogan": "reconstruction:fanogan_maps",
+    "intensity": "baselines:intensity_maps",
+    "zscore": "baselines:zscore_maps",
+    "segmentation": "segmentation:segmentation_maps",
+    "postprocessed": "postprocessing:postprocessed_maps",
+}
+"""The module of each method, and the function in it that gives a `MapMaker`.
+
+Names, so that only the method's own module is imported, and none that needs torch where there is none; and so that the
+rules count its code by itself (`maker_module`): no method's maps are made again for a change in another.
+"""
+
+
+def maker_module(method: str) -> str:
+    """The module of a method, as a path without its suffix below workflow/scripts."""
+    return f"stfpm3d/maps/{MAKERS[method].partition(':')[0]}"
+
+
+def map_maker(method: str, settings: Mapping[str, Any], files: Mapping[str, Path | str]) -> MapMaker:
+    """A method, ready to make maps.
+
+    Parameters
+    ----------
+    method
+        A key of `MAKERS`.
+    settings, files
+        The keywords and the `files` of its function, where each is explained.
+    """
+    return resolve_name(f"stfpm3d.maps.{MAKERS[method]}")(files, **settings)
