@@ -9,7 +9,6 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/rows.smk"
 include: "workflow/rules/demo.smk"
 include: "workflow/rules/template.smk"
 include: "workflow/rules/bias_correction.smk"

@@ -1,4 +1,4 @@
-"""Maps on the MNI grid: what was not seen counts as healthy, the score is the brain's maximum, a table lists the files."""
+"""Maps on the MNI grid: what was not seen counts as healthy, the brain's maximum is the score, a table lists files."""
 
 import math
 

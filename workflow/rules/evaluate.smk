@@ -6,11 +6,11 @@ rule evaluate:
     template's brain) and the paper's (whole volumes)."""
     input:
         maps=lambda w: [
-            f"results/maps/{w.experiment}/{SCANS.split[sub]}/{MAP_NAME}".format(sub=sub) for sub in EVALUATED
+            f"results/maps/{w.experiment}/{SCANS.split[sub]}/{PLAN.map_name}".format(sub=sub) for sub in EVALUATED
         ],
         scores=expand("results/maps/{{experiment}}/{part}/scores.tsv", part=("val", "test")),
         lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in EVALUATED if SCANS.lesion_mask[sub]],
-        brain_mask="results/template/mask.nii.gz",
+        brain_mask=BRAIN_MASK,
     output:
         metrics="results/evaluation/{experiment}/metrics.tsv",
         curves="results/evaluation/{experiment}/curves.tsv",
@@ -30,9 +30,9 @@ rule evaluate:
     params:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
         masked=[sub for sub in EVALUATED if SCANS.lesion_mask[sub]],
-        healthy_quantile=lambda w: None if is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
-        min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in IN_BRAIN else None,
-        protocols=lambda w: protocols(w.experiment),
+        healthy_quantile=lambda w: None if PLAN.is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
+        min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in PLAN.in_brain() else None,
+        protocols=lambda w: PLAN.protocols(w.experiment),
         code=code("evaluate"),
         env=environment("imaging"),
     script:
@@ -43,11 +43,11 @@ rule compare:
     """Gather the tables of all experiments, and test each but the post-processed against the reference by its average
     precision per patient."""
     input:
-        metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS)
-        + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=lesion_experiments())
-        + probe_tables(),
-        scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=EXPERIMENTS),
-        patients=[f"results/evaluation/{name}/patients.tsv" for name in COMPARED],
+        metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=PLAN.experiments)
+        + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=PLAN.lesion_experiments())
+        + PLAN.probe_tables(),
+        scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=PLAN.experiments),
+        patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.compared()],
     output:
         metrics="results/evaluation/metrics.tsv",
         json="results/evaluation/metrics.json",
@@ -65,7 +65,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        reference=STUDY.evaluation.reference or COMPARED[0],
+        reference=STUDY.evaluation.reference or PLAN.compared()[0],
         code=code("compare"),
         env=environment("imaging"),
     script:

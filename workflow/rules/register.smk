@@ -11,8 +11,8 @@ rule register:
     beside it (from and to MNI space); the other transforms are the matrix alone, which is the identity for `none`.
     """
     input:
-        image=lambda w: native_image(w.sub),
-        template=lambda w: registration_target(w.sub),
+        image=lambda w: PLAN.native_image(w.sub),
+        template=lambda w: PLAN.registration_target(w.sub),
     output:
         image=ensure("results/register/{sub}/image.nii.gz", non_empty=True),
         transform=TRANSFORM,
@@ -42,7 +42,7 @@ rule register_lesion:
         image=lambda w: SCANS.image[w.sub],
         lesion_mask=lambda w: SCANS.lesion_mask[w.sub],
         transform=TRANSFORM,
-        template="results/template/mask.nii.gz",
+        template=BRAIN_MASK,
     output:
         lesion_mask=ensure("results/register/{sub}/lesion_mask.nii.gz", non_empty=True),
     log:
@@ -67,14 +67,14 @@ rule register_qc:
     input:
         page_template=PAGES["quality.html.j2"],
         style=PAGES["style.css"],
-        images=scans("results/register/{sub}/image.nii.gz"),
+        images=PLAN.scans("results/register/{sub}/image.nii.gz"),
         head="results/template/head.nii.gz",
         brain="results/template/brain.nii.gz",
-        brain_mask="results/template/mask.nii.gz",
+        brain_mask=BRAIN_MASK,
     output:
         page="results/qc/index.html",
         table="results/qc/registration.tsv",
-        pictures=scans("results/qc/{sub}.png"),
+        pictures=PLAN.scans("results/qc/{sub}.png"),
     log:
         "logs/register_qc.log",
     benchmark:

@@ -6,8 +6,8 @@ LANDMARK_GROUP = None if STUDY.standardization.landmarks_from == "all" else "hea
 rule landmarks:
     """Fit the Nyúl landmarks inside the brain, on training scans only (MNI grid)."""
     input:
-        images=scans("results/strip/{sub}/image.nii.gz", split="train", group=LANDMARK_GROUP),
-        masks=scans("results/strip/{sub}/mask.nii.gz", split="train", group=LANDMARK_GROUP),
+        images=PLAN.scans("results/strip/{sub}/image.nii.gz", split="train", group=LANDMARK_GROUP),
+        masks=PLAN.scans("results/strip/{sub}/mask.nii.gz", split="train", group=LANDMARK_GROUP),
     output:
         landmarks="results/standardize/landmarks.tsv",
     log:

@@ -53,11 +53,11 @@ rule templateflow:
 rule template:
     """Resample head and brain mask to one isotropic MNI grid; the brain is the head times the mask."""
     input:
-        **template_files(),
+        **PLAN.template_files(),
     output:
         head="results/template/head.nii.gz",
         brain="results/template/brain.nii.gz",
-        mask="results/template/mask.nii.gz",
+        mask=BRAIN_MASK,
     log:
         "logs/template/template.log",
     benchmark:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stfpm3d.imaging.contrast import LESION_SIGN
 from stfpm3d.imaging.volumes import Volume, load_mask
 from stfpm3d.maps.form import MapMaker, Scan, ScoredMap, outside_minimum, scored, smoothed
 
@@ -26,9 +25,9 @@ class NormativeStatistics(NamedTuple):
     n: NDArray[np.int32]
 
 
-def intensity_map(image: Volume, support: Volume, modality: str) -> Volume:
-    """Raw intensity as anomaly: lesions are bright in T2w and FLAIR, dark in T1w."""
-    return outside_minimum(LESION_SIGN[modality] * image.data, support)
+def intensity_map(image: Volume, support: Volume, lesion_sign: int) -> Volume:
+    """Raw intensity as anomaly, of lesions that are bright (sign 1) or dark (-1)."""
+    return outside_minimum(lesion_sign * image.data, support)
 
 
 def fit_statistics(scans: Iterable[tuple[Volume, Volume]]) -> NormativeStatistics:
@@ -60,12 +59,12 @@ def zscore_map(
     return smoothed(outside_minimum(z, known), known, smoothing_mm)
 
 
-def intensity_maps(files: Mapping[str, Path | str], *, modality: str) -> MapMaker:
+def intensity_maps(files: Mapping[str, Path | str], *, lesion_sign: int) -> MapMaker:
     """Makes maps of raw intensity; `files` holds the `brain_mask`."""
     brain_mask = load_mask(files["brain_mask"], "template")
 
     def make(scan: Scan) -> ScoredMap:
-        return scored(intensity_map(*scan.volumes(), modality), brain_mask)
+        return scored(intensity_map(*scan.volumes(), lesion_sign), brain_mask)
 
     return make
 
