@@ -9,14 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stfpm3d.learning.compute import Compute
 from stfpm3d.learning.resnet import AcsResNet
-from stfpm3d.learning.teacher import batch_statistics, train_teacher, triplet_loss
+from stfpm3d.learning.teacher import TeacherSettings, batch_statistics, train_teacher, triplet_loss
 from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
 SETTINGS: dict[str, Any] = {
     "architecture": "resnet18",
-    "weights": None,
     "batch_size": 2,
     "patch_size": 8,
     "min_brain_fraction": 0.5,
@@ -29,11 +29,8 @@ SETTINGS: dict[str, Any] = {
     "lr_step_epochs": 1,
     "lr_decay": 0.8,
     "seed": 5,
-    "threads": 1,
-    "accelerator": "cpu",
-    "devices": 1,
-    "precision": "32-true",
 }
+COMPUTE = Compute(accelerator="cpu", devices=1, precision="32-true", threads=1)
 
 
 @pytest.fixture
@@ -59,7 +56,8 @@ def train(scans: list[Path], run: str, **changes: Any) -> dict[str, torch.Tensor
         folder / f"{run}.safetensors",
         folder / f"{run}.tsv",
         checkpoints,
-        **settings,
+        TeacherSettings(**settings),
+        COMPUTE,
     )
     return load_file(folder / f"{run}.safetensors")
 
