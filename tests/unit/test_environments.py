@@ -95,10 +95,6 @@ def test_a_rules_environment_provides_what_its_script_imports(script: str) -> No
     assert not unprovided(imported(script), ENVIRONMENT_OF_SCRIPT[script])
 
 
-def test_one_rule_pays_for_importing_panoptica() -> None:
-    assert [script for script in ENVIRONMENT_OF_SCRIPT if "panoptica" in imported(script)] == ["evaluate"]
-
-
 def test_the_drivers_environment_provides_what_the_rules_import() -> None:
     names = re.findall(r"^\s*from (stfpm3d[\w.]+) import", RULES, flags=re.MULTILINE)
     assert "stfpm3d.imaging.headers" in names  # checked before any job

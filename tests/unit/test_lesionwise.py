@@ -38,8 +38,9 @@ def scan(name, anomaly_map, lesion_mask=None):
         split="test",
         normal=histogram(anomaly_map[~truth]),
         lesion=histogram(anomaly_map[truth]),
-        normal_outside=nothing,
-        lesion_outside=nothing,
+        lesion_outside=0,
+        normal_in_crop=nothing,
+        lesion_in_crop=nothing,
         anomaly_map=np.asarray(anomaly_map, dtype=np.float32),
         lesion_mask=truth,
     )

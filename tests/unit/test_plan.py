@@ -141,8 +141,16 @@ def test_maps_of_zeros_and_ones_have_no_threshold_and_no_copies(plan: Plan) -> N
     assert plan_of(evaluation={"probes": False}).probe_tables() == []
 
 
+def test_maps_are_measured_in_the_order_of_the_scans(plan: Plan) -> None:
+    measured = [(path.split("/")[3], path.split("/")[4].split("_")[0]) for path in plan.evaluated_maps("stfpm")]
+    parts = plan.participants.set_index("scan_id")["split"]
+    assert measured == [(parts[sub], sub) for sub in plan.select(split=("val", "test"))]
+    assert plan.evaluated_scores("stfpm") == [f"results/maps/stfpm/{part}/scores.tsv" for part in ("val", "test")]
+
+
 def test_the_bare_mask_is_not_measured_inside_the_brain_and_postprocessing_is_not_compared(plan: Plan) -> None:
     assert plan.protocols("mask") == ["paper"]
+    assert plan.evaluated_maps("mask") == plan.evaluated_scores("mask") == []
     assert set(plan.experiments) - set(plan.in_brain()) == {"mask"}
     assert set(plan.in_brain()) - set(plan.compared()) == {"smooth"}
 

@@ -3,14 +3,13 @@
 
 rule evaluate:
     """Measure an experiment's maps and scores on validation and test scans (MNI grid) by the strict protocol (inside the
-    template's brain) and the paper's (whole volumes)."""
+    template's brain) and the paper's (inside the networks' crop)."""
     input:
-        maps=lambda w: [
-            f"results/maps/{w.experiment}/{SCANS.split[sub]}/{PLAN.map_name}".format(sub=sub) for sub in EVALUATED
-        ],
-        scores=expand("results/maps/{{experiment}}/{part}/scores.tsv", part=("val", "test")),
+        maps=lambda w: PLAN.evaluated_maps(w.experiment),
+        scores=lambda w: PLAN.evaluated_scores(w.experiment),
         lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in EVALUATED if SCANS.lesion_mask[sub]],
         brain_mask=BRAIN_MASK,
+        grid="results/grid/grid.json",
     output:
         metrics="results/evaluation/{experiment}/metrics.tsv",
         curves="results/evaluation/{experiment}/curves.tsv",
@@ -50,7 +49,6 @@ rule compare:
         patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.compared()],
     output:
         metrics="results/evaluation/metrics.tsv",
-        json="results/evaluation/metrics.json",
         scores="results/evaluation/scores.tsv",
         comparisons="results/evaluation/comparisons.tsv",
     log:

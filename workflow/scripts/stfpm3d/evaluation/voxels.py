@@ -1,4 +1,4 @@
-"""One pass over anomaly maps and lesion masks: each scan's voxels, and their histograms inside and outside the brain.
+"""One pass over anomaly maps and lesion masks: each scan's voxels, and their histograms in the brain and in the crop.
 
 One scan is in memory at a time. Everything lies on the MNI grid; the brain is the template's. Outside the crop or
 the scan's support a map is its own minimum, so a lesion that was cut off counts as missed.
@@ -67,17 +67,19 @@ class ScanVoxels(NamedTuple):
     """Voxels inside the template's brain mask that are no lesion."""
     lesion: Histogram
     """Lesion voxels inside the template's brain mask."""
-    normal_outside: Histogram
-    """Voxels of the rest of the MNI grid that are no lesion."""
-    lesion_outside: Histogram
-    """Lesion voxels outside the template's brain mask."""
+    lesion_outside: int
+    """Number of lesion voxels outside the template's brain mask."""
+    normal_in_crop: Histogram
+    """Voxels inside the crop, brain or not, that are no lesion."""
+    lesion_in_crop: Histogram
+    """Lesion voxels inside the crop."""
     anomaly_map: NDArray[np.float32]
     """The map (X, Y, Z) in the box around the template's brain; minus infinity where there is no brain."""
     lesion_mask: NDArray[np.bool_]
     """The lesion inside the brain, in the same box."""
 
 
-def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]:
+def read_voxels(scans: pd.DataFrame, brain_mask: Volume, crop: NDArray[np.bool_] | None = None) -> Iterator[ScanVoxels]:
     """Read every scan's map, and a patient's lesion mask, once.
 
     What sets a threshold comes before what is measured at it: healthy validation scans, then validation patients, then
@@ -90,6 +92,8 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]
         grid), `lesion_mask` (path or missing). A patient without a mask has no known truth and is left out.
     brain_mask
         The template's brain mask on the MNI grid.
+    crop
+        Which voxels (X, Y, Z) the networks see (`grid.inside_cube`); None for the whole MNI grid.
 
     Raises
     ------
@@ -98,6 +102,7 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]
     """
     brain = brain_mask.data
     box = brain_box(brain)
+    seen = np.ones_like(brain) if crop is None else crop
     identity = [column for column in ("participant_id", "session_id") if column in scans]
     for scan in scans.sort_values(["split", "group"], ascending=[False, True], kind="stable").to_dict("records"):
         if scan["group"] == "patient" and pd.isna(scan["lesion_mask"]):
@@ -114,8 +119,9 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]
             split=scan["split"],
             normal=histogram(anomaly_map.data[brain & ~lesion]),
             lesion=histogram(anomaly_map.data[brain & lesion]),
-            normal_outside=histogram(anomaly_map.data[~brain & ~lesion]),
-            lesion_outside=histogram(anomaly_map.data[~brain & lesion]),
+            lesion_outside=int(np.count_nonzero(~brain & lesion)),
+            normal_in_crop=histogram(anomaly_map.data[seen & ~lesion]),
+            lesion_in_crop=histogram(anomaly_map.data[seen & lesion]),
             anomaly_map=np.where(brain, anomaly_map.data, -np.inf)[box],
             lesion_mask=(brain & lesion)[box],
         )

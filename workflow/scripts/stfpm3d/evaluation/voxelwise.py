@@ -120,7 +120,7 @@ class PooledVoxels:
 
     def add(self, scan: ScanVoxels) -> None:
         """Add one patient."""
-        self.lesion_outside += int(scan.lesion_outside.sum())
+        self.lesion_outside += scan.lesion_outside
         if scan.lesion.any():
             self.normal += scan.normal
             self.lesion += scan.lesion

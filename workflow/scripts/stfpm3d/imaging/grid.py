@@ -57,14 +57,21 @@ def network_grid(
     return NetworkGrid(size, affine)
 
 
+def inside_cube(reference: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:
+    """Which voxels (X, Y, Z) of the reference, such as the MNI grid, have their centres inside the cube."""
+    to_index = np.linalg.inv(grid.affine) @ reference.affine
+    edge = 0.5 + 1e-6  # a centre on the cube's face is inside, whatever the rounding
+    inside = np.ones(reference.shape, dtype=bool)
+    voxels = np.ogrid[tuple(slice(length) for length in reference.shape)]
+    for *weights, offset in to_index[:3]:
+        index = offset + sum(weight * places for weight, places in zip(weights, voxels, strict=True))
+        inside &= (index >= -edge) & (index <= grid.size - 1 + edge)
+    return inside
+
+
 def brain_cut_share(brain_mask: Volume, grid: NetworkGrid) -> float:
     """The share of the template's brain voxels whose centres lie outside the cube."""
-    voxels = np.argwhere(brain_mask.data)
-    world = voxels @ brain_mask.affine[:3, :3].T + brain_mask.affine[:3, 3]
-    index = (world - grid.affine[:3, 3]) / np.diag(grid.affine)[:3]
-    edge = 0.5 + 1e-6  # a centre on the cube's face is inside, whatever the rounding
-    inside = ((index >= -edge) & (index <= grid.size - 1 + edge)).all(axis=1)
-    return float(1 - inside.mean())
+    return float(1 - inside_cube(brain_mask, grid)[brain_mask.data].mean())
 
 
 def to_network_grid(image: Volume, grid: NetworkGrid) -> NDArray[np.float16]:

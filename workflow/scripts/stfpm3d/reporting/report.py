@@ -139,7 +139,7 @@ def write_report(
         experiments=experiments,
         networks=networks,
         versions=resnet_versions(experiments),
-        unscored=[name for name, row in experiments.items() if row["segmented_by"]],
+        unscored=[name for name, row in experiments.items() if row["segmented_by"] or row["method"] == "mask"],
         shown=shown,
         initial=initial,
         modality=modality,

@@ -276,6 +276,18 @@ class Plan:
         ]
         return ["results/evaluation/probe_histogram.tsv", *found]
 
+    def evaluated_maps(self, experiment: str) -> list[str]:
+        """An experiment's maps of validation and test scans; none of the bare mask, which is itself the map of each."""
+        if isinstance(self.experiments[experiment], MaskExperiment):
+            return []
+        parts = self._scans.loc[self.select(split=("val", "test")), "split"]
+        return [f"results/maps/{experiment}/{part}/{self.map_name}".format(sub=sub) for sub, part in parts.items()]
+
+    def evaluated_scores(self, experiment: str) -> list[str]:
+        """The tables of an experiment's scores of validation and test scans; none of the bare mask."""
+        is_mask = isinstance(self.experiments[experiment], MaskExperiment)
+        return [] if is_mask else [f"results/maps/{experiment}/{part}/scores.tsv" for part in ("val", "test")]
+
     def protocols(self, experiment: str) -> list[str]:
         """The protocols that measure an experiment; inside the brain the mask is constant, which says nothing."""
         return ["paper"] if isinstance(self.experiments[experiment], MaskExperiment) else ["strict", "paper"]
