@@ -125,7 +125,7 @@ def write_maps(table: Path | str, scans: Mapping[str, Scan], make: MapMaker) -> 
 
 
 def read_maps(tables: Iterable[Path | str]) -> pd.DataFrame:
-    """The maps that `write_maps` wrote, one row a scan: `scan_id`, `score`, `map` (its path).
+    """The maps that `write_maps` wrote, one row a scan: `scan_id`, `score`, `map` and `blocks` (paths; None for none).
 
     Raises
     ------
@@ -139,5 +139,7 @@ def read_maps(tables: Iterable[Path | str]) -> pd.DataFrame:
         for scan_id, path in zip(maps["scan_id"], paths, strict=True):
             if not path.is_file():
                 raise InputError(f"{scan_id}: {path} is gone, which {table} lists; remove that table and run again.")
-        found.append(maps.assign(map=pd.Series(paths)))
+        blocks = [blocks_file(path, scan_id) for path, scan_id in zip(paths, maps["scan_id"], strict=True)]
+        existing = pd.Series([path if path.is_file() else None for path in blocks])
+        found.append(maps.assign(map=pd.Series(paths), blocks=existing))
     return pd.concat(found, ignore_index=True)

@@ -19,15 +19,18 @@ MAKERS = {
     "segmentation": "segmentation:segmentation_maps",
     "postprocessed": "postprocessing:postprocessed_maps",
 }
-"""The module of each method, and the function in it that gives a `MapMaker`.
+"""The module of each method in this room, and the function in it that gives a `MapMaker`.
 
-Names, so that only the method's own module is imported, and none that needs torch where there is none; and so that the
-rules count its code by itself (`maker_module`): no method's maps are made again for a change in another.
+By name, so that a job imports its own method alone, and torch only where that needs it.
 """
 
 
 def maker_module(method: str) -> str:
-    """The module of a method, as a path without its suffix below workflow/scripts."""
+    """The module of a method, as a path without its suffix below workflow/scripts.
+
+    The rules count its code beside that of the script which all methods share, so that a change in one method makes no
+    other's maps again.
+    """
     return f"stfpm3d/maps/{MAKERS[method].partition(':')[0]}"
 
 
