@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from closure import closure
 from stfpm3d.maps.makers import MAKERS, maker_module
-from stfpm3d.runtime.digest import closure
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"

@@ -22,7 +22,7 @@ rule copies_learning:
         unpack(lambda w: PLAN.maker_files(w.experiment)),
         images=lambda w: [COPY_IMAGE[w.kind].format(**copy) for copy in COPIES[w.kind, w.batch]],
         masks=lambda w: [COPY_MASK[w.kind].format(**copy) for copy in COPIES[w.kind, w.batch]],
-        supports=lambda w: [f"results/strip/{copy['scan_id']}/mask.nii.gz" for copy in COPIES[w.kind, w.batch]],
+        supports=lambda w: [SUPPORT.format(sub=copy["scan_id"]) for copy in COPIES[w.kind, w.batch]],
         controls=lambda w: [f"results/maps/{w.experiment}/test/batch-{w.batch}.tsv"] if w.kind == "synthetic" else [],
     output:
         table="results/copies/{kind}/{experiment}/batch-{batch}.tsv",
@@ -44,7 +44,7 @@ rule copies_learning:
         copies=lambda w: COPIES[w.kind, w.batch],
         method=lambda w: PLAN.experiments[w.experiment].method,
         settings=lambda w: PLAN.maker_settings(w.experiment),
-        maker=maker_code,
+        method_code=method_code,
         code=code("copies"),
         env=environment("learning"),
     script:

@@ -66,7 +66,7 @@ rule maps_learning:
         unpack(lambda w: PLAN.maker_files(w.experiment)),
         images=lambda w: PLAN.mapped_images(w.experiment, w.part, w.batch),
         source=lambda w: PLAN.source_maps(w.experiment, w.part, w.batch),
-        supports=lambda w: [f"results/strip/{sub}/mask.nii.gz" for sub in PLAN.batches[w.part][w.batch]],
+        supports=lambda w: expand(SUPPORT, sub=PLAN.batches[w.part][w.batch]),
     output:
         table="results/maps/{experiment}/{part}/batch-{batch}.tsv",
     log:
@@ -88,7 +88,7 @@ rule maps_learning:
         fitted=lambda w: PLAN.gaussian_scans(w.experiment),
         method=lambda w: PLAN.experiments[w.experiment].method,
         settings=lambda w: PLAN.maker_settings(w.experiment),
-        maker=maker_code,
+        method_code=method_code,
         code=code("maps"),
         env=environment("learning"),
     script:
@@ -97,7 +97,7 @@ rule maps_learning:
 
 use rule maps_learning as maps_imaging with:
     wildcard_constraints:
-        experiment=PLAN.experiments_by("intensity", "zscore", "segmentation", "postprocessed"),
+        experiment=PLAN.experiments_by("intensity", "zscore", "segmentation"),
     conda:
         "../../envs/imaging.yaml"
     threads: 1

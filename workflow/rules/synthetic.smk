@@ -11,8 +11,8 @@ LESIONS = [  # a row a lesion, each in a copy of its own
 rule synthetic_lesions:
     """Insert lesions into copies of a healthy test scan, one each (MNI grid, standardized intensity)."""
     input:
-        image="results/standardize/{sub}/image.nii.gz",
-        support="results/strip/{sub}/mask.nii.gz",
+        image=STANDARDIZED,
+        support=SUPPORT,
         given=lambda w: PLAN.chosen_masks(w.sub),
     output:
         images=[f"results/synthetic/{{sub}}/lesion-{n}_image.nii.gz" for n in range(SYNTHETIC.per_scan)],
@@ -30,6 +30,7 @@ rule synthetic_lesions:
     params:
         sign=PLAN.lesion_sign,
         seed=SYNTHETIC.seed,
+        content=lambda w: content_of(PLAN.chosen_masks(w.sub)),
         code=code("synthetic_lesions"),
         env=environment("imaging"),
     script:

@@ -17,7 +17,6 @@ MAKERS = {
     "intensity": "baselines:intensity_maps",
     "zscore": "baselines:zscore_maps",
     "segmentation": "segmentation:segmentation_maps",
-    "postprocessed": "postprocessing:postprocessed_maps",
 }
 """The module of each method in this room, and the function in it that gives a `MapMaker`.
 

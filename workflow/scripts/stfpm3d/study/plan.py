@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from stfpm3d.runtime.fingerprint import fingerprint
 from stfpm3d.study.cohort import select
 from stfpm3d.study.config import Config
 from stfpm3d.study.opening import mask_files, path_unless
@@ -20,7 +21,6 @@ from stfpm3d.study.rows import (
     IntensityExperiment,
     MaskExperiment,
     PadimExperiment,
-    PostprocessedExperiment,
     SegmentationExperiment,
     StfpmExperiment,
     ZscoreExperiment,
@@ -36,12 +36,20 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
 def one_of(names: Iterable[str]) -> str:
     """A wildcard constraint: one of some names; a pattern that matches nothing where there are none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+    alternatives = "|".join(re.escape(name) for name in names)
+    return f"({alternatives})" if alternatives else "(?!)"
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:
     """A row's settings as params, without the keys that say nothing about the computation."""
     return row.model_dump(mode="json", exclude={"name", *without})
+
+
+def content_of(*paths: str | list[str]) -> list[str]:
+    """Fingerprints of those of some files that are the user's own, as a rule's params: a file that is replaced may be
+    older than what was made of its forerunner. What rules make, below `results/`, has none."""
+    files = [path for given in paths for path in ([given] if isinstance(given, str) else given)]
+    return [fingerprint(path) for path in files if not path.startswith("results/")]
 
 
 class Plan:
@@ -77,6 +85,10 @@ class Plan:
     def scans(self, pattern: str, **parts: Any) -> list[str]:
         """Paths of the scans of one part or group, from a pattern with `{sub}`; other wildcards are kept."""
         return [pattern.replace("{sub}", sub) for sub in self.select(**parts)]
+
+    def masked(self, scans: Iterable[str]) -> list[str]:
+        """Those of some scans that have a lesion mask."""
+        return [sub for sub in scans if self._scans.at[sub, "lesion_mask"]]
 
     def native_image(self, sub: str) -> str:
         """The scan that is registered: the table's own, or its bias-corrected copy (native grid)."""
@@ -150,6 +162,10 @@ class Plan:
         wanted = self.students[student].selection
         return "synthetic_ap" if wanted == "auroc" and not self.select(split="val", group="patient") else wanted
 
+    def validation_scans(self, student: str) -> list[str]:
+        """The validation scans that choose a student's epoch: patients have a say in the AUROC alone."""
+        return self.select(split="val", group=None if self.selection(student) == "auroc" else "healthy")
+
     def student_settings(self, student: str) -> dict[str, Any]:
         """A student's settings as params."""
         row = settings(self.students[student], "teacher") | {"selection": self.selection(student)}
@@ -169,7 +185,7 @@ class Plan:
 
     def experiments_by(self, *methods: str) -> str:
         """A wildcard constraint: the names of the experiments of some methods."""
-        return one_of(name for name, row in self.experiments.items() if row.method in methods)
+        return one_of([name for name, row in self.experiments.items() if row.method in methods])
 
     def has_blocks(self, experiment: str) -> bool:
         """Whether an experiment's method makes a map from the blocks of networks."""
@@ -271,14 +287,12 @@ class Plan:
                 return {"smoothing_mm": row.smoothing_mm}
             case SegmentationExperiment() as row:
                 return {"top_fraction": row.fraction if row.by == "top_fraction" else None}
-            case PostprocessedExperiment() as row:
-                return {"by": row.by, "amount": row.amount}
         raise ValueError(f"experiment {experiment!r} makes no maps")
 
     def mapped_images(self, experiment: str, part: str, batch: str) -> list[str]:
         """What the maps of a batch are made of, a file a scan; nothing for a method that reads another's maps."""
         row = self.experiments[experiment]
-        if isinstance(row, SegmentationExperiment | PostprocessedExperiment):
+        if isinstance(row, SegmentationExperiment):
             return []
         if isinstance(row, IntensityExperiment | ZscoreExperiment):
             pattern = "results/standardize/{sub}/image.nii.gz"
@@ -287,9 +301,9 @@ class Plan:
         return [pattern.replace("{sub}", sub) for sub in self.batches[part][batch]]
 
     def source_maps(self, experiment: str, part: str, batch: str) -> str | list[str]:
-        """The table of the maps that a segmentation or post-processing reads, of the same batch; nothing for others."""
+        """The table of the maps that a segmentation reads, of the same batch; nothing for other methods."""
         row = self.experiments[experiment]
-        if isinstance(row, SegmentationExperiment | PostprocessedExperiment):
+        if isinstance(row, SegmentationExperiment):
             return f"results/maps/{row.experiment}/{part}/batch-{batch}.tsv"
         return []
 
@@ -306,7 +320,8 @@ class Plan:
         return isinstance(self.experiments[experiment], SegmentationExperiment | MaskExperiment)
 
     def graded_experiments(self) -> list[str]:
-        """The experiments whose maps are graded and scored: segmentations and the bare mask are neither."""
+        """The experiments that are measured on altered copies of scans; segmentations and the bare mask have no graded
+        maps."""
         return [name for name in self.experiments if not self.is_segmented(name)]
 
     def lesion_experiments(self) -> list[str]:
@@ -331,22 +346,18 @@ class Plan:
         """The experiments that are measured inside the brain."""
         return [name for name in self.experiments if "strict" in self.protocols(name)]
 
-    def compared(self) -> list[str]:
-        """The experiments that are tested against the reference; post-processing, an ablation, is described alone."""
-        return [name for name in self.in_brain() if not isinstance(self.experiments[name], PostprocessedExperiment)]
-
-    def evaluated_teachers(self) -> list[str]:
-        """The teachers whose students' maps are measured, in the config's order."""
-        used = {self.teacher_of(name) for name in self.experiments if self.has_blocks(name)}
-        return [teacher for teacher in self.teachers if teacher in used]
+    def evaluated_networks(self) -> list[str]:
+        """The teachers and f-AnoGANs whose maps are measured, as folders below results, in the config's order."""
+        used = {f"teacher/{self.teacher_of(name)}" for name in self.experiments if self.has_blocks(name)}
+        used |= {f"gan/{row.gan}" for row in self.experiments.values() if isinstance(row, FanoganExperiment)}
+        networks = [f"teacher/{name}" for name in self.teachers] + [f"gan/{name}" for name in self.gans]
+        return [network for network in networks if network in used]
 
     def description(self, experiment: str) -> dict[str, Any]:
         """How an experiment's maps come about, for the report (see `write_report`)."""
         row = self.experiments[experiment]
         if isinstance(row, SegmentationExperiment):
             return {**self.description(row.experiment), "segmented_by": row.by}
-        if isinstance(row, PostprocessedExperiment):
-            return {**self.description(row.experiment), "processed_by": processing(row)}
         teacher = self.teachers[self.teacher_of(experiment)] if self.has_blocks(experiment) else None
         weights = teacher and teacher.weights
         return {
@@ -354,8 +365,8 @@ class Plan:
             "architecture": teacher and teacher.architecture,
             "weights": weights if weights in (None, "random", "imagenet") else "file",
             "patch_learning": teacher is not None and teacher.epochs > 0,
+            "residual": row.residual if isinstance(row, StfpmExperiment) else None,
             "untrained": isinstance(row, StfpmExperiment) and row.weights == "initial",
-            "processed_by": None,
             "segmented_by": None,
         }
 
@@ -369,13 +380,6 @@ class Plan:
             if (row.weights, other.weights) == ("trained", "initial")
             and settings(row, "weights") == settings(other, "weights")
         }
-
-
-def processing(row: PostprocessedExperiment) -> str:
-    """A step of post-processing in words, such as `gaussian 4 mm`."""
-    unit = "ml" if row.by == "min_component" else "mm"
-    amount = "" if row.amount is None else f" {row.amount:g} {unit}"
-    return row.by.replace("_", " ") + amount
 
 
 def _sampling(voxels_per_mm: float | None) -> str:
