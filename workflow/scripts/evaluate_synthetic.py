@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     metrics = pd.read_csv(snakemake.input["metrics"], sep="\t").set_index(["protocol", "split", "metric"])["value"]
-    lesions = pd.read_csv(snakemake.input["lesions"], sep="\t")
+    lesions = pd.concat([pd.read_csv(path, sep="\t") for path in snakemake.input["lesions"]], ignore_index=True)
     lesions = detected_lesions(lesions, float(metrics["strict", "val", "threshold"]))
     experiment = snakemake.wildcards["experiment"]
     tables = {"lesions": lesions, "metrics": synthetic_metrics(experiment, lesions)}
