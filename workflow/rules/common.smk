@@ -205,7 +205,5 @@ def native_image(sub):
 
 
 def registration_target(sub):
-    """What a scan is registered to: the template's head or its brain, of which a scan that lies there needs the mask."""
-    if STUDY.registration.transform == "none":
-        return "results/template/mask.nii.gz"
+    """What a scan is registered to: the template's head or its brain."""
     return f"results/template/{'brain' if SCANS.skull_stripped[sub] else 'head'}.nii.gz"

@@ -9,13 +9,17 @@ rule register:
 
     A whole head is registered to the template's head, a skull-stripped scan to its brain. SyN's matrix has two warps
     beside it (from and to MNI space); the other transforms are the matrix alone, which is the identity for `none`.
+    `placement.json` tells where the transform puts the scan; one beyond the limits of `imaging.placement` is no result.
     """
     input:
         image=lambda w: native_image(w.sub),
+        scan=lambda w: SCANS.image[w.sub],
         template=lambda w: registration_target(w.sub),
+        brain_mask="results/template/mask.nii.gz",
     output:
         image=ensure("results/register/{sub}/image.nii.gz", non_empty=True),
         transform=TRANSFORM,
+        placement="results/register/{sub}/placement.json",
     log:
         "logs/register/{sub}.log",
     benchmark:
@@ -68,6 +72,7 @@ rule register_qc:
         page_template=PAGES["quality.html.j2"],
         style=PAGES["style.css"],
         images=scans("results/register/{sub}/image.nii.gz"),
+        placements=scans("results/register/{sub}/placement.json"),
         head="results/template/head.nii.gz",
         brain="results/template/brain.nii.gz",
         brain_mask="results/template/mask.nii.gz",
