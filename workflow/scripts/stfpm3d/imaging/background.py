@@ -25,7 +25,7 @@ OUTLYING = 5.0
 """Values this many times the spread of all (0.1th to 99.9th percentile) beyond it are extreme. No tissue, vessel or fat
 of the 48 real scans tried lies farther than 1.5."""
 MAX_REACH = 1e5
-"""Largest distance of a value from the background, in spreads: single precision has seven digits."""
+"""Largest distance between two values, in spreads: single precision has seven digits."""
 MAX_GAP = 0.5
 """Largest distance, in spreads, between the background and the least other value; stripped T2w brains have 0.27."""
 MAX_BELOW = 0.05
@@ -50,15 +50,16 @@ def load_scan(path: Path | str, subject: str = "") -> Volume:
         When the file is no scan (`volumes.load_volume`), or a voxel lies so far from the others that single precision
         leaves nothing of their contrast beside it.
     """
-    scan = zero_background(load_volume(path, subject))
-    width, reach = _spread(scan.data[scan.data != 0]).width, float(np.abs(scan.data).max())
+    scan = load_volume(path, subject)
+    measured = scan.data[~_padding(scan.data)]
+    reach, width = float(np.ptp(measured)), _spread(measured).width
     if reach > MAX_REACH * width > 0:
         who = f"{subject}: {path}" if subject else str(path)
         raise InputError(
-            f"{who} holds a value {reach:g} from its background, where nearly all others span {width:g}; expected"
-            f" at most {MAX_REACH:g} times as much: clip the scan, or exclude it."
+            f"{who} holds values {reach:g} apart, where nearly all lie within {width:g}; expected at most"
+            f" {MAX_REACH:g} times as much: clip the scan, or exclude it."
         )
-    return scan
+    return zero_background(scan)
 
 
 def background_value(data: NDArray) -> float | None:
@@ -74,7 +75,8 @@ def zero_background(scan: Volume) -> Volume:
     Values that stand for nothing (-1, -1024), the padding around a field of view, and the shift of a z-normalised scan
     vanish. Where the background is one value and what it surrounds lies on both sides of it (a brain, z-normalised,
     then set to 0 outside), all that is not background is lifted above it. Noise is shifted to begin at 0. So the result
-    depends neither on a shift nor, but for its unit, on a positive scale; a scan with background 0 stays as it is.
+    depends neither on a shift nor, but for its unit, on a positive scale. The few values that then lie below the
+    background, of interpolation or noise, become 0; a scan without any whose background is 0 stays as it is.
     """
     data = _with_level(scan.data, _padding(scan.data))[0]
     value = background_value(data)
@@ -83,15 +85,14 @@ def zero_background(scan: Volume) -> Volume:
     else:
         spread = _spread(data)
         zero = 0.0 if 0 <= spread.least <= MAX_NOISE_FLOOR * spread.width else spread.least
-    return Volume(data, scan.affine) if zero == 0 else Volume(data - np.float32(zero), scan.affine)
+    return Volume(np.maximum(data - np.float32(zero), 0), scan.affine)
 
 
 def without_outliers(scan: Volume) -> Volume:
-    """A scan with background 0 as something is estimated from it: without negative values, and with its few extreme
-    voxels clipped; an ordinary scan stays as it is.
+    """A scan with background 0, its extreme voxels clipped, as something is estimated from it; an ordinary scan has
+    none.
     """
-    most = _spread(scan.data[scan.data != 0]).most
-    return Volume(np.clip(scan.data, 0, np.float32(most)), scan.affine)
+    return Volume(np.minimum(scan.data, np.float32(_spread(scan.data[scan.data != 0]).most)), scan.affine)
 
 
 def signal_level(scan: Volume) -> float:

@@ -29,6 +29,9 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "similarity": (0.15, 1.0),  # 0.37 to 0.65; 25 mm off 0.16 at most
 }
 """Least and most of each figure, and beside it what was observed."""
+LIKELY_SIMILARITY = 0.35
+"""Below it a result is doubted, though it may be right. The least of those observed is 0.37; moved by 12 mm, turned by
+20 degrees or scaled by 1.25 the same scans have 0.30 at most."""
 
 
 class Target(NamedTuple):
@@ -52,7 +55,7 @@ class Placement(NamedTuple):
     rotation_deg: float
     """Angle of its rotation about any axis."""
     centre_mm: float
-    """Distance of the registered scan's centre of mass from the template's, inside the brain mask's surroundings."""
+    """Distance of the middle of what the registered scan shows from that of the template."""
     overlap: float
     """Share of the template's brain in which a whole head has signal; a stripped scan's Dice with it."""
     similarity: float

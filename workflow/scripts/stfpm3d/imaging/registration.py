@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import SimpleITK as sitk
 
 from stfpm3d.imaging.background import without_outliers, without_padding
-from stfpm3d.imaging.placement import Placement, Target, measure_placement, misplaced
+from stfpm3d.imaging.placement import LIKELY_SIMILARITY, Placement, Target, measure_placement, misplaced
 from stfpm3d.imaging.starts import STARTS, Start, write_start
 from stfpm3d.imaging.volumes import Volume, resample_like, to_sitk
 from stfpm3d.runtime.errors import InputError
@@ -36,10 +36,6 @@ LEVELS_MM = (6, 4, 2, 1)
 `AffineFast` would stop at 8 mm, too coarse for a third of the awkward scans tried."""
 ITERATIONS = (2100, 1200, 1200, 10)
 SIGMAS_MM = (3, 2, 1, 0)
-LIKELY_SIMILARITY = 0.35
-"""A result less similar to the template (`Placement.similarity`) makes the other starts worth their time. Of the scans
-that `placement.LIMITS` were taken from the least has 0.37; moved by 12 mm, turned by 20 degrees or scaled by 1.25 the
-same scans have 0.30 at most."""
 
 
 class Registration(NamedTuple):

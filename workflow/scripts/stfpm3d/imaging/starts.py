@@ -44,7 +44,8 @@ def _below_crown(volume: Volume) -> NDArray[np.float64]:
 
 
 def _world(volume: Volume, voxels: NDArray) -> NDArray[np.float64]:
-    return voxels @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    """Voxel indices (..., 3) as points in mm, RAS+."""
+    return np.asarray(voxels @ volume.affine[:3, :3].T + volume.affine[:3, 3], dtype=np.float64)
 
 
 STARTS = (
