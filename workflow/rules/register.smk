@@ -5,7 +5,9 @@ TRANSFORM = ["results/register/{sub}/to_mni.mat", *(f"results/register/{{sub}}/{
 
 
 rule register:
-    """Estimate the transform of a scan to the template and resample the scan once, linearly, to the MNI grid.
+    """Estimate the transform of a scan to the template and resample its image once, linearly, to the MNI grid.
+
+    The image is the scan, or its bias-corrected copy; the transform is always estimated on the scan itself.
 
     A whole head is registered to the template's head, a skull-stripped scan to its brain. SyN's matrix has two warps
     beside it (from and to MNI space); the other transforms are the matrix alone, which is the identity for `none`.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 with rule_log(snakemake.log[0]):
     given, output, subject = snakemake.input, snakemake.output, snakemake.wildcards["sub"]
     stripped = snakemake.params["skull_stripped"]
-    scan = load_scan(given["image"], subject)
+    scan = load_scan(given["scan"], subject)
     check_skull_stripped(scan, stripped, subject, given["scan"])
     template = load_volume(given["template"], "template")
     found = register(
@@ -26,4 +26,5 @@ with rule_log(snakemake.log[0]):
         who=f"{subject}: {given['scan']}",
     )
     write_registration(output["placement"], found)
-    save_volume(output["image"], apply_transform(scan, template, output["transform"]))
+    image = scan if given["image"] == given["scan"] else load_scan(given["image"], subject)
+    save_volume(output["image"], apply_transform(image, template, output["transform"]))

@@ -34,6 +34,8 @@ LIFT = 0.001
 """How far, in spreads, what is lifted above the background keeps from it."""
 MAX_NOISE_FLOOR = 0.001
 """Noise that begins this near to 0, in spreads, is not shifted: magnitudes begin at 0."""
+GREY_VALUES = 4096
+"""As many as 12 bits have. A power of 2, so that no whole share of a smaller one lies half-way between two numbers."""
 MIN_PADDED_FACES = 0.02
 """Least share of the volume's faces that padding takes."""
 MIN_CUT_MM2 = 5000.0
@@ -93,6 +95,18 @@ def without_outliers(scan: Volume) -> Volume:
     none.
     """
     return Volume(np.minimum(scan.data, np.float32(_spread(scan.data[scan.data != 0]).most)), scan.affine)
+
+
+def in_whole_numbers(scan: Volume) -> Volume:
+    """A scan (background 0) of few grey values, counted from 0 to `GREY_VALUES`; one of many stays as it is.
+
+    The same scan in another unit (a slope in its header, a shift, a scale) has other roundings, which are enough to
+    end an optimisation a tenth of a millimetre elsewhere; it has the same whole numbers.
+    """
+    if len(np.unique(scan.data)) > GREY_VALUES:
+        return scan
+    counted = np.rint(scan.data * (GREY_VALUES / float(scan.data.max())))
+    return Volume(counted.astype(np.float32), scan.affine)
 
 
 def signal_level(scan: Volume) -> float:

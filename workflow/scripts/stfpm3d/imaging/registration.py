@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import SimpleITK as sitk
 
-from stfpm3d.imaging.background import without_outliers, without_padding
+from stfpm3d.imaging.background import in_whole_numbers, without_outliers, without_padding
 from stfpm3d.imaging.placement import LIKELY_SIMILARITY, Placement, Target, measure_placement, misplaced
 from stfpm3d.imaging.starts import STARTS, Start, write_start
 from stfpm3d.imaging.volumes import Volume, resample_like, to_sitk
@@ -85,7 +85,7 @@ def register(
     InputError
         When no start leads to a transform within the limits.
     """
-    moving = without_padding(without_outliers(scan))
+    moving = in_whole_numbers(without_padding(without_outliers(scan)))
     tried: list[Registration] = []
     with tempfile.TemporaryDirectory() as folder:
         paths: list[list[Path]] = []
