@@ -1,0 +1,154 @@
+"""Which scans are given: a table, one NIfTI file, a folder of them, or a BIDS data set; no scan is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.study.cohort import MISSING
+from stfpm3d.study.sheets import read_rows
+
+NIFTI = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
+ANSWERS = {"true": True, "false": False}
+DERIVED = ("_space-", "_desc-")
+"""Entities of derivatives, which are no scans as they came."""
+
+
+class GivenScan(NamedTuple):
+    """A scan to predict."""
+
+    name: str
+    """BIDS entities, `sub-` first, by which all its outputs are called, such as `sub-01_ses-02`."""
+    image: str
+    skull_stripped: bool | None = None
+    """None where nobody says; the image tells."""
+
+    @property
+    def folder(self) -> str:
+        """Where its outputs lie below a data set: `sub-01/ses-02/anat`."""
+        return "/".join([*re.findall(r"(?:sub|ses)-[A-Za-z0-9]+", self.name), "anat"])
+
+
+def list_scans(given: Path | str, suffix: str) -> list[GivenScan]:
+    """List the scans in a table (.tsv), a NIfTI file, a folder of NIfTI files or a BIDS data set.
+
+    Parameters
+    ----------
+    given
+        A table has the column `image` (paths relative to it) and may have `participant_id`, `session_id` and
+        `skull_stripped`.
+    suffix
+        The contrast to take from a BIDS data set: T1w, T2w or FLAIR.
+
+    Raises
+    ------
+    InputError
+        When there is nothing of the kind, or two scans would have one name.
+    """
+    path = Path(given)
+    if path.is_dir():
+        scans = _of_dataset(path, suffix) if _is_bids(path) else _of_folder(path)
+    elif NIFTI.search(path.name):
+        scans = [GivenScan(_name(_stem(path)), str(path))]
+    elif path.is_file():
+        scans = _of_table(path)
+    else:
+        raise InputError(f"{path} does not exist; give a table of scans (.tsv), a NIfTI file or a folder of them.")
+    _check_names(scans)
+    return scans
+
+
+def _is_bids(folder: Path) -> bool:
+    return (folder / "dataset_description.json").is_file() or any(folder.glob("sub-*/**/anat"))
+
+
+def _of_dataset(folder: Path, suffix: str) -> list[GivenScan]:
+    found = [
+        path
+        for pattern in ("sub-*/anat", "sub-*/ses-*/anat")
+        for path in folder.glob(f"{pattern}/sub-*_{suffix}.nii*")
+        if NIFTI.search(path.name) and not any(entity in path.name for entity in DERIVED)
+    ]
+    if not found:
+        raise InputError(
+            f"{folder} is a BIDS data set without a {suffix} scan (sub-*/[ses-*/]anat/*_{suffix}.nii.gz), which the"
+            " bundle was trained on; give a data set that has some, or a table."
+        )
+    return [
+        GivenScan(_stem(path).removesuffix(f"_{suffix}"), str(path), _said_by_sidecar(path)) for path in sorted(found)
+    ]
+
+
+def _said_by_sidecar(path: Path) -> bool | None:
+    """`SkullStripped` of the JSON file beside a scan."""
+    sidecar = path.with_name(f"{_stem(path)}.json")
+    if not sidecar.is_file():
+        return None
+    try:
+        said = json.loads(sidecar.read_text(encoding="utf-8")).get("SkullStripped")
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{sidecar} cannot be read as a JSON object ({error}); correct it or remove it.") from error
+    return said if isinstance(said, bool) else None
+
+
+def _of_folder(folder: Path) -> list[GivenScan]:
+    found = sorted(path for path in folder.iterdir() if NIFTI.search(path.name) and not path.name.startswith("."))
+    if not found:
+        raise InputError(
+            f"{folder} holds no NIfTI file (.nii or .nii.gz) and is no BIDS data set; give a folder with scans."
+        )
+    return [GivenScan(_name(_stem(path)), str(path)) for path in found]
+
+
+def _of_table(path: Path) -> list[GivenScan]:
+    (_, header), *rows = read_rows(path, f"table {path}") or [(1, [])]
+    if "image" not in header:
+        raise InputError(
+            f"table {path} lacks the column image; found {', '.join(header) or 'nothing'}: name it, and separate the"
+            " columns by tabs."
+        )
+    if not rows:
+        raise InputError(f"table {path} has no rows; add one for each scan.")
+    scans = []
+    for line, cells in rows:
+        row = {key: cell for key, cell in zip(header, cells, strict=False) if cell.lower() not in MISSING}
+        if "image" not in row:
+            raise InputError(f"table {path}, line {line}: there is no image; give the path of a scan.")
+        said = row.get("skull_stripped", "").lower()
+        if said not in ("", *ANSWERS):
+            raise InputError(
+                f"table {path}, line {line}: skull_stripped is {said!r}, expected true, false, or n/a where the image"
+                " shall tell."
+            )
+        subject = row.get("participant_id", _stem(Path(row["image"])))
+        name = _name(subject, row.get("session_id"))
+        scans.append(GivenScan(name, str(path.parent / row["image"]), ANSWERS.get(said)))
+    return scans
+
+
+def _stem(path: Path) -> str:
+    return NIFTI.sub("", path.name)
+
+
+def _name(subject: str, session: str | None = None) -> str:
+    """Entities of BIDS, whose labels hold letters and digits alone."""
+    parts = {"sub": subject, "ses": session} if session else {"sub": subject}
+    labels = {key: re.sub("[^A-Za-z0-9]", "", value.removeprefix(f"{key}-")) for key, value in parts.items()}
+    if not all(labels.values()):
+        raise InputError(f"{' '.join(parts.values())!r} holds neither letters nor digits; give the scan another name.")
+    return "_".join(f"{key}-{label}" for key, label in labels.items())
+
+
+def _check_names(scans: Iterable[GivenScan]) -> None:
+    found: dict[str, str] = {}
+    for scan in scans:
+        if first := found.get(scan.name.lower()):
+            raise InputError(
+                f"{scan.image} and {first} would both be called {scan.name}; give them a participant_id and a"
+                " session_id of their own in a table."
+            )
+        found[scan.name.lower()] = scan.image
