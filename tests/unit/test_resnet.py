@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from torchvision.models import get_model, resnet18
 
 from published import published_weights
-from stfpm3d.learning.resnet import AcsResNet, Architecture, load_checkpoint, load_network, save_network
+from stfpm3d.learning.resnet import (
+    AcsResNet,
+    Architecture,
+    load_checkpoint,
+    load_network,
+    save_network,
+    save_pyramid,
+)
 from stfpm3d.reporting.networks import read_network
 from stfpm3d.runtime.errors import InputError
 
@@ -220,3 +227,16 @@ def test_the_pyramid_shrinks_by_4_8_and_16() -> None:
     with torch.no_grad():
         blocks = AcsResNet("resnet18", seed=0).pyramid(torch.randn(1, 1, 32, 48, 64))
     assert [tuple(block.shape[1:]) for block in blocks] == [(64, 8, 12, 16), (128, 4, 6, 8), (256, 2, 3, 4)]
+
+
+def test_a_pyramid_alone_gives_the_features_of_its_whole_network(tmp_path):
+    network = AcsResNet("resnet18", embedding_dim=128, seed=3).eval()
+    save_network(tmp_path / "whole.safetensors", network)
+    save_pyramid(tmp_path / "pyramid.safetensors", tmp_path / "whole.safetensors")
+    loaded = load_network(tmp_path / "pyramid.safetensors")
+    volume = torch.rand(1, 1, 32, 32, 32)
+    with torch.inference_mode():
+        pairs = zip(network.pyramid(volume), loaded.pyramid(volume), strict=True)
+        assert all(torch.equal(whole, alone) for whole, alone in pairs)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("pyramid", "whole")]
+    assert sizes[0] < 0.3 * sizes[1]  # layer4 holds three quarters of a ResNet-18

@@ -135,19 +135,26 @@ def without_padding(scan: Volume) -> Volume:
     return Volume(np.ascontiguousarray(scan.data[tuple(box)]), affine)
 
 
+def looks_skull_stripped(scan: Volume) -> bool:
+    """Whether a scan with background 0 is a brain alone: no larger than one, with background on nearly all of the
+    faces of its box.
+    """
+    foreground = np.asarray(ndimage.binary_fill_holes(scan.data != 0))
+    if foreground.sum() * scan.voxel_ml > MAX_BRAIN_ML or not foreground.any():
+        return False
+    box = foreground[ndimage.find_objects(foreground.astype(np.uint8))[0]]
+    return bool(1 - _faces(box).mean() >= MIN_FREE_SHARE)
+
+
 def check_skull_stripped(scan: Volume, skull_stripped: bool, subject: str, path: Path | str) -> None:
     """Raise `InputError` when a scan with background 0 is plainly not what its `skull_stripped` column says."""
-    foreground = np.asarray(ndimage.binary_fill_holes(scan.data != 0))
-    volume_ml = float(foreground.sum() * scan.voxel_ml)
+    volume_ml = float(ndimage.binary_fill_holes(scan.data != 0).sum() * scan.voxel_ml)
     if skull_stripped and volume_ml > MAX_BRAIN_ML:
         raise InputError(
             f"{subject}: {path} is no skull-stripped brain: {volume_ml:.0f} ml differ from the background, expected at"
             f" most {MAX_BRAIN_ML:.0f}; set skull_stripped to false, or set everything outside the brain to 0."
         )
-    if skull_stripped or volume_ml > MAX_BRAIN_ML or not foreground.any():
-        return
-    box = foreground[ndimage.find_objects(foreground.astype(np.uint8))[0]]
-    if 1 - _faces(box).mean() >= MIN_FREE_SHARE:
+    if not skull_stripped and looks_skull_stripped(scan):
         raise InputError(
             f"{subject}: {path} is skull-stripped: only {volume_ml:.0f} ml differ from the background, expected a whole"
             f" head of more than {MAX_BRAIN_ML:.0f}; set skull_stripped to true."

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from stfpm3d.learning.acs import AcsConv3d, to_acs
-from stfpm3d.learning.weights import read_form, write_weights
+from stfpm3d.learning.weights import read_form, write_tensors, write_weights
 from stfpm3d.runtime.errors import InputError
 
 Architecture = Literal["resnet18", "resnet34", "resnet50"]
@@ -26,6 +26,8 @@ BLOCKS = {
 
 
 STRIDES = (4, 8, 16)
+BEYOND_PYRAMID = ("layer4.", "fc.")
+"""How the parameters begin that no pyramid needs."""
 
 
 class Pyramid(NamedTuple):
@@ -150,9 +152,18 @@ def save_network(path: Path, network: AcsResNet) -> None:
     )
 
 
+def save_pyramid(path: Path, source: Path) -> None:
+    """Write a network's file anew without `BEYOND_PYRAMID`, for use by its pyramid alone."""
+    kept = {name: tensor for name, tensor in load_file(source).items() if not name.startswith(BEYOND_PYRAMID)}
+    write_tensors(path, kept, read_form(source))
+
+
 def load_network(path: Path) -> AcsResNet:
-    """Return the network that `save_network` wrote, in evaluation mode."""
+    """Return the network that `save_network` or `save_pyramid` wrote, in evaluation mode."""
     form = read_form(path)
     network = AcsResNet(form["architecture"], form["in_channels"], form["embedding_dim"], seed=0)
-    network.load_state_dict(load_file(path))
+    weights = load_file(path)
+    if not any(name.startswith(BEYOND_PYRAMID) for name in weights):
+        weights |= {name: own for name, own in network.state_dict().items() if name.startswith(BEYOND_PYRAMID)}
+    network.load_state_dict(weights)
     return network.eval()

@@ -9,17 +9,22 @@ from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from stfpm3d.runtime.files import replacing
 
 
 def write_weights(path: Path, network: nn.Module, form: Mapping[str, Any]) -> None:
     """Write a network's weights, and its `form` (plain values) as metadata."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_tensors(path, network.state_dict(), form)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], form: Mapping[str, Any]) -> None:
+    """Write named tensors, and the `form` of their network as metadata."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         # One entry, since safetensors writes several in random order: equal networks would be unequal files.
-        temporary.write_bytes(save(tensors, {"network": json.dumps(dict(form))}))
+        temporary.write_bytes(save(plain, {"network": json.dumps(dict(form))}))
 
 
 def read_form(path: Path) -> dict[str, Any]:

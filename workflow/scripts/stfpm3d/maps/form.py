@@ -72,6 +72,8 @@ class ScoredMap(NamedTuple):
     score: float
     blocks: Mapping[str, Any] = {}
     """For the eye, arrays: `block1` and so on, what each ResNet block finds (network grid), and their `strides`."""
+    source: Volume | None = None
+    """The map on the network grid, where it was computed there and only resampled since."""
 
 
 class MapMaker(Protocol):

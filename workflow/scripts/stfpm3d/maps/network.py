@@ -142,9 +142,15 @@ class NetworkMaps:
         distances = self.block_maps(array_of(scan, self.grid), fitted=scan.fitted)
         anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
         support = load_mask(scan.support, scan.scan_id)
-        on_mni = smoothed(map_on_mni(Volume(anomaly, self.grid.affine), support), support, self.smoothing_mm)
+        source = Volume(anomaly, self.grid.affine)
+        on_mni = smoothed(map_on_mni(source, support), support, self.smoothing_mm)
         blocks = {f"block{number}": block[0].cpu().numpy() for number, block in enumerate(distances, start=1)}
-        return ScoredMap(on_mni, image_score(on_mni, self.brain_mask), {**blocks, "strides": np.array(STRIDES)})
+        return ScoredMap(
+            on_mni,
+            image_score(on_mni, self.brain_mask),
+            {**blocks, "strides": np.array(STRIDES)},
+            None if self.smoothing_mm else source,
+        )
 
 
 def network_maps(

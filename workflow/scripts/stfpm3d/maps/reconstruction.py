@@ -50,7 +50,8 @@ class FanoganMaps:
     def __call__(self, scan: Scan) -> ScoredMap:
         """The residual on the MNI grid, and a score of its own (see `residual_map`)."""
         residual, score = residual_map(self.network, array_of(scan, self.grid), self.kappa)
-        return ScoredMap(map_on_mni(Volume(residual, self.grid.affine), load_mask(scan.support, scan.scan_id)), score)
+        source = Volume(residual, self.grid.affine)
+        return ScoredMap(map_on_mni(source, load_mask(scan.support, scan.scan_id)), score, source=source)
 
 
 def fanogan_maps(files: Mapping[str, Path | str], *, kappa: float, accelerator: str, threads: int) -> FanoganMaps:
