@@ -6,7 +6,7 @@ Paths are those of the rules' outputs, relative to the working directory.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,10 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 """Lesions are bright in T2w and FLAIR, dark in T1w."""
 
 
-def one_of(names: Collection[str]) -> str:
-    """A wildcard constraint: one of some names; a pattern that matches nothing where there are none."""
-    return f"({'|'.join(map(re.escape, names))})" if names else "(?!)"
+def one_of(names: Iterable[str]) -> str:
+    """A wildcard constraint: one of some names, of which one may be empty; without names it matches nothing."""
+    patterns = [re.escape(name) for name in names]
+    return f"({'|'.join(patterns)})" if patterns else "(?!)"
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:
@@ -173,7 +174,7 @@ class Plan:
 
     def experiments_by(self, *methods: str) -> str:
         """A wildcard constraint: the names of the experiments of some methods."""
-        return one_of([name for name, row in self.experiments.items() if row.method in methods])
+        return one_of(name for name, row in self.experiments.items() if row.method in methods)
 
     def has_blocks(self, experiment: str) -> bool:
         """Whether an experiment's method makes a map from the blocks of networks."""
