@@ -61,6 +61,7 @@ def test_the_papers_config_has_the_papers_constants() -> None:
         if teacher.epochs:
             settings = (teacher.batch_size, teacher.patch_size, teacher.triplets_per_scan, teacher.margin)
             assert settings == (2, 32, 1, 1.0)
+            assert teacher.min_brain_fraction == 0
             schedule = (teacher.learning_rate, teacher.weight_decay, teacher.lr_step_epochs, teacher.lr_decay)
             assert schedule == (0.1, 1e-4, 10, 0.8)
             assert teacher.balance == "equal"

@@ -33,7 +33,6 @@ ROWS = {
         {"name": "zscore", "method": "zscore"},
         {"name": "mask", "method": "mask"},
         {"name": "cut", "method": "segmentation", "experiment": "stfpm", "by": "top_fraction", "fraction": 0.02},
-        {"name": "smooth", "method": "postprocessed", "experiment": "residual", "by": "gaussian", "amount": 4},
     ],
 }
 
@@ -146,10 +145,17 @@ def test_maps_of_zeros_and_ones_have_no_threshold_and_no_copies(plan: Plan) -> N
     assert plan_of(evaluation={"probes": False}).probe_tables() == []
 
 
-def test_the_bare_mask_is_not_measured_inside_the_brain_and_postprocessing_is_not_compared(plan: Plan) -> None:
+def test_maps_are_measured_in_the_order_of_the_scans(plan: Plan) -> None:
+    measured = [(path.split("/")[3], path.split("/")[4].split("_")[0]) for path in plan.evaluated_maps("stfpm")]
+    parts = plan.participants.set_index("scan_id")["split"]
+    assert measured == [(parts[sub], sub) for sub in plan.select(split=("val", "test"))]
+    assert plan.evaluated_scores("stfpm") == [f"results/maps/stfpm/{part}/scores.tsv" for part in ("val", "test")]
+
+
+def test_the_bare_mask_is_not_measured_inside_the_brain(plan: Plan) -> None:
     assert plan.protocols("mask") == ["paper"]
+    assert plan.evaluated_maps("mask") == plan.evaluated_scores("mask") == []
     assert set(plan.experiments) - set(plan.in_brain()) == {"mask"}
-    assert set(plan.in_brain()) - set(plan.compared()) == {"smooth"}
 
 
 def test_the_report_tells_how_maps_come_about(plan: Plan) -> None:
@@ -158,14 +164,16 @@ def test_the_report_tells_how_maps_come_about(plan: Plan) -> None:
         "architecture": "resnet34",
         "weights": "imagenet",
         "patch_learning": True,
+        "residual": "distance",
         "untrained": True,
-        "processed_by": None,
         "segmented_by": None,
     }
     assert plan.description("cut")["segmented_by"] == "top_fraction"
-    assert plan.description("smooth")["processed_by"] == "gaussian 4 mm"
-    assert plan.description("smooth")["patch_learning"] is False  # the residual's teacher keeps its initial weights
     assert plan.description("zscore")["architecture"] is None
+
+
+def test_the_report_counts_the_parameters_of_the_networks_that_are_measured(plan: Plan) -> None:
+    assert plan.evaluated_networks() == ["teacher/fine", "teacher/coarse", "gan/gan"]
 
 
 def test_stripped_scans_are_registered_to_the_brain_and_heads_to_the_head(plan: Plan) -> None:

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from torchvision.models import resnet18
 
+from published import published_weights
 from stfpm3d.demo.participants import demo_participants
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,8 +120,7 @@ def finished(tmp_path_factory) -> Project:
     demo = {"cohort": {"participants": "demo"}, "demo": counts}
     (folder / "demo.yaml").write_text(yaml.safe_dump(demo), encoding="utf-8")
     (folder / "data").mkdir()
-    torch.manual_seed(0)
-    torch.save(resnet18().state_dict(), folder / "data/resnet18.pth")
+    torch.save(published_weights(), folder / "data/resnet18.pth")
     table = pd.DataFrame(demo_participants(0, PARTS_OF_GROUP["healthy"], PARTS_OF_GROUP["patient"]))
     files = [*table["image"], *table["lesion_mask"][table["lesion_mask"] != "n/a"]]
     project.run(*(f"results/demo/{name}" for name in files))

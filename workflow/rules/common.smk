@@ -17,13 +17,14 @@ sys.path.insert(0, str(SCRIPTS))
 
 from stfpm3d.demo.participants import demo_participants
 from stfpm3d.probes.regions import region_patients, with_known_region
-from stfpm3d.runtime.digest import code_digest, environment_digest
+from stfpm3d.runtime.definitions import Definitions
+from stfpm3d.runtime.digest import environment_digest
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.lifeline import DRIVER_VARIABLE
 from stfpm3d.study.cohort import check_files, in_turn
 from stfpm3d.study.config import read_config
 from stfpm3d.study.opening import check_study, given_scans, kept, open_cohort
-from stfpm3d.study.plan import BRAIN_MASK, Plan, one_of, settings
+from stfpm3d.study.plan import BRAIN_MASK, Plan, content_of, one_of, settings
 
 os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process is gone
 # Threads that wait for others sleep: spinning, they slow a training down several times where anything else runs.
@@ -69,10 +70,13 @@ def scaled(amount):
     return lambda wildcards, attempt: attempt * amount
 
 
+DEFINITIONS = Definitions(SCRIPTS)
+
+
 @cache
 def code(script):
     """Digest of what a rule's script computes, for its params."""
-    return code_digest(SCRIPTS / f"{script}.py", SCRIPTS)
+    return DEFINITIONS.digest(SCRIPTS / f"{script}.py")
 
 
 @cache

@@ -1,6 +1,6 @@
 """The report: one page with the numbers, the curves and the maps."""
 
-SHOWN = next(name for name in PLAN.compared() if not PLAN.is_segmented(name))
+SHOWN = next(name for name in PLAN.in_brain() if not PLAN.is_segmented(name))
 PICTURED = in_turn(PARTICIPANTS, "test", STUDY.report.pictures)
 
 
@@ -26,7 +26,7 @@ rule report:
         lesion_masks=expand(LESION_MASK, sub=PLAN.masked(PICTURED)),
         brain_mask=BRAIN_MASK,
         grid=PLAN.grid_of_experiment(SHOWN) + "grid.json" if PLAN.has_blocks(SHOWN) else "results/grid/grid.json",
-        networks=[f"results/teacher/{teacher}/model.safetensors" for teacher in PLAN.evaluated_teachers()],
+        networks=[f"results/{network}/model.safetensors" for network in PLAN.evaluated_networks()],
     output:
         page=report("results/report/index.html", category="Report"),
     log:
@@ -43,7 +43,7 @@ rule report:
     params:
         shown=SHOWN,
         experiments={name: PLAN.description(name) for name in PLAN.experiments},
-        teachers=PLAN.evaluated_teachers(),
+        networks=PLAN.evaluated_networks(),
         initial=PLAN.initial_counterparts(),
         excluded=[reason for reason in COHORT.get("exclude", ()) if reason],
         pictured=SCANS.loc[PICTURED, [*KEYS, "group"]].reset_index().to_dict("records"),
