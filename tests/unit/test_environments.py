@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stfpm3d.runtime.digest import closure
+from closure import closure
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"

@@ -9,7 +9,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from stfpm3d.evaluation.lesionwise import FROC_RATES, LesionwiseTest, components, found_lesions, match
-from stfpm3d.evaluation.voxels import ScanVoxels, histogram, value_bins
+from stfpm3d.evaluation.voxels import ScanVoxels
+from stfpm3d.imaging.ranking import histogram, value_bins
 
 SHAPE = (20, 20, 20)
 VOXEL_ML = 0.01

@@ -8,11 +8,9 @@ import pytest
 from sklearn import metrics
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score, recall_score, roc_auc_score
 
-from stfpm3d.evaluation.voxels import BINS, ScanVoxels, bin_value, histogram, value_bins
+from stfpm3d.evaluation.voxels import ScanVoxels
 from stfpm3d.evaluation.voxelwise import (
     PooledVoxels,
-    auroc,
-    average_precision,
     dice_curve,
     overlap,
     precision_recall_curve,
@@ -21,6 +19,7 @@ from stfpm3d.evaluation.voxelwise import (
     thin,
     youden_bin,
 )
+from stfpm3d.imaging.ranking import BINS, auroc, average_precision, bin_value, histogram, value_bins
 
 
 @pytest.fixture(scope="module")

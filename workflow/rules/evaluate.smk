@@ -7,7 +7,7 @@ rule evaluate:
     input:
         maps=lambda w: PLAN.evaluated_maps(w.experiment),
         scores=lambda w: PLAN.evaluated_scores(w.experiment),
-        lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in EVALUATED if SCANS.lesion_mask[sub]],
+        lesion_masks=expand(LESION_MASK, sub=PLAN.masked(EVALUATED)),
         brain_mask=BRAIN_MASK,
         grid="results/grid/grid.json",
     output:
@@ -28,7 +28,7 @@ rule evaluate:
         runtime=scaled(60),
     params:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
-        masked=[sub for sub in EVALUATED if SCANS.lesion_mask[sub]],
+        masked=PLAN.masked(EVALUATED),
         healthy_quantile=lambda w: None if PLAN.is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
         min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in PLAN.in_brain() else None,
         protocols=lambda w: PLAN.protocols(w.experiment),

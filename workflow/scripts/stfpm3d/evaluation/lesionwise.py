@@ -18,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from stfpm3d.evaluation.intervals import Estimate, ratio_estimate
-from stfpm3d.evaluation.voxels import ScanVoxels, bin_value
+from stfpm3d.evaluation.voxels import ScanVoxels
 from stfpm3d.evaluation.voxelwise import Curve
+from stfpm3d.imaging.ranking import bin_value
 
 MIN_IOU = 0.1
 SIZES = ("small", "medium", "large")

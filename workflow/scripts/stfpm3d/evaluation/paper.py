@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from stfpm3d.evaluation import imagewise
 from stfpm3d.evaluation.intervals import Estimate
 from stfpm3d.evaluation.protocol import SPLITS, Results, Row
-from stfpm3d.evaluation.voxels import BINS, SEGMENTED, ScanVoxels, bin_value, value_bins
-from stfpm3d.evaluation.voxelwise import auroc, dice_curve, iou_from_dice, youden_bin
+from stfpm3d.evaluation.voxels import SEGMENTED, ScanVoxels
+from stfpm3d.evaluation.voxelwise import dice_curve, iou_from_dice, youden_bin
+from stfpm3d.imaging.ranking import BINS, auroc, bin_value, value_bins
 
 
 @dataclass

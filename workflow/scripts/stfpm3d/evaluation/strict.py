@@ -13,8 +13,9 @@ from stfpm3d.evaluation import imagewise
 from stfpm3d.evaluation.intervals import Estimate, mean_estimate
 from stfpm3d.evaluation.lesionwise import LesionwiseTest
 from stfpm3d.evaluation.protocol import SPLITS, Results, Row
-from stfpm3d.evaluation.voxels import BINS, SEGMENTED, ScanVoxels, bin_value
-from stfpm3d.evaluation.voxelwise import Curve, PooledVoxels, average_precision, overlap, quantile_threshold
+from stfpm3d.evaluation.voxels import SEGMENTED, ScanVoxels
+from stfpm3d.evaluation.voxelwise import Curve, PooledVoxels, overlap, quantile_threshold
+from stfpm3d.imaging.ranking import BINS, average_precision, bin_value
 
 MIN_VALIDATION_PATIENTS = 8  # fewer say too little of the best threshold
 # What is measured of each patient at which threshold: the headline, the best mean Dice of the validation patients, and

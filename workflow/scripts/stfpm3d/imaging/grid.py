@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stfpm3d.imaging.volumes import Volume, resample_like
+from stfpm3d.imaging.volumes import Volume, antialiased_resample, resample_like
 from stfpm3d.runtime.files import replacing
 
 
@@ -75,9 +75,12 @@ def brain_cut_share(brain_mask: Volume, grid: NetworkGrid) -> float:
 
 
 def to_network_grid(image: Volume, grid: NetworkGrid) -> NDArray[np.float16]:
-    """A standardized scan on the network's grid, (S, S, S) float16; beyond the MNI grid stands the background."""
+    """A standardized scan on the network's grid, (S, S, S) float16; beyond the MNI grid stands the background.
+
+    A grid coarser than the scan's gets means over its voxels (`antialiased_resample`).
+    """
     background = float(image.data[0, 0, 0])  # a corner of the MNI grid is never brain
-    return np.ascontiguousarray(resample_like(image, grid.reference, fill=background).data, dtype=np.float16)
+    return np.ascontiguousarray(antialiased_resample(image, grid.reference, fill=background).data, dtype=np.float16)
 
 
 def mask_on_network_grid(brain_mask: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:

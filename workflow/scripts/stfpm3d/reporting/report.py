@@ -64,7 +64,7 @@ def write_report(
     grid: NetworkGrid,
     modality: str,
     experiments: Mapping[str, Mapping[str, Any]],
-    networks: Mapping[str, Network],
+    networks: Sequence[tuple[str, Network]],
     shown: str,
     initial: Mapping[str, str],
     healthy_quantile: float,
@@ -98,7 +98,7 @@ def write_report(
         `patch_learning` of the teacher, the student's `residual` (distance or gaussian) and whether it is `untrained`
         (None and False where there is none); `segmented_by` (kmeans or top_fraction) of segmentations, or None.
     networks
-        The form of each teacher, by its name.
+        The name and the form of each teacher and f-AnoGAN.
     shown
         The experiment whose maps are shown and which stands first in the summary.
     initial

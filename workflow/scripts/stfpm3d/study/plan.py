@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from stfpm3d.runtime.fingerprint import fingerprint
 from stfpm3d.study.cohort import select
 from stfpm3d.study.config import Config
 from stfpm3d.study.opening import mask_files, path_unless
@@ -33,12 +34,20 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
 def one_of(names: Iterable[str]) -> str:
     """A wildcard constraint: one of some names; a pattern that matches nothing where there are none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+    alternatives = "|".join(re.escape(name) for name in names)
+    return f"({alternatives})" if alternatives else "(?!)"
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:
     """A row's settings as params, without the keys that say nothing about the computation."""
     return row.model_dump(mode="json", exclude={"name", *without})
+
+
+def content_of(*paths: str | list[str]) -> list[str]:
+    """Fingerprints of those of some files that are the user's own, as a rule's params: a file that is replaced may be
+    older than what was made of its forerunner. What rules make, below `results/`, has none."""
+    files = [path for given in paths for path in ([given] if isinstance(given, str) else given)]
+    return [fingerprint(path) for path in files if not path.startswith("results/")]
 
 
 class Plan:
@@ -72,6 +81,10 @@ class Plan:
     def scans(self, pattern: str, **parts: Any) -> list[str]:
         """Paths of the scans of one part or group, from a pattern with `{sub}`; other wildcards are kept."""
         return [pattern.replace("{sub}", sub) for sub in self.select(**parts)]
+
+    def masked(self, scans: Iterable[str]) -> list[str]:
+        """Those of some scans that have a lesion mask."""
+        return [sub for sub in scans if self._scans.at[sub, "lesion_mask"]]
 
     def native_image(self, sub: str) -> str:
         """The scan that is registered: the table's own, or its bias-corrected copy (native grid)."""
@@ -145,6 +158,10 @@ class Plan:
         wanted = self.students[student].selection
         return "synthetic_ap" if wanted == "auroc" and not self.select(split="val", group="patient") else wanted
 
+    def validation_scans(self, student: str) -> list[str]:
+        """The validation scans that choose a student's epoch: patients have a say in the AUROC alone."""
+        return self.select(split="val", group=None if self.selection(student) == "auroc" else "healthy")
+
     def student_settings(self, student: str) -> dict[str, Any]:
         """A student's settings as params."""
         row = settings(self.students[student], "teacher") | {"selection": self.selection(student)}
@@ -164,7 +181,7 @@ class Plan:
 
     def experiments_by(self, *methods: str) -> str:
         """A wildcard constraint: the names of the experiments of some methods."""
-        return one_of(name for name, row in self.experiments.items() if row.method in methods)
+        return one_of([name for name, row in self.experiments.items() if row.method in methods])
 
     def has_blocks(self, experiment: str) -> bool:
         """Whether an experiment's method makes a map from the blocks of networks."""
@@ -258,7 +275,8 @@ class Plan:
         return isinstance(self.experiments[experiment], SegmentationExperiment | MaskExperiment)
 
     def graded_experiments(self) -> list[str]:
-        """The experiments whose maps are graded and scored: segmentations and the bare mask are neither."""
+        """The experiments that are measured on altered copies of scans; segmentations and the bare mask have no graded
+        maps."""
         return [name for name in self.experiments if not self.is_segmented(name)]
 
     def lesion_experiments(self) -> list[str]:
@@ -295,10 +313,12 @@ class Plan:
         """The experiments that are measured inside the brain."""
         return [name for name in self.experiments if "strict" in self.protocols(name)]
 
-    def evaluated_teachers(self) -> list[str]:
-        """The teachers whose students' maps are measured, in the config's order."""
-        used = {self.teacher_of(name) for name in self.experiments if self.has_blocks(name)}
-        return [teacher for teacher in self.teachers if teacher in used]
+    def evaluated_networks(self) -> list[str]:
+        """The teachers and f-AnoGANs whose maps are measured, as folders below results, in the config's order."""
+        used = {f"teacher/{self.teacher_of(name)}" for name in self.experiments if self.has_blocks(name)}
+        used |= {f"gan/{row.gan}" for row in self.experiments.values() if isinstance(row, FanoganExperiment)}
+        networks = [f"teacher/{name}" for name in self.teachers] + [f"gan/{name}" for name in self.gans]
+        return [network for network in networks if network in used]
 
     def description(self, experiment: str) -> dict[str, Any]:
         """How an experiment's maps come about, for the report (see `write_report`)."""

@@ -41,7 +41,11 @@ class Teacher(Section):
     batch_size: PositiveInt = Field(default=2, description="Scans in a step.")
     triplets_per_scan: PositiveInt = Field(default=8, description="Triplets drawn from each scan of a step.")
     patch_size: Annotated[int, Field(ge=8)] = Field(default=32, description="Edge of a patch in network voxels.")
-    min_brain_fraction: Fraction = Field(default=0.5, description="Least share of brain in a patch.")
+    min_brain_fraction: Fraction = Field(
+        default=0.5,
+        description="Least share of brain in a patch; 0 as in the paper's text, where only anchors of background alone"
+        " are discarded.",
+    )
     margin: PositiveFloat = Field(default=1.0, description="Margin of the triplet loss.")
     squared: bool = Field(default=True, description="Squared distances (paper, eq. 3-4) or plain ones (authors' code).")
     learning_rate: PositiveFloat = Field(
