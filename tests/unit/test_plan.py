@@ -140,7 +140,7 @@ def test_a_segmentation_reads_the_maps_of_the_experiment_that_it_names(plan: Pla
 
 def test_maps_of_zeros_and_ones_have_no_threshold_and_no_copies(plan: Plan) -> None:
     assert [name for name in plan.experiments if plan.is_segmented(name)] == ["mask", "cut"]
-    assert set(plan.graded_experiments()) == plan.experiments.keys() - {"mask", "cut", "smooth"}
+    assert set(plan.graded_experiments()) == plan.experiments.keys() - {"mask", "cut"}
     assert plan_of(evaluation={"synthetic": {"per_scan": 0}}).lesion_experiments() == []
     assert plan_of(evaluation={"probes": False}).probe_tables() == []
 
