@@ -194,7 +194,11 @@ def test_each_scan_gets_masks_that_do_not_change_when_another_is_added(tmp_path)
 @pytest.mark.parametrize("text", ["", "a", "all"])
 def test_no_name_is_one_of_none(text: str) -> None:
     assert not re.fullmatch(one_of([]), text)
-    assert re.fullmatch(one_of(["a", "all"]), text) or text == ""
+    assert re.fullmatch(one_of(["", "a", "all"]), text)
+
+
+def test_the_only_sampling_of_the_cube_is_a_name_too() -> None:
+    assert re.fullmatch(one_of([""]), "") and not re.fullmatch(one_of([""]), "a")
 
 
 def test_a_study_without_students_has_no_student_to_match() -> None:
