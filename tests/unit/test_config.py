@@ -70,11 +70,11 @@ def test_rows_alone_are_a_config():
         ({"teachers": [{"name": "t"}, {"name": "t"}]}, "teachers has two rows named 't'"),
         (
             {"teachers": [{"name": "t"}, {"name": "T"}]},
-            "teachers has two rows named 'T'; names must differ, not in capi",
+            "teachers has two rows named 'T'; names must differ, not",
         ),
         (
             {"experiments": [{"name": "histogram", "method": "mask"}]},
-            "experiments has a row named 'histogram', as a probe",
+            "experiments has a row named 'histogram'",
         ),
         ({"teachers": [{"name": "../t"}]}, "config: teachers.0.name"),
         ({"split": {"healthy": {"train": 0.9}}}, "train, val and test sum to 1.2, expected 1"),
