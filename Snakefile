@@ -1,11 +1,19 @@
 """Anomaly detection in 3D brain MRI by patch-based student-teacher pyramid matching (Schwarz et al., MIDL 2024)."""
 
+import os
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.20")
+
+if not isinstance(workflow.current_basedir, os.PathLike):
+    raise WorkflowError(
+        f"{workflow.current_basedir} is not a folder, and the rules import the package beside them; clone the repository"
+        " and name the Snakefile in the clone."
+    )
 
 DEFAULTS = Path(workflow.current_basedir, "config", "config.yaml")
 OWN = Path("config/config.yaml")

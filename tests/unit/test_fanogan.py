@@ -24,6 +24,7 @@ from stfpm3d.learning.fanogan_networks import (
 )
 from stfpm3d.learning.training import EpochLoaders, ScanDataset, fit
 from stfpm3d.maps.reconstruction import residual_map
+from stfpm3d.reporting.networks import read_network
 from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
@@ -157,6 +158,7 @@ def test_equal_seeds_are_equal_networks_and_files(tmp_path: Path) -> None:
     a, b, c = ((tmp_path / f"{name}.safetensors").read_bytes() for name in "abc")
     assert a == b != c
     loaded = load_fanogan(tmp_path / "a.safetensors")
+    assert read_network(tmp_path / "a.safetensors").parameters == sum(p.numel() for p in loaded.parameters())
     assert not loaded.training
     weights = FAnoGan(16, 2, 4, seed=3).state_dict()
     assert all(torch.equal(weights[name], value) for name, value in loaded.state_dict().items())

@@ -86,6 +86,14 @@ def test_validation_normalises_by_the_batch_and_learns_nothing_from_it() -> None
         torch.testing.assert_close(embeddings, network.train()(patches))
 
 
+def test_a_validation_that_fails_leaves_the_network_as_it_was() -> None:
+    network = AcsResNet("resnet18", embedding_dim=128, seed=0).eval()
+    with pytest.raises(KeyboardInterrupt), batch_statistics(network):
+        raise KeyboardInterrupt
+    assert not any(module.training for module in network.modules())
+    assert {norm.momentum for norm in network.modules() if isinstance(norm, torch.nn.BatchNorm3d)} == {0.1}
+
+
 def test_the_validation_loss_chooses_the_epoch(scans: list[Path]) -> None:
     weights = train(scans, "teacher", epochs=3)
     record = pd.read_csv(scans[0].parent / "teacher.tsv", sep="\t")

@@ -21,7 +21,8 @@ sys.path.insert(0, str(SCRIPTS))
 
 from stfpm3d.demo.participants import demo_participants
 from stfpm3d.probes.regions import region_patients, with_known_region
-from stfpm3d.runtime.digest import code_digest, environment_digest
+from stfpm3d.runtime.definitions import Definitions
+from stfpm3d.runtime.digest import environment_digest
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.lifeline import DRIVER_VARIABLE
 from stfpm3d.study.cohort import check_files, in_turn
@@ -43,6 +44,11 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 PLAN = Plan(STUDY, PARTICIPANTS)
+# What many rules read, one file a scan (MNI grid).
+SUPPORT = "results/strip/{sub}/mask.nii.gz"  # where the scan has brain and signal
+STANDARDIZED = "results/standardize/{sub}/image.nii.gz"
+LESION_MASK = "results/register/{sub}/lesion_mask.nii.gz"
+
 # The folds of a cross-validation, each of which reads this file again with a split of its own (folds.smk).
 FOLDS = range(1, STUDY.split.folds + 1) if STUDY.split.folds and not STUDY.split.fold else ()
 SCANS = PARTICIPANTS.set_index("scan_id")
@@ -56,7 +62,7 @@ EVALUATED = PLAN.select(split=("val", "test"))
 wildcard_constraints:
     sub=one_of(SCANS.index),
     architecture=r"resnet\d+",
-    sampling=f"({one_of(PLAN.samplings())})",
+    sampling=one_of(PLAN.samplings()),
     teacher=one_of(PLAN.teachers),
     student=one_of(PLAN.students),
     gan=one_of(PLAN.gans),
@@ -68,10 +74,13 @@ def scaled(amount):
     return lambda wildcards, attempt: attempt * amount
 
 
+DEFINITIONS = Definitions(SCRIPTS)
+
+
 @cache
 def code(script):
     """Digest of what a rule's script computes, for its params."""
-    return code_digest(SCRIPTS / f"{script}.py", SCRIPTS)
+    return DEFINITIONS.digest(SCRIPTS / f"{script}.py")
 
 
 @cache

@@ -25,7 +25,10 @@ rule head_template:
 
 
 rule templateflow:
-    """Fetch head and brain mask of the TemplateFlow template that the config names, checked by their sha256."""
+    """Fetch head and brain mask of the TemplateFlow template that the config names, checked by their sha256.
+
+    Where the config has none, that of the first run counts, which a file beside the results keeps.
+    """
     output:
         head="results/template/templateflow_head.nii.gz",
         brain_mask="results/template/templateflow_brain_mask.nii.gz",
@@ -44,6 +47,7 @@ rule templateflow:
     params:
         name=STUDY.template.templateflow,
         sha256=STUDY.template.sha256 and STUDY.template.sha256.model_dump(),
+        record="templateflow.sha256",  # no output: it must outlive a rerun
         code=code("fetch_templateflow"),
         env=environment("imaging"),
     script:

@@ -92,13 +92,15 @@ def check_study(study: Config, participants: pd.DataFrame) -> None:
             raise InputError(f"config: {key}: {path} is not a file that can be read; correct its path.")
         check_path(path, f"config: {key}:")
     lesions = study.evaluation.synthetic
-    for name in mask_files(lesions.masks) if lesions.masks is not None else []:
-        check_path(str(Path(lesions.masks, name)), "config: evaluation.synthetic.masks:")
-    if lesions.masks is not None and (count := len(mask_files(lesions.masks))) < lesions.per_scan:
-        raise InputError(
-            f"config: evaluation.synthetic.masks: {lesions.masks} holds {count} NIfTI files, expected at least per_scan"
-            f" ({lesions.per_scan}); correct the path of the folder, or add masks."
-        )
+    if lesions.masks is not None:
+        names = mask_files(lesions.masks)
+        if len(names) < lesions.per_scan:
+            raise InputError(
+                f"config: evaluation.synthetic.masks: {lesions.masks} holds {len(names)} NIfTI files, expected at least"
+                f" per_scan ({lesions.per_scan}); correct the path of the folder, or add masks."
+            )
+        for name in names:
+            check_path(f"{lesions.masks}/{name}", "config: evaluation.synthetic.masks:")
 
 
 def given_files(study: Config) -> dict[str, str]:

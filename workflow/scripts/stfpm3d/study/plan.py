@@ -20,7 +20,6 @@ from stfpm3d.study.rows import (
     FanoganExperiment,
     MaskExperiment,
     PadimExperiment,
-    PostprocessedExperiment,
     SegmentationExperiment,
     StfpmExperiment,
 )
@@ -35,8 +34,8 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
 def one_of(names: Iterable[str]) -> str:
     """A wildcard constraint: one of some names; a pattern that matches nothing where there are none."""
-    alternatives = [re.escape(name) for name in names]
-    return "|".join(alternatives) if alternatives else "(?!)"
+    alternatives = [re.escape(name) for name in names]  # of which one may be empty
+    return f"({'|'.join(alternatives)})" if alternatives else "(?!)"
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:
@@ -82,6 +81,10 @@ class Plan:
     def scans(self, pattern: str, **parts: Any) -> list[str]:
         """Paths of the scans of one part or group, from a pattern with `{sub}`; other wildcards are kept."""
         return [pattern.replace("{sub}", sub) for sub in self.select(**parts)]
+
+    def masked(self, scans: Iterable[str]) -> list[str]:
+        """Those of some scans that have a lesion mask."""
+        return [sub for sub in scans if self._scans.at[sub, "lesion_mask"]]
 
     def native_image(self, sub: str) -> str:
         """The scan that is registered: the table's own, or its bias-corrected copy (native grid)."""
@@ -178,7 +181,7 @@ class Plan:
 
     def experiments_by(self, *methods: str) -> str:
         """A wildcard constraint: the names of the experiments of some methods."""
-        return one_of(name for name, row in self.experiments.items() if row.method in methods)
+        return one_of([name for name, row in self.experiments.items() if row.method in methods])
 
     def has_blocks(self, experiment: str) -> bool:
         """Whether an experiment's method makes a map from the blocks of networks."""
@@ -250,14 +253,14 @@ class Plan:
         return {key: row[key] for key in ("combine", "blocks", "smoothing_mm")}
 
     def source_of(self, experiment: str) -> str:
-        """The experiment whose maps a segmentation or post-processing reads."""
+        """The experiment whose maps a segmentation reads."""
         row = self.experiments[experiment]
-        if isinstance(row, SegmentationExperiment | PostprocessedExperiment):
+        if isinstance(row, SegmentationExperiment):
             return row.experiment
         raise ValueError(f"experiment {experiment!r} of method {row.method!r} reads no other's maps")
 
     def source_maps(self, experiment: str, part: str) -> list[str]:
-        """The maps of one part that a segmentation or post-processing reads."""
+        """The maps of one part that a segmentation reads."""
         return self.scans(f"results/maps/{self.source_of(experiment)}/{part}/{self.map_name}", split=part)
 
     def top_fraction(self, experiment: str) -> float | None:
@@ -272,7 +275,8 @@ class Plan:
         return isinstance(self.experiments[experiment], SegmentationExperiment | MaskExperiment)
 
     def graded_experiments(self) -> list[str]:
-        """The experiments whose maps are graded and scored: segmentations and the bare mask are neither."""
+        """The experiments that are measured on altered copies of scans; segmentations and the bare mask have no graded
+        maps."""
         return [name for name in self.experiments if not self.is_segmented(name)]
 
     def lesion_experiments(self) -> list[str]:
@@ -289,6 +293,18 @@ class Plan:
         ]
         return ["results/evaluation/probe_histogram.tsv", *found]
 
+    def evaluated_maps(self, experiment: str) -> list[str]:
+        """An experiment's maps of validation and test scans; none of the bare mask, which is itself the map of each."""
+        if isinstance(self.experiments[experiment], MaskExperiment):
+            return []
+        parts = self._scans.loc[self.select(split=("val", "test")), "split"]
+        return [f"results/maps/{experiment}/{part}/{self.map_name}".format(sub=sub) for sub, part in parts.items()]
+
+    def evaluated_scores(self, experiment: str) -> list[str]:
+        """The tables of an experiment's scores of validation and test scans; none of the bare mask."""
+        is_mask = isinstance(self.experiments[experiment], MaskExperiment)
+        return [] if is_mask else [f"results/maps/{experiment}/{part}/scores.tsv" for part in ("val", "test")]
+
     def protocols(self, experiment: str) -> list[str]:
         """The protocols that measure an experiment; inside the brain the mask is constant, which says nothing."""
         return ["paper"] if isinstance(self.experiments[experiment], MaskExperiment) else ["strict", "paper"]
@@ -297,22 +313,18 @@ class Plan:
         """The experiments that are measured inside the brain."""
         return [name for name in self.experiments if "strict" in self.protocols(name)]
 
-    def compared(self) -> list[str]:
-        """The experiments that are tested against the reference; post-processing, an ablation, is described alone."""
-        return [name for name in self.in_brain() if not isinstance(self.experiments[name], PostprocessedExperiment)]
-
-    def evaluated_teachers(self) -> list[str]:
-        """The teachers whose students' maps are measured, in the config's order."""
-        used = {self.teacher_of(name) for name in self.experiments if self.has_blocks(name)}
-        return [teacher for teacher in self.teachers if teacher in used]
+    def evaluated_networks(self) -> list[str]:
+        """The teachers and f-AnoGANs whose maps are measured, as folders below results, in the config's order."""
+        used = {f"teacher/{self.teacher_of(name)}" for name in self.experiments if self.has_blocks(name)}
+        used |= {f"gan/{row.gan}" for row in self.experiments.values() if isinstance(row, FanoganExperiment)}
+        networks = [f"teacher/{name}" for name in self.teachers] + [f"gan/{name}" for name in self.gans]
+        return [network for network in networks if network in used]
 
     def description(self, experiment: str) -> dict[str, Any]:
         """How an experiment's maps come about, for the report (see `write_report`)."""
         row = self.experiments[experiment]
         if isinstance(row, SegmentationExperiment):
             return {**self.description(row.experiment), "segmented_by": row.by}
-        if isinstance(row, PostprocessedExperiment):
-            return {**self.description(row.experiment), "processed_by": processing(row)}
         teacher = self.teachers[self.teacher_of(experiment)] if self.has_blocks(experiment) else None
         weights = teacher and teacher.weights
         return {
@@ -320,8 +332,8 @@ class Plan:
             "architecture": teacher and teacher.architecture,
             "weights": weights if weights in (None, "random", "imagenet") else "file",
             "patch_learning": teacher is not None and teacher.epochs > 0,
+            "residual": row.residual if isinstance(row, StfpmExperiment) else None,
             "untrained": isinstance(row, StfpmExperiment) and row.weights == "initial",
-            "processed_by": None,
             "segmented_by": None,
         }
 
@@ -335,13 +347,6 @@ class Plan:
             if (row.weights, other.weights) == ("trained", "initial")
             and settings(row, "weights") == settings(other, "weights")
         }
-
-
-def processing(row: PostprocessedExperiment) -> str:
-    """A step of post-processing in words, such as `gaussian 4 mm`."""
-    unit = "ml" if row.by == "min_component" else "mm"
-    amount = "" if row.amount is None else f" {row.amount:g} {unit}"
-    return row.by.replace("_", " ") + amount
 
 
 def _sampling(voxels_per_mm: float | None) -> str:
