@@ -152,7 +152,7 @@ def test_a_bad_scan_is_named_once_leaves_nothing_behind_and_holds_up_no_other(pr
     done = project.snakemake("--keep-going", "--until", "register")
     assert done.returncode != 0
     for sentence in (
-        "sub-damaged: data/sub-damaged.nii.gz cannot be read as NIfTI",  # in the list at the end without its name before it
+        "sub-damaged: data/sub-damaged.nii.gz cannot be read as NIfTI",  # the list at the end has columns
         "sub-head: data/sub-head.nii.gz is no skull-",
     ):
         assert done.stdout.count(sentence) == 1, done.stdout
