@@ -114,7 +114,7 @@ def given_files(study: Config) -> dict[str, str]:
 
 def mask_files(folder: Path | str) -> list[str]:
     """The names of the NIfTI files in a folder, in order; none where there is no such folder."""
-    return sorted(path.name for path in Path(folder).glob("*.nii*"))
+    return sorted(path.name for path in Path(folder).glob("*.nii*") if path.is_file())
 
 
 def path_unless(value: str, *words: str) -> str | None:
