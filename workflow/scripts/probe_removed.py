@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stfpm3d.probes.separation import probe_table, removed_rows
-from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.files import read_table, write_table
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     scores = snakemake.input["scores"]
-    scans = pd.read_csv(scores, sep="\t") if scores else pd.DataFrame(snakemake.params["scans"])
+    scans = read_table(scores) if scores else pd.DataFrame(snakemake.params["scans"])
     write_table(snakemake.output["metrics"], probe_table(snakemake.wildcards["experiment"], removed_rows(scans)))

@@ -11,6 +11,7 @@ from stfpm3d.evaluation.paired import lesion_figures
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.maps.form import ScoredMap, scored
 from stfpm3d.probes.removed import distant_scores
+from stfpm3d.runtime.files import read_table
 from stfpm3d.runtime.logs import progress
 
 FIGURES = {"synthetic": lesion_figures, "removed": distant_scores}
@@ -34,7 +35,7 @@ def copy_table(copies: Sequence[Mapping[str, Any]], files: Mapping[str, Any]) ->
     table = pd.DataFrame(copies).assign(**paths)
     if not files["scores"]:
         return table
-    controls = pd.read_csv(files["scores"], sep="\t").rename(columns={"score": "score_control"})
+    controls = read_table(files["scores"]).rename(columns={"score": "score_control"})
     return table.merge(controls, on="scan_id", validate="many_to_one")
 
 
