@@ -75,6 +75,13 @@ def test_every_config_that_comes_with_the_project_is_valid(names: tuple[str, ...
     assert study(*names).experiments
 
 
+def test_a_config_that_names_its_rows_alone_has_the_defaults_of_the_default_run() -> None:
+    """So that a module, whose config is handed over whole, and a run of the clone do not differ in silence."""
+    run = study()
+    rows = {key: getattr(run, key) for key in ("teachers", "students", "gans", "experiments")}
+    assert read_config(rows).model_dump() == run.model_dump()
+
+
 def test_the_two_small_cohorts_differ_in_their_scenario_alone() -> None:
     matched, shortcut = study("matched.yaml"), study("matched.yaml", "shortcut.yaml")
     assert (matched.demo.scenario, shortcut.demo.scenario) == ("matched", "shortcut")

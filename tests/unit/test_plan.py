@@ -33,7 +33,6 @@ ROWS = {
         {"name": "zscore", "method": "zscore"},
         {"name": "mask", "method": "mask"},
         {"name": "cut", "method": "segmentation", "experiment": "stfpm", "by": "top_fraction", "fraction": 0.02},
-        {"name": "smooth", "method": "postprocessed", "experiment": "residual", "by": "gaussian", "amount": 4},
     ],
 }
 
@@ -94,6 +93,11 @@ def test_a_student_with_validation_patients_selects_as_its_row_says(plan: Plan) 
     assert plan.remarks() == []
 
 
+def test_patients_are_validated_on_by_a_student_that_their_auroc_chooses_and_by_no_other(plan: Plan) -> None:
+    assert plan.validation_scans("by_auroc") == ["H4", "H5", "H6", "P3", "P4"]
+    assert plan.validation_scans("by_loss") == ["H4", "H5", "H6"]
+
+
 def test_lesions_are_bright_in_t2_and_flair_and_dark_in_t1() -> None:
     assert LESION_SIGN == {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
@@ -118,7 +122,7 @@ def test_a_teacher_its_students_and_their_maps_share_one_grid(plan: Plan) -> Non
     assert plan.grid_of("fine") == "results/grid/scale-0.5/"
     assert plan.grid_of_experiment("padim") == "results/grid/"
     assert plan.grid_of_experiment("fanogan") == "results/grid/size-48/"
-    assert plan.samplings() == {"": {"size": 80}, "scale-0.5/": {"voxels_per_mm": 0.5}, "size-48/": {"size": 48}}
+    assert plan.samplings() == {"": {"size": 112}, "scale-0.5/": {"voxels_per_mm": 0.5}, "size-48/": {"size": 48}}
 
 
 def test_an_atlas_is_a_channel_of_the_teacher_that_has_one(plan: Plan) -> None:
@@ -136,7 +140,7 @@ def test_a_segmentation_reads_the_maps_of_the_experiment_that_it_names(plan: Pla
 
 def test_maps_of_zeros_and_ones_have_no_threshold_and_no_copies(plan: Plan) -> None:
     assert [name for name in plan.experiments if plan.is_segmented(name)] == ["mask", "cut"]
-    assert set(plan.graded_experiments()) == plan.experiments.keys() - {"mask", "cut"}
+    assert set(plan.graded_experiments()) == plan.experiments.keys() - {"mask", "cut", "smooth"}
     assert plan_of(evaluation={"synthetic": {"per_scan": 0}}).lesion_experiments() == []
     assert plan_of(evaluation={"probes": False}).probe_tables() == []
 
@@ -148,11 +152,10 @@ def test_maps_are_measured_in_the_order_of_the_scans(plan: Plan) -> None:
     assert plan.evaluated_scores("stfpm") == [f"results/maps/stfpm/{part}/scores.tsv" for part in ("val", "test")]
 
 
-def test_the_bare_mask_is_not_measured_inside_the_brain_and_postprocessing_is_not_compared(plan: Plan) -> None:
+def test_the_bare_mask_is_not_measured_inside_the_brain(plan: Plan) -> None:
     assert plan.protocols("mask") == ["paper"]
     assert plan.evaluated_maps("mask") == plan.evaluated_scores("mask") == []
     assert set(plan.experiments) - set(plan.in_brain()) == {"mask"}
-    assert set(plan.in_brain()) - set(plan.compared()) == {"smooth"}
 
 
 def test_the_report_tells_how_maps_come_about(plan: Plan) -> None:
@@ -163,12 +166,9 @@ def test_the_report_tells_how_maps_come_about(plan: Plan) -> None:
         "patch_learning": True,
         "residual": "distance",
         "untrained": True,
-        "processed_by": None,
         "segmented_by": None,
     }
     assert plan.description("cut")["segmented_by"] == "top_fraction"
-    assert plan.description("smooth")["processed_by"] == "gaussian 4 mm"
-    assert plan.description("smooth")["patch_learning"] is False  # the residual's teacher keeps its initial weights
     assert plan.description("zscore")["architecture"] is None
 
 
@@ -180,6 +180,10 @@ def test_stripped_scans_are_registered_to_the_brain_and_heads_to_the_head(plan: 
     assert plan.registration_target("P1") == "results/template/brain.nii.gz"
     assert plan.registration_target("H1") == "results/template/head.nii.gz"
     assert plan_of(registration={"transform": "none"}).registration_target("H1") == "results/template/mask.nii.gz"
+
+
+def test_healthy_scans_have_no_lesion_mask(plan: Plan) -> None:
+    assert plan.masked(plan.select(split="test")) == ["P5", "P6"]
 
 
 def test_n4_makes_the_copy_that_is_registered(plan: Plan) -> None:
@@ -202,7 +206,13 @@ def test_each_scan_gets_masks_that_do_not_change_when_another_is_added(tmp_path)
 @pytest.mark.parametrize("text", ["", "a", "all"])
 def test_no_name_is_one_of_none(text: str) -> None:
     assert not re.fullmatch(one_of([]), text)
-    assert re.fullmatch(one_of(["a", "all"]), text) or text == ""
+    assert re.fullmatch(one_of(["", "a", "all"]), text)
+
+
+def test_the_folder_of_the_only_grid_has_no_name() -> None:
+    teachers = [{key: value for key, value in row.items() if key != "input_scale"} for row in ROWS["teachers"]]
+    rows = {"teachers": teachers, "gans": [], "experiments": [row for row in ROWS["experiments"] if "gan" not in row]}
+    assert re.fullmatch(one_of(plan_of(**rows).samplings()), "")
 
 
 def test_a_study_without_students_has_no_student_to_match() -> None:

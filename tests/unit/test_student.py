@@ -52,6 +52,7 @@ def train(
 ) -> dict[str, torch.Tensor]:
     settings = SETTINGS | changes
     checkpoints = folder / settings.pop("checkpoints", f"{run}-checkpoints")
+    atlas = settings.pop("atlas", None)
     train_student(
         [folder / f"sub-{index}.npy" for index in range(4)],
         [folder / f"sub-{index}.npy" for index in validation],
@@ -65,6 +66,7 @@ def train(
         checkpoints,
         StudentSettings(**settings),
         COMPUTE,
+        atlas=atlas,
     )
     return load_file(folder / f"{run}.safetensors")
 

@@ -47,6 +47,7 @@ def train(scans: list[Path], run: str, **changes: Any) -> dict[str, torch.Tensor
     folder = scans[0].parent
     settings = SETTINGS | changes
     checkpoints = folder / settings.pop("checkpoints", f"{run}-checkpoints")
+    atlas = settings.pop("atlas", None)
     train_teacher(
         scans[:4],
         scans[4:],
@@ -58,6 +59,7 @@ def train(scans: list[Path], run: str, **changes: Any) -> dict[str, torch.Tensor
         checkpoints,
         TeacherSettings(**settings),
         COMPUTE,
+        atlas=atlas,
     )
     return load_file(folder / f"{run}.safetensors")
 

@@ -69,12 +69,7 @@ class Project:
 
     def planned(self, *arguments: str | Path) -> dict[str, int]:
         """The rules that a dry run would run, with the number of jobs of each."""
-        output = self.run("--dry-run", "--quiet", "rules", *arguments)
-        if "Nothing to be done" in output:
-            return {}
-        table = output.split("Job stats:")[1].split("total")[0]
-        jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
-        return {name: count for name, count in jobs.items() if name != "all"}
+        return planned_rules(self.run(*DRY_RUN, *arguments))
 
     @contextmanager
     def kept(self, name: str) -> Iterator[Path]:
@@ -95,6 +90,18 @@ class Project:
             assert old in text, f"{name} does not hold {old!r}"
             path.write_text(text.replace(old, new), encoding="utf-8")
             yield
+
+
+DRY_RUN = ("--dry-run", "--quiet", "rules")
+
+
+def planned_rules(output: str) -> dict[str, int]:
+    """The rules of a dry run's output, the one that asks for the results left out, with the number of jobs of each."""
+    if "Nothing to be done" in output:
+        return {}
+    table = output.split("Job stats:")[1].split("total")[0]
+    jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+    return {name: count for name, count in jobs.items() if name not in ("all", "everything")}
 
 
 PARTS_OF_GROUP = {"healthy": (4, 3, 3), "patient": (2, 2, 2)}

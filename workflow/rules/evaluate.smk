@@ -7,7 +7,7 @@ rule evaluate:
     input:
         maps=lambda w: PLAN.evaluated_maps(w.experiment),
         scores=lambda w: PLAN.evaluated_scores(w.experiment),
-        lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in EVALUATED if SCANS.lesion_mask[sub]],
+        lesion_masks=expand(LESION_MASK, sub=PLAN.masked(EVALUATED)),
         brain_mask=BRAIN_MASK,
         grid="results/grid/grid.json",
     output:
@@ -28,7 +28,7 @@ rule evaluate:
         runtime=scaled(60),
     params:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
-        masked=[sub for sub in EVALUATED if SCANS.lesion_mask[sub]],
+        masked=PLAN.masked(EVALUATED),
         healthy_quantile=lambda w: None if PLAN.is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
         min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in PLAN.in_brain() else None,
         protocols=lambda w: PLAN.protocols(w.experiment),
@@ -39,14 +39,13 @@ rule evaluate:
 
 
 rule compare:
-    """Gather the tables of all experiments, and test each but the post-processed against the reference by its average
-    precision per patient."""
+    """Gather the tables of all experiments, and test each against the reference by its average precision per patient."""
     input:
         metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=PLAN.experiments)
         + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=PLAN.lesion_experiments())
         + PLAN.probe_tables(),
         scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=PLAN.experiments),
-        patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.compared()],
+        patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.in_brain()],
     output:
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
@@ -63,7 +62,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        reference=STUDY.evaluation.reference or PLAN.compared()[0],
+        reference=STUDY.evaluation.reference or PLAN.in_brain()[0],
         code=code("compare"),
         env=environment("imaging"),
     script:

@@ -40,9 +40,9 @@ rule figures:
     """Figure 2 (embeddings), 3 (sagittal) and 4 (three planes) of the paper (MNI grid)."""
     input:
         embeddings="results/figures/{experiment}/{sub}.npz",
-        image="results/standardize/{sub}/image.nii.gz",
+        image=STANDARDIZED,
         brain_mask=BRAIN_MASK,
-        lesion_mask=lambda w: f"results/register/{w.sub}/lesion_mask.nii.gz" if SCANS.lesion_mask[w.sub] else [],
+        lesion_mask=lambda w: LESION_MASK.format(sub=w.sub) if SCANS.lesion_mask[w.sub] else [],
         grid=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}grid.json",
     output:
         figure2="results/figures/{experiment}/{sub}_figure2.png",

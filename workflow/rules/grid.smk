@@ -34,7 +34,7 @@ rule network_grid:
 rule grid:
     """Crop and scale a standardized scan to the network's grid (a cube, float16)."""
     input:
-        image="results/standardize/{sub}/image.nii.gz",
+        image=STANDARDIZED,
         grid="results/grid/{sampling}grid.json",
     output:
         array=ensure("results/grid/{sampling}{sub}.npy", non_empty=True),

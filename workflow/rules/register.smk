@@ -44,7 +44,7 @@ rule register_lesion:
         transform=TRANSFORM,
         template=BRAIN_MASK,
     output:
-        lesion_mask=ensure("results/register/{sub}/lesion_mask.nii.gz", non_empty=True),
+        lesion_mask=ensure(LESION_MASK, non_empty=True),
     log:
         "logs/register_lesion/{sub}.log",
     benchmark:

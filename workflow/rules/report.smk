@@ -1,6 +1,6 @@
 """The report: one page with the numbers, the curves and the maps."""
 
-SHOWN = next(name for name in PLAN.compared() if not PLAN.is_segmented(name))
+SHOWN = next(name for name in PLAN.in_brain() if not PLAN.is_segmented(name))
 PICTURED = in_turn(PARTICIPANTS, "test", STUDY.report.pictures)
 
 
@@ -20,10 +20,10 @@ rule report:
         curves=[f"results/evaluation/{name}/curves.tsv" for name in PLAN.in_brain()],
         patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.in_brain()],
         lesions=[f"results/evaluation/{name}/lesions.tsv" for name in PLAN.in_brain()],
-        images=[f"results/standardize/{sub}/image.nii.gz" for sub in PICTURED],
+        images=expand(STANDARDIZED, sub=PICTURED),
         maps=[f"results/maps/{SHOWN}/test/{PLAN.map_name}".format(sub=sub) for sub in PICTURED],
         blocks=[f"results/maps/{SHOWN}/test/{sub}_blocks.npz" for sub in PICTURED if PLAN.has_blocks(SHOWN)],
-        lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in PICTURED if SCANS.lesion_mask[sub]],
+        lesion_masks=expand(LESION_MASK, sub=PLAN.masked(PICTURED)),
         brain_mask=BRAIN_MASK,
         grid=PLAN.grid_of_experiment(SHOWN) + "grid.json" if PLAN.has_blocks(SHOWN) else "results/grid/grid.json",
         networks=[f"results/{network}/model.safetensors" for network in PLAN.evaluated_networks()],
@@ -48,7 +48,7 @@ rule report:
         excluded=[reason for reason in COHORT.get("exclude", ()) if reason],
         pictured=SCANS.loc[PICTURED, [*KEYS, "group"]].reset_index().to_dict("records"),
         sites=SCANS.loc[PLAN.select(split="test"), "site"].to_dict(),
-        masked=[sub for sub in PICTURED if SCANS.lesion_mask[sub]],
+        masked=PLAN.masked(PICTURED),
         modality=STUDY.cohort.modality,
         healthy_quantile=STUDY.evaluation.healthy_quantile,
         min_lesion_ml=STUDY.evaluation.min_lesion_ml,

@@ -8,7 +8,7 @@ rule strip:
         brain_mask=BRAIN_MASK,
     output:
         image=ensure("results/strip/{sub}/image.nii.gz", non_empty=True),
-        mask=ensure("results/strip/{sub}/mask.nii.gz", non_empty=True),
+        mask=ensure(SUPPORT, non_empty=True),
     log:
         "logs/strip/{sub}.log",
     benchmark:

@@ -5,7 +5,7 @@ rule student:
     """Train a student on healthy training scans (network grid); validation scans choose its epoch."""
     input:
         train=lambda w: PLAN.scans(f"{PLAN.grid_of_student(w.student)}{{sub}}.npy", split="train", group="healthy"),
-        val=lambda w: PLAN.scans(f"{PLAN.grid_of_student(w.student)}{{sub}}.npy", split="val"),
+        val=lambda w: [f"{PLAN.grid_of_student(w.student)}{sub}.npy" for sub in PLAN.validation_scans(w.student)],
         brain_mask=lambda w: f"{PLAN.grid_of_student(w.student)}mask.npy",
         grid=lambda w: f"{PLAN.grid_of_student(w.student)}grid.json",
         teacher=lambda w: f"results/teacher/{PLAN.students[w.student].teacher}/model.safetensors",
@@ -28,7 +28,7 @@ rule student:
     params:
         settings=lambda w: PLAN.student_settings(w.student),
         compute=COMPUTE,
-        val_is_patient=(PARTICIPANTS[PARTICIPANTS.split == "val"].group == "patient").tolist(),
+        val_is_patient=lambda w: [SCANS.group[sub] == "patient" for sub in PLAN.validation_scans(w.student)],
         code=code("student"),
         env=environment("learning"),
     script:

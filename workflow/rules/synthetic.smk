@@ -11,7 +11,7 @@ LESION_TABLE = [
 LESION_FILES = {  # a file a lesion
     "images": [f"results/synthetic/{sub}/lesion-{number}_image.nii.gz" for sub, number in LESIONS],
     "masks": [f"results/synthetic/{sub}/lesion-{number}_mask.nii.gz" for sub, number in LESIONS],
-    "supports": [f"results/strip/{sub}/mask.nii.gz" for sub, _ in LESIONS],
+    "supports": [SUPPORT.format(sub=sub) for sub, _ in LESIONS],
     "controls": [f"results/maps/{{experiment}}/test/{PLAN.map_name}".replace("{sub}", sub) for sub, _ in LESIONS],
     "scores": "results/maps/{experiment}/test/scores.tsv",
 }
@@ -20,8 +20,8 @@ LESION_FILES = {  # a file a lesion
 rule synthetic_lesions:
     """Insert lesions into copies of a healthy test scan, one each (MNI grid, standardized intensity)."""
     input:
-        image="results/standardize/{sub}/image.nii.gz",
-        support="results/strip/{sub}/mask.nii.gz",
+        image=STANDARDIZED,
+        support=SUPPORT,
         given=lambda w: PLAN.chosen_masks(w.sub),
     output:
         images=[f"results/synthetic/{{sub}}/lesion-{n}_image.nii.gz" for n in range(SYNTHETIC.per_scan)],

@@ -6,7 +6,7 @@ Paths are those of the rules' outputs, relative to the working directory.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from stfpm3d.study.rows import (
     FanoganExperiment,
     MaskExperiment,
     PadimExperiment,
-    PostprocessedExperiment,
     SegmentationExperiment,
     StfpmExperiment,
 )
@@ -32,9 +31,9 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 """Lesions are bright in T2w and FLAIR, dark in T1w."""
 
 
-def one_of(names: Iterable[str]) -> str:
+def one_of(names: Collection[str]) -> str:
     """A wildcard constraint: one of some names; a pattern that matches nothing where there are none."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+    return f"({'|'.join(map(re.escape, names))})" if names else "(?!)"
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:
@@ -73,6 +72,10 @@ class Plan:
     def scans(self, pattern: str, **parts: Any) -> list[str]:
         """Paths of the scans of one part or group, from a pattern with `{sub}`; other wildcards are kept."""
         return [pattern.replace("{sub}", sub) for sub in self.select(**parts)]
+
+    def masked(self, scans: Iterable[str]) -> list[str]:
+        """Those of some scans that have a lesion mask."""
+        return [sub for sub in scans if self._scans.at[sub, "lesion_mask"]]
 
     def native_image(self, sub: str) -> str:
         """The scan that is registered: the table's own, or its bias-corrected copy (native grid)."""
@@ -146,6 +149,10 @@ class Plan:
         wanted = self.students[student].selection
         return "synthetic_ap" if wanted == "auroc" and not self.select(split="val", group="patient") else wanted
 
+    def validation_scans(self, student: str) -> list[str]:
+        """The validation scans that choose a student's epoch: patients have a say in the AUROC alone."""
+        return self.select(split="val", group=None if self.selection(student) == "auroc" else "healthy")
+
     def student_settings(self, student: str) -> dict[str, Any]:
         """A student's settings as params."""
         row = settings(self.students[student], "teacher") | {"selection": self.selection(student)}
@@ -165,7 +172,7 @@ class Plan:
 
     def experiments_by(self, *methods: str) -> str:
         """A wildcard constraint: the names of the experiments of some methods."""
-        return one_of(name for name, row in self.experiments.items() if row.method in methods)
+        return one_of([name for name, row in self.experiments.items() if row.method in methods])
 
     def has_blocks(self, experiment: str) -> bool:
         """Whether an experiment's method makes a map from the blocks of networks."""
@@ -237,14 +244,14 @@ class Plan:
         return {key: row[key] for key in ("combine", "blocks", "smoothing_mm")}
 
     def source_of(self, experiment: str) -> str:
-        """The experiment whose maps a segmentation or post-processing reads."""
+        """The experiment whose maps a segmentation reads."""
         row = self.experiments[experiment]
-        if isinstance(row, SegmentationExperiment | PostprocessedExperiment):
+        if isinstance(row, SegmentationExperiment):
             return row.experiment
         raise ValueError(f"experiment {experiment!r} of method {row.method!r} reads no other's maps")
 
     def source_maps(self, experiment: str, part: str) -> list[str]:
-        """The maps of one part that a segmentation or post-processing reads."""
+        """The maps of one part that a segmentation reads."""
         return self.scans(f"results/maps/{self.source_of(experiment)}/{part}/{self.map_name}", split=part)
 
     def top_fraction(self, experiment: str) -> float | None:
@@ -259,8 +266,10 @@ class Plan:
         return isinstance(self.experiments[experiment], SegmentationExperiment | MaskExperiment)
 
     def graded_experiments(self) -> list[str]:
-        """The experiments whose maps are graded and scored: segmentations and the bare mask are neither."""
-        return [name for name in self.experiments if not self.is_segmented(name)]
+        """The experiments that are measured on altered copies of scans: segmentations and the bare mask have no graded
+        maps, and post-processing has none of copies."""
+        derived = PostprocessedExperiment | SegmentationExperiment | MaskExperiment
+        return [name for name, row in self.experiments.items() if not isinstance(row, derived)]
 
     def lesion_experiments(self) -> list[str]:
         """The experiments that are measured on synthetic lesions, where there are any."""
@@ -296,10 +305,6 @@ class Plan:
         """The experiments that are measured inside the brain."""
         return [name for name in self.experiments if "strict" in self.protocols(name)]
 
-    def compared(self) -> list[str]:
-        """The experiments that are tested against the reference; post-processing, an ablation, is described alone."""
-        return [name for name in self.in_brain() if not isinstance(self.experiments[name], PostprocessedExperiment)]
-
     def evaluated_networks(self) -> list[str]:
         """The teachers and f-AnoGANs whose maps are measured, as folders below results, in the config's order."""
         used = {f"teacher/{self.teacher_of(name)}" for name in self.experiments if self.has_blocks(name)}
@@ -312,8 +317,6 @@ class Plan:
         row = self.experiments[experiment]
         if isinstance(row, SegmentationExperiment):
             return {**self.description(row.experiment), "segmented_by": row.by}
-        if isinstance(row, PostprocessedExperiment):
-            return {**self.description(row.experiment), "processed_by": processing(row)}
         teacher = self.teachers[self.teacher_of(experiment)] if self.has_blocks(experiment) else None
         weights = teacher and teacher.weights
         return {
@@ -323,7 +326,6 @@ class Plan:
             "patch_learning": teacher is not None and teacher.epochs > 0,
             "residual": row.residual if isinstance(row, StfpmExperiment) else None,
             "untrained": isinstance(row, StfpmExperiment) and row.weights == "initial",
-            "processed_by": None,
             "segmented_by": None,
         }
 
@@ -337,13 +339,6 @@ class Plan:
             if (row.weights, other.weights) == ("trained", "initial")
             and settings(row, "weights") == settings(other, "weights")
         }
-
-
-def processing(row: PostprocessedExperiment) -> str:
-    """A step of post-processing in words, such as `gaussian 4 mm`."""
-    unit = "ml" if row.by == "min_component" else "mm"
-    amount = "" if row.amount is None else f" {row.amount:g} {unit}"
-    return row.by.replace("_", " ") + amount
 
 
 def _sampling(voxels_per_mm: float | None) -> str:

@@ -192,7 +192,9 @@ class Grid(Section):
         description="Edge of the network's cube, mm; `brain`: the smallest that holds the brain.",
     )
     size: Annotated[int, Field(ge=16, multiple_of=8)] = Field(
-        default=80, description="Edge of that cube in network voxels."
+        default=112,
+        description="Edge of that cube in network voxels; the default is 1.4 a voxel of a 2 mm template, as in the paper,"
+        " or scan noise hides lesions.",
     )
 
 
@@ -238,7 +240,7 @@ class Evaluation(Section):
     reference: Name | None = Field(
         default=None,
         description="Name of the experiment that the others are tested against by their average precision per patient;"
-        " without it the first that is measured inside the brain and not post-processed. This key alone reruns the"
+        " without it the first that is measured inside the brain. This key alone reruns the"
         " comparison and the report.",
     )
     probes: bool = Field(
