@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from published import published_weights
 
+from published import published_weights
 from stfpm3d.learning.imagenet import fetch_weights, imagenet_url
 from stfpm3d.learning.resnet import AcsResNet, load_checkpoint
 from stfpm3d.runtime.errors import InputError

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from acsconv.operators import ACSConv
-from published import published_weights
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import get_model, resnet18
 
+from published import published_weights
 from stfpm3d.learning.resnet import AcsResNet, Architecture, load_checkpoint, load_network, save_network
 from stfpm3d.reporting.networks import read_network
 from stfpm3d.runtime.errors import InputError

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from published import published_weights
 
+from published import published_weights
 from stfpm3d.demo.participants import demo_participants
 
 ROOT = Path(__file__).resolve().parents[2]
