@@ -50,6 +50,21 @@ rule all:
     localrule: True
 
 
+from stfpm3d.runtime.failures import summary, written
+
+LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written
+
+
+onstart:
+    LOGS_BEFORE.update(written(workflow.dag.needrun_jobs()))
+
+
+onerror:
+    scheduler = workflow.scheduler
+    if scheduler.failed:
+        logger.error(summary(scheduler.failed, [*scheduler.failed, *scheduler.remaining_jobs], LOGS_BEFORE))
+
+
 onsuccess:
     if Path(PAGE).is_file():
         logger.info(f"Report: {Path(PAGE).resolve()}")

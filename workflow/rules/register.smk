@@ -30,6 +30,7 @@ rule register:
         transform=STUDY.registration.transform,
         seed=STUDY.registration.seed,
         skull_stripped=lambda w: bool(SCANS.skull_stripped[w.sub]),
+        content=lambda w: content_of(PLAN.native_image(w.sub)),
         code=code("register"),
         env=environment("imaging"),
     script:
@@ -56,6 +57,7 @@ rule register_lesion:
         mem_mb=scaled(2000),
         runtime=scaled(10),
     params:
+        content=lambda w: content_of(SCANS.image[w.sub], SCANS.lesion_mask[w.sub]),
         code=code("register_lesion"),
         env=environment("imaging"),
     script:

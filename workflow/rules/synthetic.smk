@@ -39,6 +39,7 @@ rule synthetic_lesions:
     params:
         sign=PLAN.lesion_sign,
         seed=SYNTHETIC.seed,
+        content=lambda w: content_of(PLAN.chosen_masks(w.sub)),
         code=code("synthetic_lesions"),
         env=environment("imaging"),
     script:

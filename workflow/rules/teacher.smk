@@ -19,6 +19,7 @@ rule atlas:
         mem_mb=scaled(2000),
         runtime=scaled(10),
     params:
+        content=lambda w: content_of(PLAN.atlas_file(w.teacher)),
         code=code("atlas"),
         env=environment("imaging"),
     script:
@@ -52,6 +53,7 @@ rule teacher:
         train_subjects=lambda w: [SCANS.participant_id[scan] for scan in PLAN.seen_by_teacher(w.teacher, "train")],
         val_subjects=lambda w: [SCANS.participant_id[scan] for scan in PLAN.seen_by_teacher(w.teacher, "val")],
         compute=COMPUTE,
+        content=lambda w: content_of(PLAN.initial_weights(w.teacher)),
         code=code("teacher"),
         env=environment("learning"),
     script:

@@ -74,6 +74,7 @@ rule template:
         runtime=scaled(15),
     params:
         resolution_mm=STUDY.template.resolution_mm,
+        content=lambda w: content_of(*PLAN.template_files().values()),
         code=code("template"),
         env=environment("imaging"),
     script:

@@ -6,12 +6,13 @@ Paths are those of the rules' outputs, relative to the working directory.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from stfpm3d.runtime.fingerprint import fingerprint
 from stfpm3d.study.cohort import select
 from stfpm3d.study.config import Config
 from stfpm3d.study.opening import mask_files, path_unless
@@ -31,14 +32,22 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 """Lesions are bright in T2w and FLAIR, dark in T1w."""
 
 
-def one_of(names: Collection[str]) -> str:
+def one_of(names: Iterable[str]) -> str:
     """A wildcard constraint: one of some names; a pattern that matches nothing where there are none."""
-    return f"({'|'.join(map(re.escape, names))})" if names else "(?!)"
+    alternatives = "|".join(re.escape(name) for name in names)
+    return f"({alternatives})" if alternatives else "(?!)"
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:
     """A row's settings as params, without the keys that say nothing about the computation."""
     return row.model_dump(mode="json", exclude={"name", *without})
+
+
+def content_of(*paths: str | list[str]) -> list[str]:
+    """Fingerprints of those of some files that are the user's own, as a rule's params: a file that is replaced may be
+    older than what was made of its forerunner. What rules make, below `results/`, has none."""
+    files = [path for given in paths for path in ([given] if isinstance(given, str) else given)]
+    return [fingerprint(path) for path in files if not path.startswith("results/")]
 
 
 class Plan:
@@ -266,10 +275,9 @@ class Plan:
         return isinstance(self.experiments[experiment], SegmentationExperiment | MaskExperiment)
 
     def graded_experiments(self) -> list[str]:
-        """The experiments that are measured on altered copies of scans: segmentations and the bare mask have no graded
-        maps, and post-processing has none of copies."""
-        derived = PostprocessedExperiment | SegmentationExperiment | MaskExperiment
-        return [name for name, row in self.experiments.items() if not isinstance(row, derived)]
+        """The experiments that are measured on altered copies of scans; segmentations and the bare mask have no graded
+        maps."""
+        return [name for name in self.experiments if not self.is_segmented(name)]
 
     def lesion_experiments(self) -> list[str]:
         """The experiments that are measured on synthetic lesions, where there are any."""
