@@ -175,7 +175,7 @@ def test_the_best_epoch_is_kept_over_a_kill_while_a_checkpoint_is_written(
 
 def test_training_stops_when_patience_is_out_and_stays_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StudentTraining, "rank", lambda self, epoch: (-abs(epoch["epoch"] - 1),))  # the second is best
-    settings = {"epochs": 9, "patience": 2}
+    settings: dict[str, Any] = {"epochs": 9, "patience": 2}
     train(folder, "patient", **settings)
     record = (folder / "patient.tsv").read_text()
     assert pd.read_csv(folder / "patient.tsv", sep="\t")["chosen"].tolist() == [0, 1, 0, 0]
