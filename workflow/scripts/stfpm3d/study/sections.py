@@ -192,7 +192,7 @@ class Grid(Section):
     )
     size: Annotated[int, Field(ge=16, multiple_of=8)] = Field(
         default=112,
-        description="Edge of that cube in network voxels; the default is 1.4 a voxel of a 2 mm template, as in the paper,"
+        description="Edge of that cube in network voxels; the default is the paper's 1.4 a voxel of a 2 mm template,"
         " or scan noise hides lesions.",
     )
 
