@@ -5,17 +5,23 @@ TRANSFORM = ["results/register/{sub}/to_mni.mat", *(f"results/register/{{sub}}/{
 
 
 rule register:
-    """Estimate the transform of a scan to the template and resample the scan once, linearly, to the MNI grid.
+    """Estimate the transform of a scan to the template and resample its image once, linearly, to the MNI grid.
+
+    The image is the scan, or its bias-corrected copy; the transform is always estimated on the scan itself.
 
     A whole head is registered to the template's head, a skull-stripped scan to its brain. SyN's matrix has two warps
     beside it (from and to MNI space); the other transforms are the matrix alone, which is the identity for `none`.
+    `placement.json` tells where the transform puts the scan; one beyond the limits of `imaging.placement` is no result.
     """
     input:
         image=lambda w: PLAN.native_image(w.sub),
+        scan=lambda w: SCANS.image[w.sub],
         template=lambda w: PLAN.registration_target(w.sub),
+        brain_mask=BRAIN_MASK,
     output:
         image=ensure("results/register/{sub}/image.nii.gz", non_empty=True),
         transform=TRANSFORM,
+        placement="results/register/{sub}/placement.json",
     log:
         "logs/register/{sub}.log",
     benchmark:
@@ -70,6 +76,7 @@ rule register_qc:
         page_template=PAGES["quality.html.j2"],
         style=PAGES["style.css"],
         images=PLAN.scans("results/register/{sub}/image.nii.gz"),
+        placements=PLAN.scans("results/register/{sub}/placement.json"),
         head="results/template/head.nii.gz",
         brain="results/template/brain.nii.gz",
         brain_mask=BRAIN_MASK,

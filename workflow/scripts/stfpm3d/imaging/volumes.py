@@ -19,8 +19,6 @@ from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-MAX_INTENSITY = 1e8
-"""Above any scanner's values; single precision leaves nothing of a brain beside such a voxel."""
 
 
 class Volume(NamedTuple):
@@ -52,19 +50,13 @@ def load_volume(path: Path | str, subject: str = "") -> Volume:
     Raises
     ------
     InputError
-        When the file is missing or unreadable, is not 3D, has no valid affine, holds NaN, Inf or values that no
-        scanner makes, or is constant.
+        When the file is missing or unreadable, is not 3D, has no valid affine, holds NaN or Inf, or is constant.
     """
     volume = _read(path, subject)
     who = f"{subject}: {path}" if subject else str(path)
     low, high = float(volume.data.min()), float(volume.data.max())
     if low == high:
         raise InputError(f"{who} is constant ({low:g} everywhere); expected a scan with contrast: export it again.")
-    if max(-low, high) > MAX_INTENSITY:
-        raise InputError(
-            f"{who} holds values from {low:g} to {high:g}; expected at most {MAX_INTENSITY:g} in size: clip or rescale"
-            " the scan."
-        )
     return volume
 
 

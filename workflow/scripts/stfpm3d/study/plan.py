@@ -93,10 +93,7 @@ class Plan:
         return str(self._scans.at[sub, "image"])
 
     def registration_target(self, sub: str) -> str:
-        """What a scan is registered to: the template's head, or its brain for a stripped scan; without registration the
-        mask, which gives the grid alone."""
-        if self.study.registration.transform == "none":
-            return BRAIN_MASK
+        """What a scan is registered to: the template's head, or its brain for a stripped scan."""
         return f"results/template/{'brain' if self._scans.at[sub, 'skull_stripped'] else 'head'}.nii.gz"
 
     def template_files(self) -> dict[str, Any]:
