@@ -4,10 +4,7 @@
 rule embeddings:
     """What teacher and student make of a scan: summed features, pseudo-RGB, the blocks' maps, the map (network grid)."""
     input:
-        teacher=lambda w: PLAN.teacher_weights(w.experiment),
-        student=lambda w: PLAN.student_weights(w.experiment),
-        gaussian=lambda w: PLAN.gaussian_of(w.experiment),
-        atlas=lambda w: PLAN.atlas_of(PLAN.teacher_of(w.experiment)),
+        unpack(lambda w: PLAN.network_files(w.experiment)),
         array=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}{w.sub}.npy",
         brain_mask=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}mask.npy",
     output:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from stfpm3d.probes.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.runtime.files import read_table, write_table
 from stfpm3d.runtime.logs import rule_log
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     metrics = read_table(snakemake.input["metrics"]).set_index(["protocol", "split", "metric"])["value"]
-    lesions = read_table(snakemake.input["lesions"])
+    lesions = pd.concat([read_table(path) for path in snakemake.input["lesions"]], ignore_index=True)
     lesions = detected_lesions(lesions, float(metrics["strict", "val", "threshold"]))
     experiment = snakemake.wildcards["experiment"]
     tables = {"lesions": lesions, "metrics": synthetic_metrics(experiment, lesions)}

@@ -12,6 +12,6 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with rule_log(snakemake.log[0]):
-    scores = snakemake.input["scores"]
-    scans = read_table(scores) if scores else pd.DataFrame(snakemake.params["scans"])
+    tables = [read_table(path) for path in snakemake.input["scores"]]
+    scans = pd.concat(tables) if tables else pd.DataFrame(snakemake.params["scans"])
     write_table(snakemake.output["metrics"], probe_table(snakemake.wildcards["experiment"], removed_rows(scans)))

@@ -6,6 +6,7 @@ import pandas as pd
 
 from stfpm3d.imaging.grid import read_grid
 from stfpm3d.imaging.volumes import load_mask
+from stfpm3d.maps.form import read_maps
 from stfpm3d.reporting.networks import read_network
 from stfpm3d.reporting.report import write_report
 from stfpm3d.runtime.files import read_table
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    scans = pd.DataFrame(params["pictured"]).assign(image=given["images"], map=given["maps"])
-    scans["blocks"] = given["blocks"] or None
+    scans = pd.DataFrame(params["pictured"]).assign(image=given["images"])
+    scans = scans.merge(read_maps(given["maps"]), "left", "scan_id", validate="one_to_one")
     scans["lesion_mask"] = scans["scan_id"].map(dict(zip(params["masked"], given["lesion_masks"], strict=True)))
     names = [network.partition("/")[2] for network in params["networks"]]
     settings = ("sites", "modality", "experiments", "shown", "initial", "healthy_quantile", "min_lesion_ml", "excluded")

@@ -206,6 +206,11 @@ class Compute(Section):
         default="32-true", description="Lightning's precision of training."
     )
     threads: PositiveInt = Field(default=2, description="CPU threads of a training; tracked, since sums depend on it.")
+    batch_scans: PositiveInt = Field(
+        default=32,
+        description="Most scans whose maps are made in one job: what a failure loses, and what a cluster runs side by"
+        " side. This key alone makes again the maps of batches that are divided otherwise, and what follows from them.",
+    )
 
 
 class SyntheticLesions(Section):
