@@ -40,7 +40,7 @@ format: install
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow/rules
 
-# Make the config's manual and schema anew from its models.
+# Make the config's manual anew from its models.
 docs: install
 	PYTHONPATH=workflow/scripts $(BIN)/python -m stfpm3d.study.config_manual
 

@@ -410,10 +410,23 @@ def table(folder: Path, text: str):
 ONE = HEADER + row("sub-1")
 BAD_TABLES = {
     "no rows": (HEADER, "has no rows; add one for each scan"),
-    "empty": ("", "cannot be read as tab-separated text"),
+    "empty": ("", "lacks the column(s) participant_id, group, site, image, lesion_mask, skull_stripped; found nothing"),
     "commas for tabs": (ONE.replace("\t", ","), "lacks the column(s) participant_id"),
     "a column missing": (ONE.replace("skull_stripped", "stripped"), "lacks the column(s) skull_stripped; found"),
-    "too many cells": (ONE + row("sub-2").replace("\n", "\tx\ty\n"), "cannot be read as tab-separated text"),
+    "too many cells": (ONE + row("sub-2").replace("\n", "\tx\ty\n"), "line 3: 11 cells, expected 9 as in the header"),
+    "a column twice": (ONE.replace("exclude", "Group"), "has the column group twice; remove or rename one"),
+    "the name of another file": (HEADER + row("Mask"), "line 2: 'Mask' is the name of another file in results/; give"),
+    "capitals alone": (
+        ONE + row("Sub-1", image="b.nii"),
+        "line 3: 'Sub-1' stands in participants table, line 2 already as 'sub-1', the same name to some file systems",
+    ),
+    "sessions that meet": (
+        HEADER + row("a", session_id="b") + row("a_b"),
+        "line 3: 'a_b' stands in participants table, line 2 already; every scan has one row",
+    ),
+    "a name that no disk takes": (HEADER + row("s" * 101), "may hold letters, digits, - and _ only, at most 100"),
+    "bytes of 0": (ONE.replace("sub-1", "sub\0-1"), "cannot be read as tab-separated text (it holds bytes of 0)"),
+    "semicolons for tabs": (ONE.replace("\t", ";"), "lacks the column(s) participant_id"),
     "duplicate id": (ONE + row("sub-1", image="b.nii"), "line 3: 'sub-1' stands in participants table, line 2 already"),
     "duplicate session": (
         HEADER + row("sub-1", session_id="ses-1") + row("sub-1", session_id="ses-1", image="b.nii"),

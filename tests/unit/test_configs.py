@@ -61,6 +61,7 @@ def test_the_papers_config_has_the_papers_constants() -> None:
         if teacher.epochs:
             settings = (teacher.batch_size, teacher.patch_size, teacher.triplets_per_scan, teacher.margin)
             assert settings == (2, 32, 1, 1.0)
+            assert teacher.min_brain_fraction == 0
             schedule = (teacher.learning_rate, teacher.weight_decay, teacher.lr_step_epochs, teacher.lr_decay)
             assert schedule == (0.1, 1e-4, 10, 0.8)
             assert teacher.balance == "equal"
@@ -72,6 +73,13 @@ def test_the_papers_config_has_the_papers_constants() -> None:
 @pytest.mark.parametrize("names", [(), ("comparison.yaml",), ("paper.yaml",), ("matched.yaml",)])
 def test_every_config_that_comes_with_the_project_is_valid(names: tuple[str, ...]) -> None:
     assert study(*names).experiments
+
+
+def test_a_config_that_names_its_rows_alone_has_the_defaults_of_the_default_run() -> None:
+    """So that a module, whose config is handed over whole, and a run of the clone do not differ in silence."""
+    run = study()
+    rows = {key: getattr(run, key) for key in ("teachers", "students", "gans", "experiments")}
+    assert read_config(rows).model_dump() == run.model_dump()
 
 
 def test_the_two_small_cohorts_differ_in_their_scenario_alone() -> None:

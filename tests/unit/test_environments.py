@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stfpm3d.runtime.digest import closure
+from closure import closure
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -93,10 +93,6 @@ def test_every_rule_with_a_script_is_read_here_and_its_digest_is_of_its_own_envi
 def test_a_rules_environment_provides_what_its_script_imports(script: str) -> None:
     assert imported(script)
     assert not unprovided(imported(script), ENVIRONMENT_OF_SCRIPT[script])
-
-
-def test_one_rule_pays_for_importing_panoptica() -> None:
-    assert [script for script in ENVIRONMENT_OF_SCRIPT if "panoptica" in imported(script)] == ["evaluate"]
 
 
 def test_the_drivers_environment_provides_what_the_rules_import() -> None:

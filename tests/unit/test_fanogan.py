@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Subset
 
-from stfpm3d.learning.fanogan import EncoderTraining, gradient_penalty, train_fanogan
+from stfpm3d.learning.compute import Compute
+from stfpm3d.learning.fanogan import EncoderTraining, FanoganSettings, gradient_penalty, train_fanogan
 from stfpm3d.learning.fanogan_networks import (
     ConvMeanPool,
     FAnoGan,
@@ -23,6 +24,7 @@ from stfpm3d.learning.fanogan_networks import (
 )
 from stfpm3d.learning.training import EpochLoaders, ScanDataset, fit
 from stfpm3d.maps.reconstruction import residual_map
+from stfpm3d.reporting.networks import read_network
 from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
@@ -39,11 +41,8 @@ SETTINGS: dict[str, Any] = {
     "gradient_penalty": 10.0,
     "kappa": 1.0,
     "seed": 5,
-    "threads": 1,
-    "accelerator": "cpu",
-    "devices": 1,
-    "precision": "32-true",
 }
+COMPUTE = Compute(accelerator="cpu", devices=1, precision="32-true", threads=1)
 
 
 def balls(count: int) -> Tensor:
@@ -72,7 +71,8 @@ def train(folder: Path, run: str, **changes: Any) -> dict[str, Tensor]:
         folder / f"{run}-gan.tsv",
         folder / f"{run}.tsv",
         checkpoints,
-        **settings,
+        FanoganSettings(**settings),
+        COMPUTE,
     )
     return load_file(folder / f"{run}.safetensors")
 
@@ -158,6 +158,7 @@ def test_equal_seeds_are_equal_networks_and_files(tmp_path: Path) -> None:
     a, b, c = ((tmp_path / f"{name}.safetensors").read_bytes() for name in "abc")
     assert a == b != c
     loaded = load_fanogan(tmp_path / "a.safetensors")
+    assert read_network(tmp_path / "a.safetensors").parameters == sum(p.numel() for p in loaded.parameters())
     assert not loaded.training
     weights = FAnoGan(16, 2, 4, seed=3).state_dict()
     assert all(torch.equal(weights[name], value) for name, value in loaded.state_dict().items())
@@ -208,18 +209,16 @@ def test_the_encoder_finds_the_latents_of_scans_that_the_generator_knows(folder:
         (network.generator(latents) - scans).square().mean().backward()
         optimizer.step()
     volumes = ScanDataset([folder / f"sub-{index}.npy" for index in range(8)])
-    training = EncoderTraining(network, learning_rate=2e-3, kappa=1.0)
+    settings: dict[str, Any] = SETTINGS | {"encoder_learning_rate": 2e-3}
+    training = EncoderTraining(network, FanoganSettings(**settings))
     fit(
         training,
         EpochLoaders(
             lambda epoch: Subset(volumes, range(0, 8, 2)), [Subset(volumes, range(1, 8, 2))], batch_size=4, seed=0
         ),
         folder / "checkpoints",
+        COMPUTE,
         epochs=60,
-        threads=1,
-        accelerator="cpu",
-        devices=1,
-        precision="32-true",
     )
     with torch.no_grad():
         error = network.eval()(scans).image_distance[1::2].mean()
@@ -230,11 +229,11 @@ def test_the_encoder_finds_the_latents_of_scans_that_the_generator_knows(folder:
 
 
 def test_the_encoder_learns_beside_networks_that_stay_as_they_are(folder: Path) -> None:
-    short, long = train(folder, "short", encoder_epochs=1), train(folder, "long", encoder_epochs=3)
-    changed = {name for name in long if not torch.equal(short[name], long[name])}
+    slow, fast = (train(folder, f"{rate}", encoder_epochs=1, encoder_learning_rate=rate) for rate in (1e-4, 1e-3))
+    changed = {name for name in fast if not torch.equal(slow[name], fast[name])}
     assert changed and all(name.startswith("encoder.") for name in changed)
     other = train(folder, "other", critic_steps=1)  # twice as many steps of the generator
-    assert not torch.equal(long["generator.input.weight"], other["generator.input.weight"])
+    assert not torch.equal(fast["generator.input.weight"], other["generator.input.weight"])
 
 
 @pytest.mark.parametrize("phase", ["gan", "encoder"])

@@ -9,7 +9,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from stfpm3d.evaluation.lesionwise import FROC_RATES, LesionwiseTest, components, match
-from stfpm3d.evaluation.voxels import ScanVoxels, histogram, value_bins
+from stfpm3d.evaluation.voxels import ScanVoxels
+from stfpm3d.imaging.ranking import histogram, value_bins
 
 SHAPE = (20, 20, 20)
 VOXEL_ML = 0.01
@@ -38,8 +39,9 @@ def scan(name, anomaly_map, lesion_mask=None):
         split="test",
         normal=histogram(anomaly_map[~truth]),
         lesion=histogram(anomaly_map[truth]),
-        normal_outside=nothing,
-        lesion_outside=nothing,
+        lesion_outside=0,
+        normal_in_crop=nothing,
+        lesion_in_crop=nothing,
         anomaly_map=np.asarray(anomaly_map, dtype=np.float32),
         lesion_mask=truth,
     )

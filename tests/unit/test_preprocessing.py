@@ -135,6 +135,32 @@ def test_the_network_sees_the_scan_at_the_right_place():
     assert mask_on_network_grid(mask, grid).sum() == np.prod(counts)
 
 
+@pytest.mark.parametrize("size", [64, 80, 112])  # 2.4, 2.0 and 1.4 mm
+def test_a_grid_coarser_than_the_scan_shows_no_pattern_that_is_not_there(size):
+    board = Volume(np.indices((193, 229, 193)).sum(axis=0).astype(np.float32) % 2, np.eye(4))
+    grid = network_grid(Volume(board.data > -1, board.affine), 156, size)
+    # Every second voxel of 1 mm is 0: the mean anywhere is one half.
+    np.testing.assert_allclose(to_network_grid(board, grid), 0.5, atol=0.05)
+
+
+def test_a_coarse_voxel_is_the_mean_of_the_voxels_in_it():
+    rng = np.random.default_rng(0)
+    scan = Volume(np.full((20, 20, 20), -3, dtype=np.float32), np.eye(4))  # background below
+    scan.data[5:] = rng.normal(size=(15, 20, 20))
+    coarse = to_network_grid(scan, network_grid(Volume(scan.data > -9, scan.affine), 20, 10))
+    means = scan.data.reshape(10, 2, 10, 2, 10, 2).mean(axis=(1, 3, 5))
+    np.testing.assert_allclose(coarse, means, atol=2e-3)  # float16
+    assert (coarse[:2] == -3).all()
+
+
+@pytest.mark.parametrize("size", [20, 28])
+def test_a_grid_as_fine_as_the_scan_or_finer_is_interpolated_linearly(size):
+    scan = Volume(np.random.default_rng(0).normal(size=(20, 20, 20)).astype(np.float32), np.eye(4))
+    grid = network_grid(Volume(scan.data > -9, scan.affine), 20, size)
+    linear = resample_like(scan, grid.reference, fill=float(scan.data[0, 0, 0])).data
+    np.testing.assert_array_equal(to_network_grid(scan, grid), linear.astype(np.float16))
+
+
 @pytest.fixture(scope="module")
 def blobs() -> Volume:
     """Eight blobs in a cube of 192 mm."""
@@ -312,6 +338,17 @@ def test_a_standardized_brain_depends_neither_on_a_shift_nor_on_a_positive_scale
     given = ((data + np.float32(shift)) * np.float32(factor)).astype(np.float32)
     plain, changed = (standardize(each, mask.data, landmarks)[mask.data] for each in (data, given))
     np.testing.assert_allclose(changed, plain, atol=1e-3)
+
+
+def test_a_coarser_template_takes_means_of_a_scan_and_keeps_a_stripped_scans_outline(tmp_path):
+    scan = Volume(np.indices((40, 40, 40)).sum(axis=0).astype(np.float32) % 2 + 1, np.eye(4))
+    scan.data[:10] = 0
+    template = box_mask((19, 19, 19), (0, 0, 0), (19, 19, 19), spacing_mm=2.0)
+    sitk.WriteTransform(sitk.TranslationTransform(3, (0.0, 0, 0)), str(tmp_path / "to_mni.mat"))
+    means = apply_transform(scan, template, [tmp_path / "to_mni.mat"]).data
+    assert not means[:5].any()  # centres at 0 to 8 mm; the signal begins between 9 and 10 mm
+    np.testing.assert_allclose(means[6:, 1:, 1:], 1.5, atol=1e-5)
+    assert (means[5, 1:, 1:] > 0).all()
 
 
 def test_n4_removes_a_known_bias_field():

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from stfpm3d.imaging.grid import NetworkGrid, write_grid
+from stfpm3d.learning.compute import Compute
 from stfpm3d.learning.resnet import AcsResNet, load_network, save_network
-from stfpm3d.learning.student import FrozenTeacher, StudentTraining, feature_losses, train_student
+from stfpm3d.learning.student import FrozenTeacher, StudentSettings, StudentTraining, feature_losses, train_student
 from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
@@ -27,11 +28,8 @@ SETTINGS: dict[str, Any] = {
     "weight_decay": 1e-4,
     "patience": 5,
     "seed": 5,
-    "threads": 1,
-    "accelerator": "cpu",
-    "devices": 1,
-    "precision": "32-true",
 }
+COMPUTE = Compute(accelerator="cpu", devices=1, precision="32-true", threads=1)
 
 
 @pytest.fixture
@@ -65,7 +63,8 @@ def train(
         folder / f"{run}-initial.safetensors",
         folder / f"{run}.tsv",
         checkpoints,
-        **settings,
+        StudentSettings(**settings),
+        COMPUTE,
     )
     return load_file(folder / f"{run}.safetensors")
 
@@ -115,30 +114,18 @@ def test_the_teacher_stays_in_evaluation_mode_and_keeps_features_within_its_limi
 
 
 def test_of_epochs_with_equal_auroc_the_lower_healthy_loss_is_best() -> None:
-    network = AcsResNet("resnet18", seed=0)
-    training = StudentTraining(
-        FrozenTeacher(network, 0),
-        AcsResNet("resnet18", seed=1),
-        torch.tensor([]),
-        torch.tensor([]),
-        squared=True,
-        selection="auroc",
-        learning_rate=0.1,
-        momentum=0,
-        weight_decay=0,
-        patience=5,
-    )
-    training.epochs = [
-        {"val_auroc": auroc, "val_loss": loss} for auroc, loss in ((0.9, 0.1), (1.0, 0.4), (1.0, 0.2), (1.0, 0.3))
-    ]
-    assert training.best_epoch == 2
-    training.selection = "loss"
-    assert training.best_epoch == 0
-    training.selection = "synthetic_ap"
-    training.epochs = [
-        {"val_synthetic_ap": ap, "val_loss": loss} for ap, loss in ((0.3, 0.1), (0.5, 0.3), (0.5, 0.2), (0.4, 0.1))
-    ]
-    assert training.best_epoch == 2
+    networks = FrozenTeacher(AcsResNet("resnet18", seed=0), 0), AcsResNet("resnet18", seed=1)
+
+    def best(selection: str, metric: str, epochs: list[tuple[float, float]]) -> int:
+        changed: dict[str, Any] = SETTINGS | {"selection": selection}
+        training = StudentTraining(*networks, torch.tensor([]), torch.tensor([]), StudentSettings(**changed))
+        training.epochs = [{metric: value, "val_loss": loss} for value, loss in epochs]
+        return training.best_epoch
+
+    aurocs = [(0.9, 0.1), (1.0, 0.4), (1.0, 0.2), (1.0, 0.3)]
+    assert best("auroc", "val_auroc", aurocs) == 2
+    assert best("loss", "val_auroc", aurocs) == 0
+    assert best("synthetic_ap", "val_synthetic_ap", [(0.3, 0.1), (0.5, 0.3), (0.5, 0.2), (0.4, 0.1)]) == 2
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stfpm3d.learning.compute import Compute
 from stfpm3d.learning.resnet import AcsResNet
-from stfpm3d.learning.teacher import batch_statistics, train_teacher, triplet_loss
+from stfpm3d.learning.teacher import TeacherSettings, batch_statistics, train_teacher, triplet_loss
 from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
 SETTINGS: dict[str, Any] = {
     "architecture": "resnet18",
-    "weights": None,
     "batch_size": 2,
     "patch_size": 8,
     "min_brain_fraction": 0.5,
@@ -29,11 +29,8 @@ SETTINGS: dict[str, Any] = {
     "lr_step_epochs": 1,
     "lr_decay": 0.8,
     "seed": 5,
-    "threads": 1,
-    "accelerator": "cpu",
-    "devices": 1,
-    "precision": "32-true",
 }
+COMPUTE = Compute(accelerator="cpu", devices=1, precision="32-true", threads=1)
 
 
 @pytest.fixture
@@ -59,7 +56,8 @@ def train(scans: list[Path], run: str, **changes: Any) -> dict[str, torch.Tensor
         folder / f"{run}.safetensors",
         folder / f"{run}.tsv",
         checkpoints,
-        **settings,
+        TeacherSettings(**settings),
+        COMPUTE,
     )
     return load_file(folder / f"{run}.safetensors")
 
@@ -86,6 +84,14 @@ def test_validation_normalises_by_the_batch_and_learns_nothing_from_it() -> None
     assert all(torch.equal(buffer, before[name]) for name, buffer in network.named_buffers() if name in before)
     with torch.no_grad():
         torch.testing.assert_close(embeddings, network.train()(patches))
+
+
+def test_a_validation_that_fails_leaves_the_network_as_it_was() -> None:
+    network = AcsResNet("resnet18", embedding_dim=128, seed=0).eval()
+    with pytest.raises(KeyboardInterrupt), batch_statistics(network):
+        raise KeyboardInterrupt
+    assert not any(module.training for module in network.modules())
+    assert {norm.momentum for norm in network.modules() if isinstance(norm, torch.nn.BatchNorm3d)} == {0.1}
 
 
 def test_the_validation_loss_chooses_the_epoch(scans: list[Path]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from conftest import FITTED, Project
 
 ONE_MAP_JOB = ("segmentation", "fanogan", "intensity", "zscore")
-UNSCORED = "experiment-4"  # a segmentation
+UNSCORED = "stfpm-kmeans"  # a segmentation
 MAPS = {"maps_network_test": 4, **{f"maps_{method}_test": 1 for method in ONE_MAP_JOB}}
 MAPS |= {"synthetic_network": 4, "synthetic_fanogan": 1, "synthetic_baseline": 2}
 MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}

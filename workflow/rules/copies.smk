@@ -10,12 +10,12 @@ for what, (folder, copies, files) in COPIES.items():
             f"{what}_network"
         input:
             **files,
-            teacher=lambda w: teacher_weights(w.experiment),
-            student=lambda w: student_weights(w.experiment),
-            gaussian=lambda w: gaussian_of(w.experiment),
-            atlas=lambda w: atlas_of(teacher_of(w.experiment)),
-            grid=lambda w: f"{grid_of(teacher_of(w.experiment))}grid.json",
-            brain_mask="results/template/mask.nii.gz",
+            teacher=lambda w: PLAN.teacher_weights(w.experiment),
+            student=lambda w: PLAN.student_weights(w.experiment),
+            gaussian=lambda w: PLAN.gaussian_of(w.experiment),
+            atlas=lambda w: PLAN.atlas_of(PLAN.teacher_of(w.experiment)),
+            grid=lambda w: f"{PLAN.grid_of(PLAN.teacher_of(w.experiment))}grid.json",
+            brain_mask=BRAIN_MASK,
         output:
             table=f"results/{folder}/{{experiment}}.tsv",
         log:
@@ -23,7 +23,7 @@ for what, (folder, copies, files) in COPIES.items():
         benchmark:
             f"benchmarks/{folder}/{{experiment}}.tsv"
         wildcard_constraints:
-            experiment=experiments("stfpm", "padim"),
+            experiment=PLAN.experiments_by("stfpm", "padim"),
         conda:
             "../../envs/learning.yaml"
         threads: COMPUTE["threads"]
@@ -34,7 +34,7 @@ for what, (folder, copies, files) in COPIES.items():
         params:
             copies=copies,
             what=what,
-            settings=lambda w: map_settings(w.experiment),
+            settings=lambda w: PLAN.map_settings(w.experiment),
             compute=WHERE,
             code=code("copies_network"),
             env=environment("learning"),
@@ -47,9 +47,9 @@ for what, (folder, copies, files) in COPIES.items():
             f"{what}_fanogan"
         input:
             **files,
-            model=lambda w: f"results/gan/{EXPERIMENTS[w.experiment]['gan']}/model.safetensors",
-            grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
-            brain_mask="results/template/mask.nii.gz",
+            model=lambda w: PLAN.gan_weights(w.experiment),
+            grid=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}grid.json",
+            brain_mask=BRAIN_MASK,
         output:
             table=f"results/{folder}/{{experiment}}.tsv",
         log:
@@ -57,7 +57,7 @@ for what, (folder, copies, files) in COPIES.items():
         benchmark:
             f"benchmarks/{folder}/{{experiment}}.tsv"
         wildcard_constraints:
-            experiment=experiments("fanogan"),
+            experiment=PLAN.experiments_by("fanogan"),
         conda:
             "../../envs/learning.yaml"
         threads: COMPUTE["threads"]
@@ -68,7 +68,7 @@ for what, (folder, copies, files) in COPIES.items():
         params:
             copies=copies,
             what=what,
-            kappa=lambda w: EXPERIMENTS[w.experiment]["kappa"],
+            kappa=lambda w: PLAN.experiments[w.experiment].kappa,
             compute=WHERE,
             code=code("copies_fanogan"),
             env=environment("learning"),
@@ -82,9 +82,9 @@ for what, (folder, copies, files) in COPIES.items():
         input:
             **files,
             statistics=lambda w: (
-                "results/zscore/statistics.npz" if EXPERIMENTS[w.experiment]["method"] == "zscore" else []
+                "results/zscore/statistics.npz" if PLAN.experiments[w.experiment].method == "zscore" else []
             ),
-            brain_mask="results/template/mask.nii.gz",
+            brain_mask=BRAIN_MASK,
         output:
             table=f"results/{folder}/{{experiment}}.tsv",
         log:
@@ -92,7 +92,7 @@ for what, (folder, copies, files) in COPIES.items():
         benchmark:
             f"benchmarks/{folder}/{{experiment}}.tsv"
         wildcard_constraints:
-            experiment=experiments("intensity", "zscore"),
+            experiment=PLAN.experiments_by("intensity", "zscore"),
         conda:
             "../../envs/imaging.yaml"
         threads: 1
@@ -102,8 +102,8 @@ for what, (folder, copies, files) in COPIES.items():
         params:
             copies=copies,
             what=what,
-            modality=STUDY.cohort.modality,
-            smoothing_mm=lambda w: EXPERIMENTS[w.experiment].get("smoothing_mm"),
+            lesion_sign=PLAN.lesion_sign,
+            smoothing_mm=lambda w: getattr(PLAN.experiments[w.experiment], "smoothing_mm", None),
             code=code("copies_baseline"),
             env=environment("imaging"),
         script:

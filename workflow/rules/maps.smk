@@ -4,8 +4,8 @@
 rule zscore_statistics:
     """Mean and SD of every voxel over the healthy training scans (MNI grid, standardized intensity)."""
     input:
-        images=scans("results/standardize/{sub}/image.nii.gz", split="train", group="healthy"),
-        supports=scans("results/strip/{sub}/mask.nii.gz", split="train", group="healthy"),
+        images=PLAN.scans("results/standardize/{sub}/image.nii.gz", split="train", group="healthy"),
+        supports=PLAN.scans("results/strip/{sub}/mask.nii.gz", split="train", group="healthy"),
     output:
         statistics="results/zscore/statistics.npz",
     log:
@@ -28,10 +28,12 @@ rule zscore_statistics:
 rule feature_gaussian:
     """Mean and variance of each position and channel of the features of healthy scans (network grid)."""
     input:
-        teacher=lambda w: teacher_weights(w.experiment),
-        student=lambda w: student_weights(w.experiment),
-        atlas=lambda w: atlas_of(teacher_of(w.experiment)),
-        arrays=lambda w: [f"{grid_of_experiment(w.experiment)}{sub}.npy" for sub in gaussian_scans(w.experiment)],
+        teacher=lambda w: PLAN.teacher_weights(w.experiment),
+        student=lambda w: PLAN.student_weights(w.experiment),
+        atlas=lambda w: PLAN.atlas_of(PLAN.teacher_of(w.experiment)),
+        arrays=lambda w: [
+            f"{PLAN.grid_of_experiment(w.experiment)}{sub}.npy" for sub in PLAN.gaussian_scans(w.experiment)
+        ],
     output:
         gaussian="results/gaussian/{experiment}.safetensors",
     log:
@@ -39,7 +41,7 @@ rule feature_gaussian:
     benchmark:
         "benchmarks/maps/{experiment}_gaussian.tsv"
     wildcard_constraints:
-        experiment=experiments("stfpm", "padim"),
+        experiment=PLAN.experiments_by("stfpm", "padim"),
     conda:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
@@ -64,24 +66,24 @@ for part in ("val", "test"):
         name:
             f"maps_network_{part}"
         input:
-            teacher=lambda w: teacher_weights(w.experiment),
-            student=lambda w: student_weights(w.experiment),
-            gaussian=lambda w: gaussian_of(w.experiment),
-            arrays=arrays_of(part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            atlas=lambda w: atlas_of(teacher_of(w.experiment)),
-            grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
-            brain_mask="results/template/mask.nii.gz",
+            teacher=lambda w: PLAN.teacher_weights(w.experiment),
+            student=lambda w: PLAN.student_weights(w.experiment),
+            gaussian=lambda w: PLAN.gaussian_of(w.experiment),
+            arrays=lambda w, part=part: PLAN.arrays_of(w.experiment, part),
+            supports=PLAN.scans("results/strip/{sub}/mask.nii.gz", split=part),
+            atlas=lambda w: PLAN.atlas_of(PLAN.teacher_of(w.experiment)),
+            grid=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}grid.json",
+            brain_mask=BRAIN_MASK,
         output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
-            blocks=scans(f"results/maps/{{experiment}}/{part}/{{sub}}_blocks.npz", split=part),
+            maps=PLAN.scans(f"results/maps/{{experiment}}/{part}/{PLAN.map_name}", split=part),
+            blocks=PLAN.scans(f"results/maps/{{experiment}}/{part}/{{sub}}_blocks.npz", split=part),
             scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
         log:
             f"logs/maps/{{experiment}}_{part}.log",
         benchmark:
             f"benchmarks/maps/{{experiment}}_{part}.tsv"
         wildcard_constraints:
-            experiment=experiments("stfpm", "padim"),
+            experiment=PLAN.experiments_by("stfpm", "padim"),
         conda:
             "../../envs/learning.yaml"
         threads: COMPUTE["threads"]
@@ -90,9 +92,9 @@ for part in ("val", "test"):
             mem_mb=scaled(16000),
             runtime=scaled(240),
         params:
-            subjects=select(PARTICIPANTS, split=part),
-            fitted=lambda w: gaussian_scans(w.experiment),
-            settings=lambda w: map_settings(w.experiment),
+            subjects=PLAN.select(split=part),
+            fitted=lambda w: PLAN.gaussian_scans(w.experiment),
+            settings=lambda w: PLAN.map_settings(w.experiment),
             compute=WHERE,
             code=code("maps_network"),
             env=environment("learning"),
@@ -104,20 +106,20 @@ for part in ("val", "test"):
         name:
             f"maps_fanogan_{part}"
         input:
-            model=lambda w: f"results/gan/{EXPERIMENTS[w.experiment]['gan']}/model.safetensors",
-            arrays=arrays_of(part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
-            brain_mask="results/template/mask.nii.gz",
+            model=lambda w: PLAN.gan_weights(w.experiment),
+            arrays=lambda w, part=part: PLAN.arrays_of(w.experiment, part),
+            supports=PLAN.scans("results/strip/{sub}/mask.nii.gz", split=part),
+            grid=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}grid.json",
+            brain_mask=BRAIN_MASK,
         output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
+            maps=PLAN.scans(f"results/maps/{{experiment}}/{part}/{PLAN.map_name}", split=part),
             scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
         log:
             f"logs/maps/{{experiment}}_{part}.log",
         benchmark:
             f"benchmarks/maps/{{experiment}}_{part}.tsv"
         wildcard_constraints:
-            experiment=experiments("fanogan"),
+            experiment=PLAN.experiments_by("fanogan"),
         conda:
             "../../envs/learning.yaml"
         threads: COMPUTE["threads"]
@@ -126,8 +128,8 @@ for part in ("val", "test"):
             mem_mb=scaled(16000),
             runtime=scaled(4 * 60),
         params:
-            subjects=select(PARTICIPANTS, split=part),
-            kappa=lambda w: EXPERIMENTS[w.experiment]["kappa"],
+            subjects=PLAN.select(split=part),
+            kappa=lambda w: PLAN.experiments[w.experiment].kappa,
             compute=WHERE,
             code=code("maps_fanogan"),
             env=environment("learning"),
@@ -139,18 +141,18 @@ for part in ("val", "test"):
         name:
             f"maps_intensity_{part}"
         input:
-            images=scans("results/standardize/{sub}/image.nii.gz", split=part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            brain_mask="results/template/mask.nii.gz",
+            images=PLAN.scans("results/standardize/{sub}/image.nii.gz", split=part),
+            supports=PLAN.scans("results/strip/{sub}/mask.nii.gz", split=part),
+            brain_mask=BRAIN_MASK,
         output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
+            maps=PLAN.scans(f"results/maps/{{experiment}}/{part}/{PLAN.map_name}", split=part),
             scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
         log:
             f"logs/maps/{{experiment}}_{part}.log",
         benchmark:
             f"benchmarks/maps/{{experiment}}_{part}.tsv"
         wildcard_constraints:
-            experiment=experiments("intensity"),
+            experiment=PLAN.experiments_by("intensity"),
         conda:
             "../../envs/imaging.yaml"
         threads: 1
@@ -158,8 +160,8 @@ for part in ("val", "test"):
             mem_mb=scaled(2000),
             runtime=scaled(60),
         params:
-            subjects=select(PARTICIPANTS, split=part),
-            modality=STUDY.cohort.modality,
+            subjects=PLAN.select(split=part),
+            lesion_sign=PLAN.lesion_sign,
             code=code("maps_intensity"),
             env=environment("imaging"),
         script:
@@ -170,19 +172,19 @@ for part in ("val", "test"):
         name:
             f"maps_zscore_{part}"
         input:
-            images=scans("results/standardize/{sub}/image.nii.gz", split=part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
+            images=PLAN.scans("results/standardize/{sub}/image.nii.gz", split=part),
+            supports=PLAN.scans("results/strip/{sub}/mask.nii.gz", split=part),
             statistics="results/zscore/statistics.npz",
-            brain_mask="results/template/mask.nii.gz",
+            brain_mask=BRAIN_MASK,
         output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
+            maps=PLAN.scans(f"results/maps/{{experiment}}/{part}/{PLAN.map_name}", split=part),
             scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
         log:
             f"logs/maps/{{experiment}}_{part}.log",
         benchmark:
             f"benchmarks/maps/{{experiment}}_{part}.tsv"
         wildcard_constraints:
-            experiment=experiments("zscore"),
+            experiment=PLAN.experiments_by("zscore"),
         conda:
             "../../envs/imaging.yaml"
         threads: 1
@@ -190,8 +192,8 @@ for part in ("val", "test"):
             mem_mb=scaled(4000),
             runtime=scaled(60),
         params:
-            subjects=select(PARTICIPANTS, split=part),
-            smoothing_mm=lambda w: EXPERIMENTS[w.experiment]["smoothing_mm"],
+            subjects=PLAN.select(split=part),
+            smoothing_mm=lambda w: PLAN.experiments[w.experiment].smoothing_mm,
             code=code("maps_zscore"),
             env=environment("imaging"),
         script:
@@ -202,18 +204,18 @@ for part in ("val", "test"):
         name:
             f"maps_segmentation_{part}"
         input:
-            sources=source_maps(part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            brain_mask="results/template/mask.nii.gz",
+            sources=lambda w, part=part: PLAN.source_maps(w.experiment, part),
+            supports=PLAN.scans("results/strip/{sub}/mask.nii.gz", split=part),
+            brain_mask=BRAIN_MASK,
         output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
+            maps=PLAN.scans(f"results/maps/{{experiment}}/{part}/{PLAN.map_name}", split=part),
             scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
         log:
             f"logs/maps/{{experiment}}_{part}.log",
         benchmark:
             f"benchmarks/maps/{{experiment}}_{part}.tsv"
         wildcard_constraints:
-            experiment=experiments("segmentation"),
+            experiment=PLAN.experiments_by("segmentation"),
         conda:
             "../../envs/imaging.yaml"
         threads: 1
@@ -221,68 +223,9 @@ for part in ("val", "test"):
             mem_mb=scaled(4000),
             runtime=scaled(60),
         params:
-            subjects=select(PARTICIPANTS, split=part),
-            top_fraction=lambda w: top_fraction(w.experiment),
+            subjects=PLAN.select(split=part),
+            top_fraction=lambda w: PLAN.top_fraction(w.experiment),
             code=code("maps_segmentation"),
             env=environment("imaging"),
         script:
             "../scripts/maps_segmentation.py"
-
-    rule:
-        """Each map of another experiment after one step of post-processing; the score is the new map's maximum."""
-        name:
-            f"maps_postprocessed_{part}"
-        input:
-            sources=source_maps(part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
-            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
-        log:
-            f"logs/maps/{{experiment}}_{part}.log",
-        benchmark:
-            f"benchmarks/maps/{{experiment}}_{part}.tsv"
-        wildcard_constraints:
-            experiment=experiments("postprocessed"),
-        conda:
-            "../../envs/imaging.yaml"
-        threads: 1
-        resources:
-            mem_mb=scaled(4000),
-            runtime=scaled(240),
-        params:
-            subjects=select(PARTICIPANTS, split=part),
-            step=lambda w: {key: EXPERIMENTS[w.experiment][key] for key in ("by", "amount")},
-            code=code("maps_postprocessed"),
-            env=environment("imaging"),
-        script:
-            "../scripts/maps_postprocessed.py"
-
-    rule:
-        """The template's brain mask as every scan's map, beside which the paper's protocol can be judged."""
-        name:
-            f"maps_mask_{part}"
-        input:
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
-            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
-        log:
-            f"logs/maps/{{experiment}}_{part}.log",
-        benchmark:
-            f"benchmarks/maps/{{experiment}}_{part}.tsv"
-        wildcard_constraints:
-            experiment=experiments("mask"),
-        conda:
-            "../../envs/imaging.yaml"
-        threads: 1
-        resources:
-            mem_mb=scaled(1000),
-            runtime=scaled(30),
-        params:
-            subjects=select(PARTICIPANTS, split=part),
-            code=code("maps_mask"),
-            env=environment("imaging"),
-        script:
-            "../scripts/maps_mask.py"

@@ -13,8 +13,8 @@ REMOVED_FILES = {  # a file a copy; nothing is its control
     "controls": [],
     "scores": [],
 }
-HEALTHY_EVALUATED = select(PARTICIPANTS, split=("val", "test"), group="healthy")
-TESTED = select(PARTICIPANTS, split="test")
+HEALTHY_EVALUATED = PLAN.select(split=("val", "test"), group="healthy")
+TESTED = PLAN.select(split="test")
 
 
 rule probe_histogram:
@@ -102,9 +102,9 @@ rule probe_within:
     """Measure an experiment's maps of test patients (MNI grid) within each: slices with lesion against those without, the
     lesion against its mirrored place."""
     input:
-        maps=[f"results/maps/{{experiment}}/test/{MAP_NAME}".replace("{sub}", sub) for sub in TESTED],
+        maps=[f"results/maps/{{experiment}}/test/{PLAN.map_name}".replace("{sub}", sub) for sub in TESTED],
         lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in TESTED if SCANS.lesion_mask[sub]],
-        brain_mask="results/template/mask.nii.gz",
+        brain_mask=BRAIN_MASK,
     output:
         metrics="results/evaluation/{experiment}/probe_within.tsv",
     log:
@@ -131,9 +131,10 @@ rule probe_sites:
     sites' healthy validation scans set."""
     input:
         maps=lambda w: [
-            f"results/maps/{w.experiment}/{SCANS.split[sub]}/{MAP_NAME}".format(sub=sub) for sub in HEALTHY_EVALUATED
+            f"results/maps/{w.experiment}/{SCANS.split[sub]}/{PLAN.map_name}".format(sub=sub)
+            for sub in HEALTHY_EVALUATED
         ],
-        brain_mask="results/template/mask.nii.gz",
+        brain_mask=BRAIN_MASK,
     output:
         sites="results/evaluation/{experiment}/sites.tsv",
         metrics="results/evaluation/{experiment}/probe_sites.tsv",

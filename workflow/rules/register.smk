@@ -14,10 +14,10 @@ rule register:
     `placement.json` tells where the transform puts the scan; one beyond the limits of `imaging.placement` is no result.
     """
     input:
-        image=lambda w: native_image(w.sub),
+        image=lambda w: PLAN.native_image(w.sub),
         scan=lambda w: SCANS.image[w.sub],
-        template=lambda w: registration_target(w.sub),
-        brain_mask="results/template/mask.nii.gz",
+        template=lambda w: PLAN.registration_target(w.sub),
+        brain_mask=BRAIN_MASK,
     output:
         image=ensure("results/register/{sub}/image.nii.gz", non_empty=True),
         transform=TRANSFORM,
@@ -36,6 +36,7 @@ rule register:
         transform=STUDY.registration.transform,
         seed=STUDY.registration.seed,
         skull_stripped=lambda w: bool(SCANS.skull_stripped[w.sub]),
+        content=lambda w: content_of(SCANS.image[w.sub]),
         code=code("register"),
         env=environment("imaging"),
     script:
@@ -48,9 +49,9 @@ rule register_lesion:
         image=lambda w: SCANS.image[w.sub],
         lesion_mask=lambda w: SCANS.lesion_mask[w.sub],
         transform=TRANSFORM,
-        template="results/template/mask.nii.gz",
+        template=BRAIN_MASK,
     output:
-        lesion_mask=ensure("results/register/{sub}/lesion_mask.nii.gz", non_empty=True),
+        lesion_mask=ensure(LESION_MASK, non_empty=True),
     log:
         "logs/register_lesion/{sub}.log",
     benchmark:
@@ -62,6 +63,7 @@ rule register_lesion:
         mem_mb=scaled(2000),
         runtime=scaled(10),
     params:
+        content=lambda w: content_of(SCANS.image[w.sub], SCANS.lesion_mask[w.sub]),
         code=code("register_lesion"),
         env=environment("imaging"),
     script:
@@ -73,15 +75,15 @@ rule register_qc:
     input:
         page_template=PAGES["quality.html.j2"],
         style=PAGES["style.css"],
-        images=scans("results/register/{sub}/image.nii.gz"),
-        placements=scans("results/register/{sub}/placement.json"),
+        images=PLAN.scans("results/register/{sub}/image.nii.gz"),
+        placements=PLAN.scans("results/register/{sub}/placement.json"),
         head="results/template/head.nii.gz",
         brain="results/template/brain.nii.gz",
-        brain_mask="results/template/mask.nii.gz",
+        brain_mask=BRAIN_MASK,
     output:
         page="results/qc/index.html",
         table="results/qc/registration.tsv",
-        pictures=scans("results/qc/{sub}.png"),
+        pictures=PLAN.scans("results/qc/{sub}.png"),
     log:
         "logs/register_qc.log",
     benchmark:

@@ -1,7 +1,7 @@
 """Synthetic lesions in copies of healthy test scans, each beside the same scan without one: detection without patients."""
 
 SYNTHETIC = STUDY.evaluation.synthetic
-LESIONED = select(PARTICIPANTS, split="test", group="healthy") if SYNTHETIC.per_scan else []
+LESIONED = PLAN.select(split="test", group="healthy") if SYNTHETIC.per_scan else []
 LESIONS = [(sub, number) for sub in LESIONED for number in range(SYNTHETIC.per_scan)]
 LESION_TABLE = [
     {**row, "lesion": number}
@@ -11,8 +11,8 @@ LESION_TABLE = [
 LESION_FILES = {  # a file a lesion
     "images": [f"results/synthetic/{sub}/lesion-{number}_image.nii.gz" for sub, number in LESIONS],
     "masks": [f"results/synthetic/{sub}/lesion-{number}_mask.nii.gz" for sub, number in LESIONS],
-    "supports": [f"results/strip/{sub}/mask.nii.gz" for sub, _ in LESIONS],
-    "controls": [f"results/maps/{{experiment}}/test/{MAP_NAME}".replace("{sub}", sub) for sub, _ in LESIONS],
+    "supports": [SUPPORT.format(sub=sub) for sub, _ in LESIONS],
+    "controls": [f"results/maps/{{experiment}}/test/{PLAN.map_name}".replace("{sub}", sub) for sub, _ in LESIONS],
     "scores": "results/maps/{experiment}/test/scores.tsv",
 }
 
@@ -20,9 +20,9 @@ LESION_FILES = {  # a file a lesion
 rule synthetic_lesions:
     """Insert lesions into copies of a healthy test scan, one each (MNI grid, standardized intensity)."""
     input:
-        image="results/standardize/{sub}/image.nii.gz",
-        support="results/strip/{sub}/mask.nii.gz",
-        given=lambda w: chosen_masks(w.sub),
+        image=STANDARDIZED,
+        support=SUPPORT,
+        given=lambda w: PLAN.chosen_masks(w.sub),
     output:
         images=[f"results/synthetic/{{sub}}/lesion-{n}_image.nii.gz" for n in range(SYNTHETIC.per_scan)],
         masks=[f"results/synthetic/{{sub}}/lesion-{n}_mask.nii.gz" for n in range(SYNTHETIC.per_scan)],
@@ -37,8 +37,9 @@ rule synthetic_lesions:
         mem_mb=scaled(2000),
         runtime=scaled(30),
     params:
-        sign=LESION_SIGN[STUDY.cohort.modality],
+        sign=PLAN.lesion_sign,
         seed=SYNTHETIC.seed,
+        content=lambda w: content_of(PLAN.chosen_masks(w.sub)),
         code=code("synthetic_lesions"),
         env=environment("imaging"),
     script:

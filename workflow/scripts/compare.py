@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
-from stfpm3d.evaluation.export import results_json
-from stfpm3d.runtime.files import replacing, write_table
+from stfpm3d.runtime.files import write_table
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
@@ -21,5 +20,3 @@ with rule_log(snakemake.log[0]):
     }
     for name, table in tables.items():
         write_table(snakemake.output[name], table)
-    with replacing(snakemake.output["json"]) as temporary:
-        temporary.write_text(results_json(tables["metrics"], tables["comparisons"]), encoding="utf-8")

@@ -24,7 +24,7 @@ with rule_log(snakemake.log[0]):
         """The map of one row of the table below."""
         image, support = load_volume(copy["image"], copy["scan_id"]), load_mask(copy["support"])
         if statistics is None:
-            return intensity_map(image, support, snakemake.params["modality"])
+            return intensity_map(image, support, snakemake.params["lesion_sign"])
         return zscore_map(image, support, statistics, smoothing_mm=snakemake.params["smoothing_mm"])
 
     copies = copy_table(snakemake.params["copies"], given)

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stfpm3d.learning.checkpoints import checkpoint_folder, checkpoints_beside
-from stfpm3d.learning.fanogan import train_fanogan
+from stfpm3d.learning.compute import Compute
+from stfpm3d.learning.fanogan import FanoganSettings, train_fanogan
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
@@ -22,6 +23,6 @@ with (
         Path(snakemake.output["gan_epochs"]),
         Path(snakemake.output["epochs"]),
         checkpoints,
-        **snakemake.params["settings"],
-        **snakemake.params["compute"],
+        FanoganSettings(**snakemake.params["settings"]),
+        Compute(**snakemake.params["compute"]),
     )

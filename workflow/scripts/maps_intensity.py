@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def anomaly_map(scan):
     """The map of one row of the table below."""
     image, support = load_volume(scan["image"], scan["scan_id"]), load_mask(scan["support"])
-    return intensity_map(image, support, snakemake.params["modality"])
+    return intensity_map(image, support, snakemake.params["lesion_sign"])
 
 
 with rule_log(snakemake.log[0]):

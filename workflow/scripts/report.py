@@ -18,7 +18,7 @@ with rule_log(snakemake.log[0]):
     scans = pd.DataFrame(params["pictured"]).assign(image=given["images"], map=given["maps"])
     scans["blocks"] = given["blocks"] or None
     scans["lesion_mask"] = scans["scan_id"].map(dict(zip(params["masked"], given["lesion_masks"], strict=True)))
-    networks = dict(zip(params["teachers"], map(read_network, given["networks"]), strict=True))
+    names = [network.partition("/")[2] for network in params["networks"]]
     settings = ("sites", "modality", "experiments", "shown", "initial", "healthy_quantile", "min_lesion_ml", "excluded")
     write_report(
         snakemake.output["page"],
@@ -32,6 +32,6 @@ with rule_log(snakemake.log[0]):
         scans=scans,
         brain_mask=load_mask(given["brain_mask"], "template"),
         grid=read_grid(given["grid"]),
-        networks=networks,
+        networks=list(zip(names, map(read_network, given["networks"]), strict=True)),
         **{name: params[name] for name in settings},
     )

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stfpm3d.learning.checkpoints import checkpoint_folder, checkpoints_beside
-from stfpm3d.learning.student import train_student
+from stfpm3d.learning.compute import Compute
+from stfpm3d.learning.student import StudentSettings, train_student
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ with (
         Path(snakemake.output["initial"]),
         Path(snakemake.output["epochs"]),
         checkpoints,
+        StudentSettings(**snakemake.params["settings"]),
+        Compute(**snakemake.params["compute"]),
         atlas=Path(snakemake.input["atlas"]) if snakemake.input.get("atlas") else None,
-        **snakemake.params["settings"],
-        **snakemake.params["compute"],
     )

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stfpm3d.learning.checkpoints import checkpoint_folder, checkpoints_beside
-from stfpm3d.learning.teacher import train_teacher
+from stfpm3d.learning.compute import Compute
+from stfpm3d.learning.teacher import TeacherSettings, train_teacher
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ with (
         Path(snakemake.output["model"]),
         Path(snakemake.output["epochs"]),
         checkpoints,
+        TeacherSettings(**snakemake.params["settings"]),
+        Compute(**snakemake.params["compute"]),
         weights=Path(snakemake.input["weights"]) if snakemake.input.get("weights") else None,
         atlas=Path(snakemake.input["atlas"]) if snakemake.input.get("atlas") else None,
-        **snakemake.params["settings"],
-        **snakemake.params["compute"],
     )

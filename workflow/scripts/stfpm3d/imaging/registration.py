@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import numpy as np
 import SimpleITK as sitk
 
 from stfpm3d.imaging.background import in_whole_numbers, without_outliers, without_padding
 from stfpm3d.imaging.placement import LIKELY_SIMILARITY, Placement, Target, measure_placement, misplaced
 from stfpm3d.imaging.starts import STARTS, Start, write_start
-from stfpm3d.imaging.volumes import Volume, resample_like, to_sitk
+from stfpm3d.imaging.volumes import Volume, antialiased_resample, resample_like, to_sitk
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
@@ -189,11 +190,15 @@ def read_transform(files: Sequence[Path | str]) -> sitk.Transform:
 
 
 def apply_transform(volume: Volume, reference: Volume, files: Sequence[Path | str]) -> Volume:
-    """Bring a native image (linear) or mask (nearest) to the grid of `reference` in one interpolation; 0 outside the
-    scan.
+    """Bring a native image (linear, or means over coarser voxels) or mask (nearest) to the grid of `reference` in one
+    interpolation; 0 outside the scan, and where the scan is 0 at a voxel's centre: a stripped scan keeps its outline.
     """
-    nearest = volume.data.dtype == bool
-    return resample_like(volume, reference, nearest=nearest, transform=read_transform(files))
+    transform = read_transform(files)
+    if volume.data.dtype == bool:
+        return resample_like(volume, reference, nearest=True, transform=transform)
+    means = antialiased_resample(volume, reference, transform=transform)
+    centres = resample_like(volume, reference, transform=transform)
+    return Volume(np.where(centres.data == 0, 0, means.data), means.affine)
 
 
 def _write_transform(

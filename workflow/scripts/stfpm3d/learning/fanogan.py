@@ -7,6 +7,7 @@ The steps and their constants are those of Schlegl's published code (github.com/
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,30 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
+from stfpm3d.learning.compute import Compute
 from stfpm3d.learning.fanogan_networks import FAnoGan, save_fanogan, to_range
 from stfpm3d.learning.training import EpochLoaders, EpochSelection, ScanDataset, fit, save_epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class FanoganSettings:
+    """A GAN's row of the config.
+
+    `gradient_penalty` is the penalty's weight in the critic's loss, `kappa` that of the features in the encoder's.
+    """
+
+    size: int
+    width: int
+    latent_dim: int
+    gan_epochs: int
+    encoder_epochs: int
+    batch_size: int
+    gan_learning_rate: float
+    encoder_learning_rate: float
+    critic_steps: int
+    gradient_penalty: float
+    kappa: float
+    seed: int
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
@@ -40,13 +63,9 @@ class GanTraining(EpochSelection[FAnoGan]):
     # A step uses one of two networks, and the encoder waits for its own training.
     strategy = "ddp_find_unused_parameters_true"
 
-    def __init__(
-        self, network: FAnoGan, *, learning_rate: float, critic_steps: int, penalty_weight: float, seed: int
-    ) -> None:
-        super().__init__(network, learning_rate=learning_rate, patience=None)
-        self.critic_steps = critic_steps
-        self.penalty_weight = penalty_weight
-        self.seed = seed
+    def __init__(self, network: FAnoGan, settings: FanoganSettings) -> None:
+        super().__init__(network, learning_rate=settings.gan_learning_rate)
+        self.settings = settings
         self.automatic_optimization = False
 
     def rank(self, epoch: dict[str, float]) -> tuple[float, ...]:
@@ -59,9 +78,9 @@ class GanTraining(EpochSelection[FAnoGan]):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         real = to_range(batch[1])
         step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx + 1
-        rng = np.random.default_rng([self.seed, step, self.global_rank])
+        rng = np.random.default_rng([self.settings.seed, step, self.global_rank])
         self._critic_step(real, rng)
-        if step % self.critic_steps == 0:
+        if step % self.settings.critic_steps == 0:
             self._generator_step(len(real), rng)
 
     def _critic_step(self, real: Tensor, rng: np.random.Generator) -> None:
@@ -71,7 +90,7 @@ class GanTraining(EpochSelection[FAnoGan]):
         mix = torch.from_numpy(rng.random(len(real), dtype=np.float32)).to(real)
         penalty = gradient_penalty(critic, real, fake, mix)
         distance = critic(real).mean() - critic(fake).mean()
-        self._descend(1, self.penalty_weight * penalty - distance)
+        self._descend(1, self.settings.gradient_penalty * penalty - distance)
         metrics = {"train_wasserstein_distance": distance, "train_gradient_penalty": penalty}
         self.log_dict(metrics, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(real))
 
@@ -100,9 +119,9 @@ class EncoderTraining(EpochSelection[FAnoGan]):
 
     learning_rate_key = "encoder_learning_rate"
 
-    def __init__(self, network: FAnoGan, *, learning_rate: float, kappa: float) -> None:
-        super().__init__(network, learning_rate=learning_rate, patience=None)
-        self.kappa = kappa
+    def __init__(self, network: FAnoGan, settings: FanoganSettings) -> None:
+        super().__init__(network, learning_rate=settings.encoder_learning_rate)
+        self.kappa = settings.kappa
         for frozen in (network.generator, network.critic):
             frozen.requires_grad_(False).eval()
 
@@ -132,23 +151,8 @@ def train_fanogan(
     gan_record: Path,
     record: Path,
     checkpoint_dir: Path,
-    *,
-    size: int,
-    width: int,
-    latent_dim: int,
-    gan_epochs: int,
-    encoder_epochs: int,
-    batch_size: int,
-    gan_learning_rate: float,
-    encoder_learning_rate: float,
-    critic_steps: int,
-    gradient_penalty: float,
-    kappa: float,
-    seed: int,
-    threads: int,
-    accelerator: str,
-    devices: int,
-    precision: str,
+    settings: FanoganSettings,
+    compute: Compute,
 ) -> None:
     """Train a GAN and its encoder on healthy scans and write their weights.
 
@@ -158,34 +162,18 @@ def train_fanogan(
     output: .safetensors, generator, critic and encoder.
     gan_record, record: .tsv, the metrics of each epoch of GAN and encoder, and which was kept.
     checkpoint_dir: survives a kill, with a folder for each of the two trainings; see `training.fit`.
-    gradient_penalty: the penalty's weight in the critic's loss.
-    kappa: weight of the features in the encoder's loss.
     """
-    network = FAnoGan(size, width, latent_dim, seed=seed)
+    network = FAnoGan(settings.size, settings.width, settings.latent_dim, seed=settings.seed)
     train, validation = ScanDataset(train_volumes), ScanDataset(val_volumes)
 
     def run(training: EpochSelection, phase: str, epochs: int) -> None:
-        fit(
-            training,
-            EpochLoaders(lambda epoch: train, [validation], batch_size=batch_size, seed=seed),
-            checkpoint_dir / phase,
-            epochs=epochs,
-            threads=threads,
-            accelerator=accelerator,
-            devices=devices,
-            precision=precision,
-        )
+        loaders = EpochLoaders(lambda epoch: train, [validation], batch_size=settings.batch_size, seed=settings.seed)
+        fit(training, loaders, checkpoint_dir / phase, compute, epochs=epochs)
 
-    gan = GanTraining(
-        network,
-        learning_rate=gan_learning_rate,
-        critic_steps=critic_steps,
-        penalty_weight=gradient_penalty,
-        seed=seed,
-    )
-    run(gan, "gan", gan_epochs)
-    encoder = EncoderTraining(network, learning_rate=encoder_learning_rate, kappa=kappa)
-    run(encoder, "encoder", encoder_epochs)
+    gan = GanTraining(network, settings)
+    run(gan, "gan", settings.gan_epochs)
+    encoder = EncoderTraining(network, settings)
+    run(encoder, "encoder", settings.encoder_epochs)
     save_epochs(gan_record, gan)
     save_epochs(record, encoder)
     rank_zero_only(save_fanogan)(output, network)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,14 +18,34 @@ from torch.utils.data import Dataset, Subset
 from stfpm3d.imaging.grid import read_grid
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.channels import load_atlas
+from stfpm3d.learning.compute import Compute
 from stfpm3d.learning.corruption import CorruptedScans, Corruption
 from stfpm3d.learning.lesioned_scans import LesionedScans, lesion_aps
 from stfpm3d.learning.matching import block_distances, combine_blocks, feature_differences
 from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
-from stfpm3d.learning.training import EpochLoaders, ScanDataset, SgdTraining, fit, save_epochs
+from stfpm3d.learning.training import EpochLoaders, ScanDataset, Sgd, SgdTraining, fit, save_epochs
 from stfpm3d.runtime.errors import InputError
 
 Selection = Literal["auroc", "synthetic_ap", "loss"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentSettings(Sgd):
+    """A student's row of the config, without its teacher.
+
+    `corruption` is what the student sees of a training scan instead of the clean one, or None; validation scans are
+    clean. `lesion_sign` is 1 for synthetic lesions that are bright, -1 for dark ones, which the `selection`
+    "synthetic_ap" needs.
+    """
+
+    epochs: int
+    batch_size: int
+    squared: bool
+    corruption: Corruption | None
+    selection: Selection
+    patience: int
+    seed: int
+    lesion_sign: int | None = None
 
 
 def feature_losses(teacher: Sequence[Tensor], student: Sequence[Tensor], *, squared: bool) -> Tensor:
@@ -97,17 +118,10 @@ class StudentTraining(SgdTraining):
         network: AcsResNet,
         is_patient: Tensor,
         brain_mask: Tensor,
-        *,
-        squared: bool,
-        selection: Selection,
-        learning_rate: float,
-        momentum: float,
-        weight_decay: float,
-        patience: int,
+        settings: StudentSettings,
     ) -> None:
-        super().__init__(
-            network, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay, patience=patience
-        )
+        super().__init__(network, settings, patience=settings.patience)
+        self.settings = settings
         self.teacher = teacher
         # The loss ends at block 3: layer4 gets no gradient, which distributed training must know.
         network.layer4.requires_grad_(False)
@@ -115,20 +129,19 @@ class StudentTraining(SgdTraining):
         self.brain_mask: Tensor
         self.register_buffer("is_patient", is_patient, persistent=False)
         self.register_buffer("brain_mask", brain_mask, persistent=False)
-        self.squared = squared
-        self.selection = selection
         self.validated: list[Tensor] = []
         self.lesioned: list[Tensor] = []
 
     def rank(self, epoch: dict[str, float]) -> tuple[float, ...]:
-        if self.selection == "loss":
+        if self.settings.selection == "loss":
             return (-epoch["val_loss"],)
-        return epoch[f"val_{self.selection}"], -epoch["val_loss"]
+        return epoch[f"val_{self.settings.selection}"], -epoch["val_loss"]
 
     def training_step(self, batch: tuple[Tensor, ...]) -> Tensor:
         indices, volumes, *corrupted = batch
         seen = corrupted[0] if corrupted else volumes
-        loss = feature_losses(self.teacher(indices, volumes), self.network.pyramid(seen), squared=self.squared).mean()
+        teacher, student = self.teacher(indices, volumes), self.network.pyramid(seen)
+        loss = feature_losses(teacher, student, squared=self.settings.squared).mean()
         self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(volumes))
         return loss
 
@@ -139,7 +152,7 @@ class StudentTraining(SgdTraining):
         if lesions:
             self.lesioned.append(torch.stack([indices.float(), lesion_aps(maps, lesions[0], self.brain_mask)], dim=1))
             return
-        losses = feature_losses(teacher, student, squared=self.squared)
+        losses = feature_losses(teacher, student, squared=self.settings.squared)
         scores = maps[:, self.brain_mask].amax(dim=1)
         self.validated.append(torch.stack([indices.float(), self.is_patient[indices].float(), losses, scores], dim=1))
 
@@ -172,24 +185,11 @@ def train_student(
     initial: Path,
     record: Path,
     checkpoint_dir: Path,
+    settings: StudentSettings,
+    compute: Compute,
     *,
-    epochs: int,
-    batch_size: int,
-    squared: bool,
-    corruption: Corruption | None,
-    selection: Selection,
-    learning_rate: float,
-    momentum: float,
-    weight_decay: float,
-    patience: int,
-    seed: int,
-    threads: int,
-    accelerator: str,
-    devices: int,
-    precision: str,
     cache_gb: float = 2.0,
     atlas: Path | None = None,
-    lesion_sign: int | None = None,
 ) -> None:
     """Train a student of the teacher's architecture, from random weights, and write its weights.
 
@@ -203,10 +203,8 @@ def train_student(
     output, initial: .safetensors, the student's weights of the chosen epoch and before training.
     record: .tsv, the metrics of each epoch and which was chosen.
     checkpoint_dir: survives a kill; see `training.fit`.
-    corruption: what the student sees of a training scan instead of the clean one, or None; validation scans are clean.
     cache_gb: memory for the teacher's features (10^9 bytes), used on a CPU only.
     atlas: .npy (X, Y, Z), the second input channel of teacher and student, or None.
-    lesion_sign: 1 for synthetic lesions that are bright, -1 for dark ones; needed where `selection` is "synthetic_ap".
 
     Raises
     ------
@@ -215,12 +213,12 @@ def train_student(
     """
     if all(val_is_patient):
         raise InputError("The student needs a healthy validation scan: give the validation part of the split one.")
-    if selection == "auroc" and not any(val_is_patient):
+    if settings.selection == "auroc" and not any(val_is_patient):
         raise InputError(
             "No validation patient is there to choose an epoch by AUROC: set the student's selection to `loss`."
         )
     frozen = FrozenTeacher(load_network(teacher), cache_gb)
-    network = AcsResNet(frozen.network.architecture, frozen.network.in_channels, seed=seed)
+    network = AcsResNet(frozen.network.architecture, frozen.network.in_channels, seed=settings.seed)
     rank_zero_only(save_network)(initial, network)
 
     scans = ScanDataset([*train_volumes, *val_volumes], load_atlas(atlas))
@@ -228,43 +226,25 @@ def train_student(
 
     def seen_in(epoch: int) -> Dataset:
         indices = range(len(train_volumes))
-        if corruption is None:
+        if settings.corruption is None:
             return Subset(scans, indices)
-        return CorruptedScans(scans, indices, brain, corruption, seed=seed, epoch=epoch)
+        return CorruptedScans(scans, indices, brain, settings.corruption, seed=settings.seed, epoch=epoch)
 
     validated = range(len(train_volumes), len(scans))
     validation: list[Dataset] = [Subset(scans, validated)]
-    if selection == "synthetic_ap":
-        assert lesion_sign is not None
+    if settings.selection == "synthetic_ap":
+        assert settings.lesion_sign is not None
         healthy = [index for index, is_patient in zip(validated, val_is_patient, strict=True) if not is_patient]
-        validation.append(LesionedScans(scans, healthy, brain, lesion_sign, seed=seed))
+        validation.append(LesionedScans(scans, healthy, brain, settings.lesion_sign, seed=settings.seed))
 
     training = StudentTraining(
         frozen,
         network,
         torch.tensor([False] * len(train_volumes) + list(val_is_patient)),
         torch.from_numpy(brain.data),
-        squared=squared,
-        selection=selection,
-        learning_rate=learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        patience=patience,
+        settings,
     )
-    fit(
-        training,
-        EpochLoaders(
-            seen_in,
-            validation,
-            batch_size=batch_size,
-            seed=seed,
-        ),
-        checkpoint_dir,
-        epochs=epochs,
-        threads=threads,
-        accelerator=accelerator,
-        devices=devices,
-        precision=precision,
-    )
+    loaders = EpochLoaders(seen_in, validation, batch_size=settings.batch_size, seed=settings.seed)
+    fit(training, loaders, checkpoint_dir, compute, epochs=settings.epochs)
     save_epochs(record, training)
     rank_zero_only(save_network)(output, network)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,35 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from stfpm3d.learning.channels import load_atlas
+from stfpm3d.learning.compute import Compute
 from stfpm3d.learning.patches import PatchGrid, TripletDataset
 from stfpm3d.learning.resnet import AcsResNet, Architecture, load_checkpoint, save_network
-from stfpm3d.learning.training import EpochLoaders, SgdTraining, fit, save_epochs
+from stfpm3d.learning.training import EpochLoaders, Sgd, SgdTraining, fit, save_epochs
 
 log = logging.getLogger(__name__)
 
 EMBEDDING_DIM = 128  # authors' published code
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSettings(Sgd):
+    """A teacher's row of the config, without its weights, atlas, balance and input scale.
+
+    With 0 `epochs` the initial weights are kept (experiment 1 of the paper). A step takes `batch_size` scans, each with
+    `triplets_per_scan` triplets.
+    """
+
+    architecture: Architecture
+    epochs: int
+    batch_size: int
+    patch_size: int
+    min_brain_fraction: float
+    triplets_per_scan: int
+    margin: float
+    squared: bool
+    lr_step_epochs: int
+    lr_decay: float
+    seed: int
 
 
 def squared_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -47,38 +70,24 @@ def batch_statistics(network: nn.Module) -> Iterator[None]:
     its margin: by running statistics an untrained teacher would be chosen.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
-    momenta = [norm.momentum for norm in norms]
+    modes = [(norm.training, norm.momentum) for norm in norms]
     for norm in norms:
         norm.train()
         norm.momentum = 0.0
-    yield
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.eval()
-        norm.momentum = momentum
+    try:
+        yield
+    finally:
+        for norm, (training, momentum) in zip(norms, modes, strict=True):
+            norm.train(training)
+            norm.momentum = momentum
 
 
 class TeacherTraining(SgdTraining):
     """Minimise the triplet loss; the epoch with the lowest validation triplet loss is best."""
 
-    def __init__(
-        self,
-        network: AcsResNet,
-        *,
-        margin: float,
-        squared: bool,
-        learning_rate: float,
-        momentum: float,
-        weight_decay: float,
-        lr_step_epochs: int,
-        lr_decay: float,
-    ) -> None:
-        super().__init__(
-            network, learning_rate=learning_rate, momentum=momentum, weight_decay=weight_decay, patience=None
-        )
-        self.margin = margin
-        self.squared = squared
-        self.lr_step_epochs = lr_step_epochs
-        self.lr_decay = lr_decay
+    def __init__(self, network: AcsResNet, settings: TeacherSettings) -> None:
+        super().__init__(network, settings)
+        self.settings = settings
 
     def rank(self, epoch: dict[str, float]) -> tuple[float, ...]:
         return (-epoch["val_loss"],)
@@ -86,14 +95,14 @@ class TeacherTraining(SgdTraining):
     def configure_optimizers(self) -> dict:
         optimizer = super().configure_optimizers()
         assert isinstance(optimizer, torch.optim.Optimizer)
-        schedule = torch.optim.lr_scheduler.StepLR(optimizer, self.lr_step_epochs, self.lr_decay)
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, self.settings.lr_step_epochs, self.settings.lr_decay)
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def loss(self, triplets: Tensor) -> Tensor:
         """Loss of (scans, triplets, 3, C, p, p, p): all patches go through the network, and its batch norm, at once."""
         patches = triplets.flatten(0, 1).transpose(0, 1).flatten(0, 1)
         anchor, neighbour, negative = self.network(patches).float().chunk(3)
-        return triplet_loss(anchor, neighbour, negative, margin=self.margin, squared=self.squared)
+        return triplet_loss(anchor, neighbour, negative, margin=self.settings.margin, squared=self.settings.squared)
 
     def training_step(self, batch: Tensor) -> Tensor:
         loss = self.loss(batch)
@@ -115,26 +124,10 @@ def train_teacher(
     output: Path,
     record: Path,
     checkpoint_dir: Path,
+    settings: TeacherSettings,
+    compute: Compute,
     *,
-    architecture: Architecture,
-    weights: Path | None,
-    epochs: int,
-    batch_size: int,
-    patch_size: int,
-    min_brain_fraction: float,
-    triplets_per_scan: int,
-    margin: float,
-    squared: bool,
-    learning_rate: float,
-    momentum: float,
-    weight_decay: float,
-    lr_step_epochs: int,
-    lr_decay: float,
-    seed: int,
-    threads: int,
-    accelerator: str,
-    devices: int,
-    precision: str,
+    weights: Path | None = None,
     atlas: Path | None = None,
 ) -> None:
     """Train a teacher on scans of the network grid and write its weights.
@@ -148,26 +141,15 @@ def train_teacher(
     record: .tsv, the losses of each epoch and which was chosen.
     checkpoint_dir: survives a kill; see `training.fit`.
     weights: initial weights (`resnet.load_checkpoint`), or None for random ones.
-    epochs: 0 keeps the initial weights (experiment 1 of the paper).
-    batch_size: scans a step, each with `triplets_per_scan` triplets.
     atlas: .npy (X, Y, Z) on the same grid, the network's second input channel, or None.
     """
     channel = load_atlas(atlas)
-    network = AcsResNet(architecture, 1 if channel is None else 2, EMBEDDING_DIM, seed=seed)
+    network = AcsResNet(settings.architecture, 1 if channel is None else 2, EMBEDDING_DIM, seed=settings.seed)
     if weights is not None:
         load_checkpoint(network, weights)
-    training = TeacherTraining(
-        network,
-        margin=margin,
-        squared=squared,
-        learning_rate=learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        lr_step_epochs=lr_step_epochs,
-        lr_decay=lr_decay,
-    )
-    if epochs > 0:
-        grid = PatchGrid(np.load(brain_mask), patch_size, min_brain_fraction)
+    training = TeacherTraining(network, settings)
+    if settings.epochs > 0:
+        grid = PatchGrid(np.load(brain_mask), settings.patch_size, settings.min_brain_fraction)
         log.info("%d positions for anchors, of %d with enough brain", len(grid.anchors), len(grid.corners))
 
         def triplets(volumes: Sequence[Path], subjects: Sequence[str], epoch: int) -> TripletDataset:
@@ -175,9 +157,9 @@ def train_teacher(
                 volumes,
                 subjects,
                 grid,
-                patch_size=patch_size,
-                triplets_per_scan=triplets_per_scan,
-                seed=seed,
+                patch_size=settings.patch_size,
+                triplets_per_scan=settings.triplets_per_scan,
+                seed=settings.seed,
                 epoch=epoch,
                 atlas=channel,
             )
@@ -187,15 +169,12 @@ def train_teacher(
             EpochLoaders(
                 lambda epoch: triplets(train_volumes, train_subjects, epoch),
                 [triplets(val_volumes, val_subjects, 0)],
-                batch_size=batch_size,
-                seed=seed,
+                batch_size=settings.batch_size,
+                seed=settings.seed,
             ),
             checkpoint_dir,
-            epochs=epochs,
-            threads=threads,
-            accelerator=accelerator,
-            devices=devices,
-            precision=precision,
+            compute,
+            epochs=settings.epochs,
         )
     save_epochs(record, training)
     rank_zero_only(save_network)(output, network)

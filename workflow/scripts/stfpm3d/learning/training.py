@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from stfpm3d.learning.channels import stack_channels
+from stfpm3d.learning.compute import Compute
 from stfpm3d.learning.resnet import AcsResNet
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
@@ -99,7 +101,7 @@ class EpochSelection(LightningModule, Generic[NetworkT]):
     strategy = "auto"
     """Lightning's strategy on several devices."""
 
-    def __init__(self, network: NetworkT, *, learning_rate: float, patience: int | None) -> None:
+    def __init__(self, network: NetworkT, *, learning_rate: float, patience: int | None = None) -> None:
         super().__init__()
         self.network = network
         self.learning_rate = learning_rate
@@ -162,19 +164,25 @@ class EpochSelection(LightningModule, Generic[NetworkT]):
             self.trainer.should_stop = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sgd:
+    """What a stochastic gradient descent is set to, as in a config's row."""
+
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+
+
 class SgdTraining(EpochSelection[AcsResNet]):
     """A training by stochastic gradient descent, as of teacher and student (paper, section 4.3)."""
 
-    def __init__(
-        self, network: AcsResNet, *, learning_rate: float, momentum: float, weight_decay: float, patience: int | None
-    ) -> None:
-        super().__init__(network, learning_rate=learning_rate, patience=patience)
-        self.momentum = momentum
-        self.weight_decay = weight_decay
+    def __init__(self, network: AcsResNet, sgd: Sgd, *, patience: int | None = None) -> None:
+        super().__init__(network, learning_rate=sgd.learning_rate, patience=patience)
+        self.sgd = sgd
 
     def configure_optimizers(self) -> torch.optim.Optimizer | dict:  # pyright: ignore[reportIncompatibleMethodOverride]
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return torch.optim.SGD(trained, self.learning_rate, self.momentum, weight_decay=self.weight_decay)
+        return torch.optim.SGD(trained, self.sgd.learning_rate, self.sgd.momentum, weight_decay=self.sgd.weight_decay)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -192,17 +200,14 @@ def fit(
     training: EpochSelection,
     loaders: EpochLoaders,
     checkpoint_dir: Path,
+    compute: Compute,
     *,
     epochs: int,
-    threads: int,
-    accelerator: str,
-    devices: int,
-    precision: str,
 ) -> None:
     """Train, and leave the best epoch's weights in `training`; zero epochs leave it as it is.
 
     Epochs end with a checkpoint in `checkpoint_dir`; where one is found the training goes on from it. The folder must
-    therefore belong to one set of data, settings and code. With equal `threads` a CPU repeats a training to the bit.
+    therefore belong to one set of data, settings and code. With an equal `compute` a CPU repeats a training to the bit.
 
     Raises
     ------
@@ -211,16 +216,16 @@ def fit(
     """
     if epochs == 0:
         return
-    torch.set_num_threads(threads)
+    torch.set_num_threads(compute.threads)
     callbacks: list[Callback] = [ModelCheckpoint(checkpoint_dir, "last", enable_version_counter=False)]
     watched = sys.stderr.isatty() and sys.stdout.isatty()  # Lightning draws its bar on stdout
     if watched:
         callbacks.append(TQDMProgressBar())
     trainer = Trainer(
-        accelerator=accelerator,
-        devices=devices,
-        strategy=training.strategy if devices > 1 else "auto",
-        precision=precision,  # pyright: ignore[reportArgumentType]
+        accelerator=compute.accelerator,
+        devices=compute.devices,
+        strategy=training.strategy if compute.devices > 1 else "auto",
+        precision=compute.precision,
         max_epochs=epochs,
         callbacks=callbacks,
         # Under srun Lightning would choose its SLURM environment, start no second rank and can hang.

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stfpm3d.imaging.contrast import LESION_SIGN
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.maps.form import outside_minimum, smoothed
 
@@ -25,9 +24,9 @@ class NormativeStatistics(NamedTuple):
     n: NDArray[np.int32]
 
 
-def intensity_map(image: Volume, support: Volume, modality: str) -> Volume:
-    """Raw intensity as anomaly: lesions are bright in T2w and FLAIR, dark in T1w."""
-    return outside_minimum(LESION_SIGN[modality] * image.data, support)
+def intensity_map(image: Volume, support: Volume, lesion_sign: int) -> Volume:
+    """Raw intensity as anomaly, of lesions that are bright (sign 1) or dark (-1)."""
+    return outside_minimum(lesion_sign * image.data, support)
 
 
 def fit_statistics(scans: Iterable[tuple[Volume, Volume]]) -> NormativeStatistics:

@@ -19,7 +19,6 @@ from stfpm3d.study.rows import (
     Gan,
     MaskExperiment,
     PadimExperiment,
-    PostprocessedExperiment,
     SegmentationExperiment,
     StfpmExperiment,
     Student,
@@ -89,29 +88,22 @@ class Config(Section):
     def _sources_have_graded_maps(self) -> Config:
         binary = (MaskExperiment, SegmentationExperiment)
         graded = [row.name for row in self.experiments if not isinstance(row, binary)]
-        made = [row.name for row in self.experiments if not isinstance(row, (*binary, PostprocessedExperiment))]
-        if not made:
+        if not graded:
             raise ValueError("experiments has no row with graded maps; add one that is neither mask nor segmentation")
         for row in self.experiments:
             if isinstance(row, SegmentationExperiment):
-                self._check_source(row, "segments", graded, "which hold 0 and 1 alone")
-            if isinstance(row, PostprocessedExperiment):
-                self._check_source(row, "processes", made, "which are segmented or processed already")
+                subject = f"experiment {row.name!r} segments the maps of"
+                _require(row.experiment, [other.name for other in self.experiments], subject)
+                if row.experiment not in graded:
+                    raise ValueError(
+                        f"{subject} {row.experiment!r}, which hold 0 and 1 alone; name one of {', '.join(graded)}"
+                    )
         return self
-
-    def _check_source(
-        self, row: SegmentationExperiment | PostprocessedExperiment, verb: str, sources: list[str], otherwise: str
-    ) -> None:
-        subject = f"experiment {row.name!r} {verb} the maps of"
-        _require(row.experiment, [other.name for other in self.experiments], subject)
-        if row.experiment not in sources:
-            raise ValueError(f"{subject} {row.experiment!r}, {otherwise}; name one of {', '.join(sources)}")
 
     @model_validator(mode="after")
     def _reference_is_tested(self) -> Config:
         if self.evaluation.reference is not None:
-            untested = (MaskExperiment, PostprocessedExperiment)
-            tested = [row.name for row in self.experiments if not isinstance(row, untested)]
+            tested = [row.name for row in self.experiments if not isinstance(row, MaskExperiment)]
             _require(self.evaluation.reference, tested, "evaluation.reference names the experiment")
         return self
 

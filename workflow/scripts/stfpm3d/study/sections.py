@@ -127,7 +127,9 @@ class Template(Section):
         default=None, description="Name of a TemplateFlow template to download instead, e.g. MNI152NLin2009cSym."
     )
     sha256: Checksums | None = Field(
-        default=None, description="Checksums that TemplateFlow's files must have; without them they are only logged."
+        default=None,
+        description="Checksums that TemplateFlow's files must have; without them those of the first run, which"
+        " templateflow.sha256 beside the results keeps: put it under version control.",
     )
     space: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
         default="MNI152NLin2009cAsym",
@@ -190,7 +192,9 @@ class Grid(Section):
         description="Edge of the network's cube, mm; `brain`: the smallest that holds the brain.",
     )
     size: Annotated[int, Field(ge=16, multiple_of=8)] = Field(
-        default=80, description="Edge of that cube in network voxels."
+        default=112,
+        description="Edge of that cube in network voxels; the default is the paper's 1.4 a voxel of a 2 mm template,"
+        " or scan noise hides lesions.",
     )
 
 
@@ -236,7 +240,7 @@ class Evaluation(Section):
     reference: Name | None = Field(
         default=None,
         description="Name of the experiment that the others are tested against by their average precision per patient;"
-        " without it the first that is measured inside the brain and not post-processed. This key alone reruns the"
+        " without it the first that is measured inside the brain. This key alone reruns the"
         " comparison and the report.",
     )
     probes: bool = Field(
