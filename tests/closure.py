@@ -30,8 +30,11 @@ def closure(script: Path, root: Path) -> set[Path]:
 
 
 def _imported_files(path: Path, root: Path) -> Iterator[Path]:
-    """The files below `root` that the import statements of one file load."""
-    for node in ast.walk(parsed(path)):
+    """The files below `root` that the import statements of one file load; those for the type checker load none."""
+    tree = parsed(path)
+    blocks = (node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    unloaded = {statement for block in blocks for statement in block.body}
+    for node in (node for node in ast.walk(tree) if node not in unloaded):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -74,6 +74,7 @@ AFTER_TEMPLATE = {"network_grid": 2, "register": 15, **AFTER_REGISTER}
 TEST_MAPS = {name: n for name, n in {**OF_TEACHER, **OF_GAN, **BASELINES}.items() if not name.endswith("_val")}
 PREPARED = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 2}
 ONE_TEST_SCAN = {**PREPARED, "synthetic_lesions": 1, **TEST_MAPS, **MEASURED, **on_maps(7)}
+ONE_TEST_MASK = {"register_lesion": 1, **MEASURED, "probe_within": 7}
 ON_LESIONS = {name: n for name, n in TEST_MAPS.items() if name.startswith("synthetic_")}
 
 AFTER_CONTRAST = {**OF_TEACHER, **OF_GAN, **BASELINES, **MEASURED, **on_maps(7)}  # it stands in the maps' names
@@ -194,7 +195,12 @@ CODE = {
     "reporting: plots": (f"{PACKAGE}/reporting/curves.py", "DECADES = 100", "DECADES = 10", {"report": 1}),
     "the quality page": (f"{PACKAGE}/reporting/templates/quality.html.j2", "<body", "<body ", {"register_qc": 1}),
     "the report's template": (f"{PACKAGE}/reporting/templates/report.html.j2", "<body", "<body ", {"report": 1}),
-    "a rule's script": ("workflow/scripts/compare.py", 'sep="\\t"', 'sep="\\t+"', {"compare": 1, "report": 1}),
+    "a rule's script": (
+        "workflow/scripts/compare.py",
+        "read_table(path)",
+        "read_table(str(path))",
+        {"compare": 1, "report": 1},
+    ),
     "a reworded error": (f"{PACKAGE}/imaging/skullstrip.py", "the registered scan covers", "the scan covers", {}),
     "an annotation": (f"{PACKAGE}/learning/student.py", "teacher: Sequence[Tensor]", "teacher: list[Tensor]", {}),
     "a log line": (f"{PACKAGE}/learning/teacher.py", "positions for anchors", "places for anchors", {}),
@@ -246,6 +252,25 @@ def test_a_scan_that_changes(finished):
         scan = nib.Nifti1Image.from_filename(path)
         nib.save(nib.Nifti1Image(scan.get_fdata(dtype=np.float32) + 1, scan.affine), path)
         assert finished.planned() == ONE_TEST_SCAN
+
+
+@pytest.mark.parametrize("kind", ["a scan", "a mask", "the first weights"])
+def test_a_file_that_is_replaced_by_another_that_is_older(finished, kind):
+    """As cp -p, rsync -a, tar and unzip leave it."""
+    name, expected = {
+        "a scan": ("data/sub-demoH08_T2w.nii.gz", ONE_TEST_SCAN),
+        "a mask": ("data/sub-demoP05_label-lesion_mask.nii.gz", ONE_TEST_MASK),
+        "the first weights": ("data/resnet18.pth", AFTER_TEACHER),
+    }[kind]
+    with finished.kept(name) as path:
+        if path.suffix == ".pth":
+            path.write_bytes(path.read_bytes() + b"\0")
+        else:
+            scan = nib.Nifti1Image.from_filename(path)
+            data = scan.get_fdata(dtype=np.float32)
+            nib.save(nib.Nifti1Image(np.where(data > 0, data + 1, 0).astype(scan.get_data_dtype()), scan.affine), path)
+        os.utime(path, (1e9, 1e9))
+        assert finished.planned() == expected
 
 
 def test_a_subject_added(finished):

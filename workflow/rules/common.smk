@@ -9,6 +9,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 ROOT = Path(workflow.current_basedir).parents[1]  # as a module of another workflow this one lies elsewhere
+if any(mark in str(ROOT) for mark in "{}<>"):
+    raise WorkflowError(
+        f"{ROOT}: Snakemake takes {{name}} and <name> in the workflow's own path for names to fill in; rename that folder."
+    )
 SCRIPTS = ROOT / "workflow" / "scripts"
 TEMPLATES = SCRIPTS / "stfpm3d" / "reporting" / "templates"
 # Relative, so that a project that is moved or copied has nothing to do.
@@ -16,6 +20,7 @@ PAGES = {path.name: os.path.relpath(path) for path in TEMPLATES.iterdir()}
 sys.path.insert(0, str(SCRIPTS))
 
 from stfpm3d.demo.participants import demo_participants
+from stfpm3d.maps.makers import MAKERS, maker_module
 from stfpm3d.probes.regions import region_patients, with_known_region
 from stfpm3d.runtime.definitions import Definitions
 from stfpm3d.runtime.digest import environment_digest
@@ -49,7 +54,7 @@ LESION_MASK = "results/register/{sub}/lesion_mask.nii.gz"
 FOLDS = range(1, STUDY.split.folds + 1) if STUDY.split.folds and not STUDY.split.fold else ()
 SCANS = PARTICIPANTS.set_index("scan_id")
 KEYS = [key for key in ("participant_id", "session_id") if key in SCANS]
-COMPUTE = STUDY.compute.model_dump(mode="json")
+COMPUTE = STUDY.compute.model_dump(mode="json", exclude={"batch_scans"})
 WHERE = {key: COMPUTE[key] for key in ("accelerator", "threads")}  # of what runs on one device
 GPUS = 0 if COMPUTE["accelerator"] == "cpu" else COMPUTE["devices"]
 EVALUATED = PLAN.select(split=("val", "test"))
@@ -63,6 +68,8 @@ wildcard_constraints:
     student=one_of(PLAN.students),
     gan=one_of(PLAN.gans),
     experiment=one_of(PLAN.experiments),
+    part="val|test",
+    batch="[01]+",
 
 
 def scaled(amount):
@@ -77,6 +84,17 @@ DEFINITIONS = Definitions(SCRIPTS)
 def code(script):
     """Digest of what a rule's script computes, for its params."""
     return DEFINITIONS.digest(SCRIPTS / f"{script}.py")
+
+
+def copy_tables(kind, experiment):
+    """What was measured of an experiment's maps of copies (copies.smk), one table a batch that has such."""
+    return [f"results/copies/{kind}/{experiment}/batch-{batch}.tsv" for made, batch in COPIES if made == kind]
+
+
+def method_code(wildcards):
+    """Which function makes an experiment's maps and a digest of its module, for params: all methods share one script."""
+    method = PLAN.experiments[wildcards.experiment].method
+    return [MAKERS[method], code(maker_module(method))]
 
 
 @cache

@@ -5,8 +5,7 @@ rule evaluate:
     """Measure an experiment's maps and scores on validation and test scans (MNI grid) by the strict protocol (inside the
     template's brain) and the paper's (inside the networks' crop)."""
     input:
-        maps=lambda w: PLAN.evaluated_maps(w.experiment),
-        scores=lambda w: PLAN.evaluated_scores(w.experiment),
+        maps=lambda w: PLAN.map_tables(w.experiment, "val", "test"),
         lesion_masks=expand(LESION_MASK, sub=PLAN.masked(EVALUATED)),
         brain_mask=BRAIN_MASK,
         grid="results/grid/grid.json",

@@ -4,18 +4,15 @@
 rule embeddings:
     """What teacher and student make of a scan: summed features, pseudo-RGB, the blocks' maps, the map (network grid)."""
     input:
-        teacher=lambda w: PLAN.teacher_weights(w.experiment),
-        student=lambda w: PLAN.student_weights(w.experiment),
-        gaussian=lambda w: PLAN.gaussian_of(w.experiment),
-        atlas=lambda w: PLAN.atlas_of(PLAN.teacher_of(w.experiment)),
+        unpack(lambda w: PLAN.network_files(w.experiment)),
         array=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}{w.sub}.npy",
         brain_mask=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}mask.npy",
     output:
         embeddings="results/figures/{experiment}/{sub}.npz",
     log:
-        "logs/figures/{experiment}_{sub}_embeddings.log",
+        "logs/embeddings/{experiment}/{sub}.log",
     benchmark:
-        "benchmarks/figures/{experiment}_{sub}_embeddings.tsv"
+        "benchmarks/embeddings/{experiment}/{sub}.tsv"
     wildcard_constraints:
         experiment=PLAN.experiments_by("stfpm", "padim"),
     conda:
@@ -49,9 +46,9 @@ rule figures:
         figure3="results/figures/{experiment}/{sub}_figure3.png",
         figure4="results/figures/{experiment}/{sub}_figure4.png",
     log:
-        "logs/figures/{experiment}_{sub}.log",
+        "logs/figures/{experiment}/{sub}.log",
     benchmark:
-        "benchmarks/figures/{experiment}_{sub}.tsv"
+        "benchmarks/figures/{experiment}/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -8,6 +8,7 @@ import pandas as pd
 from stfpm3d.evaluation.experiment import evaluate_experiment, score_table
 from stfpm3d.imaging.grid import inside_cube, read_grid
 from stfpm3d.imaging.volumes import load_mask
+from stfpm3d.maps.form import read_maps
 from stfpm3d.runtime.files import write_table
 from stfpm3d.runtime.logs import rule_log
 
@@ -18,8 +19,7 @@ with rule_log(snakemake.log[0]):
     experiment = snakemake.wildcards["experiment"]
     scans = pd.DataFrame(snakemake.params["scans"])
     if snakemake.input["maps"]:
-        scores = pd.concat(pd.read_csv(path, sep="\t") for path in snakemake.input["scores"])
-        scans = scans.assign(map=snakemake.input["maps"]).merge(scores, on="scan_id", validate="one_to_one")
+        scans = scans.merge(read_maps(snakemake.input["maps"]), "left", "scan_id", validate="one_to_one")
     else:  # the bare brain mask
         scans = scans.assign(map=snakemake.input["brain_mask"], score=np.nan)
     masks = dict(zip(snakemake.params["masked"], snakemake.input["lesion_masks"], strict=True))

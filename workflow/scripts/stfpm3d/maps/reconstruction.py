@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 
-from stfpm3d.imaging.grid import NetworkGrid
+from stfpm3d.imaging.grid import NetworkGrid, read_grid
 from stfpm3d.imaging.volumes import Volume, load_mask
 from stfpm3d.learning.fanogan_networks import RANGE_SD, FAnoGan, load_fanogan, to_range
-from stfpm3d.maps.form import ScoredMap
-from stfpm3d.maps.network import map_on_mni
+from stfpm3d.maps.form import Scan, ScoredMap
+from stfpm3d.maps.network import array_of, map_on_mni
 
 
 @torch.inference_mode()
@@ -33,34 +32,32 @@ def residual_map(network: FAnoGan, scan: NDArray, kappa: float) -> tuple[NDArray
 
 
 class FanoganMaps:
-    """The anomaly maps of an f-AnoGAN; call it with a row of `write_maps`' table.
+    """Makes maps by an f-AnoGAN.
 
     Parameters
     ----------
-    model
-        Weights that `save_fanogan` wrote.
+    network
+        In evaluation mode.
     grid
         The grid of its scans in MNI space.
     kappa
         Weight of the critic's features in the score.
-    accelerator, threads
-        Lightning's name of where to compute, and the number of CPU threads.
     """
 
-    def __init__(self, model: Path, grid: NetworkGrid, *, kappa: float, accelerator: str, threads: int) -> None:
-        torch.set_num_threads(threads)
-        self.network = load_fanogan(model).to(Fabric(accelerator=accelerator, devices=1).device)
-        self.grid = grid
-        self.kappa = kappa
+    def __init__(self, network: FAnoGan, grid: NetworkGrid, *, kappa: float) -> None:
+        self.network, self.grid, self.kappa = network, grid, kappa
 
-    def __call__(self, scan: Mapping[Hashable, Any]) -> ScoredMap:
-        """Return the map on the MNI grid and the score.
+    def __call__(self, scan: Scan) -> ScoredMap:
+        """The residual on the MNI grid, and a score of its own (see `residual_map`)."""
+        residual, score = residual_map(self.network, array_of(scan, self.grid), self.kappa)
+        return ScoredMap(map_on_mni(Volume(residual, self.grid.affine), load_mask(scan.support, scan.scan_id)), score)
 
-        The row has `scan_id`, `array` (scan on the network grid, .npy) and `support` (mask on the MNI grid).
-        """
-        return self.of_array(np.load(scan["array"]), load_mask(scan["support"], scan["scan_id"]))
 
-    def of_array(self, array: NDArray, support: Volume) -> ScoredMap:
-        """Return the same of a scan on the network grid and its mask on the MNI grid."""
-        residual, score = residual_map(self.network, array, self.kappa)
-        return ScoredMap(map_on_mni(Volume(residual, self.grid.affine), support), score)
+def fanogan_maps(files: Mapping[str, Path | str], *, kappa: float, accelerator: str, threads: int) -> FanoganMaps:
+    """Makes maps by the f-AnoGAN in some files, its weights `model` and `grid`.
+
+    It is computed on Lightning's `accelerator`, or by CPU `threads`.
+    """
+    torch.set_num_threads(threads)
+    network = load_fanogan(Path(files["model"])).to(Fabric(accelerator=accelerator, devices=1).device)
+    return FanoganMaps(network, read_grid(files["grid"]), kappa=kappa)

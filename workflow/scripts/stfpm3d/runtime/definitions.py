@@ -13,7 +13,8 @@ What cannot be followed counts whole:
   not known to be harmless; imports that no name uses): for every script that imports the module, by whatever way.
 
 Three helpers of this room, through which every script goes, do not count (`NEUTRAL`): they decide when a file appears
-and what is logged, not what a result holds. The other definitions of the room, as the format of tables, count.
+and what is logged, not what a result holds. The other definitions of the room, as the format of tables, count. Nor does
+`makers.map_maker`, which only calls a method by its name: the rules count which one, and its code, by themselves.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pathlib import Path
 from stfpm3d.runtime.import_time import only_defines
 from stfpm3d.runtime.syntax import DYNAMIC, Form, Import, bound_names, form, is_logger, reduced
 
-NEUTRAL = {"files.replacing", "logs.progress", "logs.rule_log"}
+NEUTRAL = {"files.replacing", "logs.progress", "logs.rule_log", "makers.map_maker"}
 UNFOLLOWED = {"__builtins__", "__import__", "__loader__", "__spec__", "eval", "exec", "globals", "locals"}
 UNFOLLOWED |= {"builtins", "ctypes", "gc", "importlib", "inspect", "pickle", "pkgutil", "runpy", "shelve"}
 UNFOLLOWED |= {"sys._getframe", "sys.modules", "typing.get_type_hints"}

@@ -18,13 +18,15 @@ from stfpm3d.study.config import Config
 from stfpm3d.study.opening import mask_files, path_unless
 from stfpm3d.study.rows import (
     FanoganExperiment,
+    IntensityExperiment,
     MaskExperiment,
     PadimExperiment,
     SegmentationExperiment,
     StfpmExperiment,
+    ZscoreExperiment,
 )
 from stfpm3d.study.sections import Section
-from stfpm3d.study.split import hash_order, teacher_scans
+from stfpm3d.study.split import batches, hash_order, teacher_scans
 
 BRAIN_MASK = "results/template/mask.nii.gz"
 """The template's brain mask, on the MNI grid."""
@@ -33,9 +35,9 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
 
 def one_of(names: Iterable[str]) -> str:
-    """A wildcard constraint: one of some names; a pattern that matches nothing where there are none."""
-    alternatives = "|".join(re.escape(name) for name in names)
-    return f"({alternatives})" if alternatives else "(?!)"
+    """A wildcard constraint: one of some names, of which one may be empty; without names it matches nothing."""
+    patterns = [re.escape(name) for name in names]
+    return f"({'|'.join(patterns)})" if patterns else "(?!)"
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:
@@ -70,6 +72,8 @@ class Plan:
         self.gans = {row.name: row for row in study.gans}
         self.experiments = {row.name: row for row in study.experiments}
         self.lesion_sign = LESION_SIGN[study.cohort.modality]
+        most = study.compute.batch_scans
+        self.batches = {part: batches(self.select(split=part), most) for part in ("val", "test")}
         self.map_name = f"{{sub}}_space-{study.template.space}_desc-anomaly_{study.cohort.modality}.nii.gz"
 
     # Scans
@@ -240,30 +244,71 @@ class Plan:
             else self.grid_of(self.teacher_of(experiment))
         )
 
-    def arrays_of(self, experiment: str, part: str) -> list[str]:
-        """The scans of one part on the grid of an experiment's networks."""
-        return self.scans(f"{self.grid_of_experiment(experiment)}{{sub}}.npy", split=part)
+    # Maps
 
-    def map_settings(self, experiment: str) -> dict[str, Any]:
-        """How the blocks' maps become an experiment's map, as params."""
-        row = {"smoothing_mm": 0.0, **self.experiments[experiment].model_dump(mode="json")}
-        return {key: row[key] for key in ("combine", "blocks", "smoothing_mm")}
+    def network_files(self, experiment: str) -> dict[str, Any]:
+        """What the networks of an experiment with blocks are loaded from, by the names in `load_block_maps`."""
+        return {
+            "teacher": self.teacher_weights(experiment),
+            "student": self.student_weights(experiment),
+            "gaussian": self.gaussian_of(experiment),
+            "atlas": self.atlas_of(self.teacher_of(experiment)),
+        }
 
-    def source_of(self, experiment: str) -> str:
-        """The experiment whose maps a segmentation reads."""
+    def maker_files(self, experiment: str) -> dict[str, Any]:
+        """What an experiment's maps are made with besides the scans, by the names in `makers.map_maker`."""
+        row, brain_mask = self.experiments[experiment], {"brain_mask": BRAIN_MASK}
+        if self.has_blocks(experiment):
+            grid = f"{self.grid_of_experiment(experiment)}grid.json"
+            return {**brain_mask, "grid": grid, **self.network_files(experiment)}
+        if isinstance(row, FanoganExperiment):
+            grid = f"{self.grid_of_gan(row.gan)}grid.json"
+            return {**brain_mask, "grid": grid, "model": self.gan_weights(experiment)}
+        if isinstance(row, ZscoreExperiment):
+            return {**brain_mask, "statistics": "results/zscore/statistics.npz"}
+        return brain_mask
+
+    def maker_settings(self, experiment: str) -> dict[str, Any]:
+        """How an experiment's maps are made, as params: the keywords of its function in `makers.MAKERS`."""
+        where = self.study.compute.model_dump(include={"accelerator", "threads"})
+        match self.experiments[experiment]:
+            case StfpmExperiment() as row:
+                return {"combine": row.combine, "blocks": row.blocks, "smoothing_mm": 0.0, **where}
+            case PadimExperiment() as row:
+                return {"combine": row.combine, "blocks": row.blocks, "smoothing_mm": row.smoothing_mm, **where}
+            case FanoganExperiment() as row:
+                return {"kappa": row.kappa, **where}
+            case IntensityExperiment():
+                return {"lesion_sign": self.lesion_sign}
+            case ZscoreExperiment() as row:
+                return {"smoothing_mm": row.smoothing_mm}
+            case SegmentationExperiment() as row:
+                return {"top_fraction": row.fraction if row.by == "top_fraction" else None}
+        raise ValueError(f"experiment {experiment!r} makes no maps")
+
+    def mapped_images(self, experiment: str, part: str, batch: str) -> list[str]:
+        """What the maps of a batch are made of, a file a scan; nothing for a method that reads another's maps."""
         row = self.experiments[experiment]
         if isinstance(row, SegmentationExperiment):
-            return row.experiment
-        raise ValueError(f"experiment {experiment!r} of method {row.method!r} reads no other's maps")
+            return []
+        if isinstance(row, IntensityExperiment | ZscoreExperiment):
+            pattern = "results/standardize/{sub}/image.nii.gz"
+        else:
+            pattern = f"{self.grid_of_experiment(experiment)}{{sub}}.npy"
+        return [pattern.replace("{sub}", sub) for sub in self.batches[part][batch]]
 
-    def source_maps(self, experiment: str, part: str) -> list[str]:
-        """The maps of one part that a segmentation reads."""
-        return self.scans(f"results/maps/{self.source_of(experiment)}/{part}/{self.map_name}", split=part)
-
-    def top_fraction(self, experiment: str) -> float | None:
-        """The share of voxels that a segmentation takes; None where k-means decides, and for other methods."""
+    def source_maps(self, experiment: str, part: str, batch: str) -> str | list[str]:
+        """The table of the maps that a segmentation reads, of the same batch; nothing for other methods."""
         row = self.experiments[experiment]
-        return row.fraction if isinstance(row, SegmentationExperiment) and row.by == "top_fraction" else None
+        if isinstance(row, SegmentationExperiment):
+            return f"results/maps/{row.experiment}/{part}/batch-{batch}.tsv"
+        return []
+
+    def map_tables(self, experiment: str, *parts: str) -> list[str]:
+        """The tables of an experiment's maps of some parts, one a batch; none of the bare mask, itself every map."""
+        if isinstance(self.experiments[experiment], MaskExperiment):
+            return []
+        return [f"results/maps/{experiment}/{part}/batch-{batch}.tsv" for part in parts for batch in self.batches[part]]
 
     # What is measured
 
@@ -289,18 +334,6 @@ class Plan:
             f"results/evaluation/{name}/probe_{probe}.tsv" for name in self.graded_experiments() for probe in probes
         ]
         return ["results/evaluation/probe_histogram.tsv", *found]
-
-    def evaluated_maps(self, experiment: str) -> list[str]:
-        """An experiment's maps of validation and test scans; none of the bare mask, which is itself the map of each."""
-        if isinstance(self.experiments[experiment], MaskExperiment):
-            return []
-        parts = self._scans.loc[self.select(split=("val", "test")), "split"]
-        return [f"results/maps/{experiment}/{part}/{self.map_name}".format(sub=sub) for sub, part in parts.items()]
-
-    def evaluated_scores(self, experiment: str) -> list[str]:
-        """The tables of an experiment's scores of validation and test scans; none of the bare mask."""
-        is_mask = isinstance(self.experiments[experiment], MaskExperiment)
-        return [] if is_mask else [f"results/maps/{experiment}/{part}/scores.tsv" for part in ("val", "test")]
 
     def protocols(self, experiment: str) -> list[str]:
         """The protocols that measure an experiment; inside the brain the mask is constant, which says nothing."""

@@ -105,7 +105,7 @@ class Split(Section):
 
 
 class Checksums(Section):
-    """Which TemplateFlow files are meant. Reruns: as `template`."""
+    """Which TemplateFlow files are meant; else `templateflow.sha256` keeps the first run's. Reruns: as `template`."""
 
     head: Sha256 = Field(description="sha256 of the T1w file.")
     brain_mask: Sha256 = Field(description="sha256 of the brain mask's file.")
@@ -128,8 +128,7 @@ class Template(Section):
     )
     sha256: Checksums | None = Field(
         default=None,
-        description="Checksums that TemplateFlow's files must have; without them those of the first run, which"
-        " templateflow.sha256 beside the results keeps: put it under version control.",
+        description="Checksums that TemplateFlow's files must have; without them those of the first run.",
     )
     space: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
         default="MNI152NLin2009cAsym",
@@ -207,6 +206,11 @@ class Compute(Section):
         default="32-true", description="Lightning's precision of training."
     )
     threads: PositiveInt = Field(default=2, description="CPU threads of a training; tracked, since sums depend on it.")
+    batch_scans: PositiveInt = Field(
+        default=32,
+        description="Most scans whose maps are made in one job: what a failure loses, and what a cluster runs side by"
+        " side. This key alone makes again the maps of batches that are divided otherwise, and what follows from them.",
+    )
 
 
 class SyntheticLesions(Section):
