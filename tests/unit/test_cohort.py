@@ -3,7 +3,7 @@
 import pytest
 
 from stfpm3d.runtime.errors import InputError
-from stfpm3d.study.cohort import check_parts, in_turn, read_participants, select, with_test_table
+from stfpm3d.study.cohort import check_files, check_parts, in_turn, read_participants, select, with_test_table
 
 HEADER = "participant_id\tgroup\tsite\timage\tlesion_mask\tskull_stripped\tsplit\n"
 HEALTHY = "sub-1\thealthy\tA\tsub-1.nii.gz\tn/a\tfalse\ttrain\n"
@@ -197,3 +197,20 @@ def test_a_table_of_test_scans_divides_nothing(tmp_path):
 def test_a_table_of_test_scans_that_is_not_there_is_named_with_its_key(tmp_path):
     with pytest.raises(InputError, match=r"test_participants table .*none.tsv is not a file; correct cohort.test_part"):
         read_participants(tmp_path / "none.tsv", "test_participants")
+
+
+@pytest.mark.parametrize("folder", ["scans {T2}", "{{twice}}", "scans <t2>"])
+def test_a_path_that_snakemake_would_fill_in_is_named_before_it_is_read(tmp_path, folder):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "sub-1.nii.gz").touch()
+    with pytest.raises(
+        InputError, match=r"table, line 2: image .*sub-1.nii.gz holds .*, which Snakemake takes for a name"
+    ):
+        check_files(read_participants(write(tmp_path / folder, HEADER + HEALTHY)))
+
+
+def test_braces_and_angles_that_are_alone_are_characters_as_any_other(tmp_path):
+    folder = tmp_path / "a} b{ c> d< 100% 'e' \"f\" [g] *"
+    folder.mkdir()
+    (folder / "sub-1.nii.gz").touch()
+    check_files(read_participants(write(folder, HEADER + HEALTHY)))

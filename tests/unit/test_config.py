@@ -42,6 +42,14 @@ def test_rows_alone_are_a_config():
         ({"grid": {"size": 81}}, "config: grid.size: input should be a multiple of 8 (got 81)"),
         ({"students": [{"name": "s", "teacher": "x"}]}, "student 's' names the teacher 'x', which is not defined"),
         ({"teachers": [{"name": "t"}, {"name": "t"}]}, "teachers has two rows named 't'"),
+        (
+            {"teachers": [{"name": "t"}, {"name": "T"}]},
+            "teachers has two rows named 'T'; names must differ, not",
+        ),
+        (
+            {"experiments": [{"name": "histogram", "method": "mask"}]},
+            "experiments has a row named 'histogram'",
+        ),
         ({"teachers": [{"name": "../t"}]}, "config: teachers.0.name"),
         ({"split": {"healthy": {"train": 0.9}}}, "train, val and test sum to 1.2, expected 1"),
         ({"cohort": {"modality": "T1w"}}, "the demo cohort is T2w"),

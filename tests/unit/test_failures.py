@@ -85,9 +85,9 @@ def test_each_failed_job_has_its_stage_its_scan_and_its_sentence() -> None:
 def test_an_old_log_says_nothing_of_this_run() -> None:
     old = run(FakeJob("register", "sub-07"), refuse)
     before = written([old])
-    assert "ended without a word" in summary([old], [old], before)
+    assert "did not come to write its log" in summary([old], [old], before)
     Path(old.log[0]).unlink()
-    assert "ended without a word" in summary([old], [old], before)
+    assert "did not come to write its log" in summary([old], [old], before)
     run(old, refuse)
     assert "holds NaN" in summary([old], [old], before)
 

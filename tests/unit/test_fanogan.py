@@ -118,8 +118,8 @@ def test_scans_become_latents_and_latents_scans() -> None:
     assert generated.abs().max() <= 1 and scans.abs().max() == 1
     assert network.critic.features(scans).shape == (3, 8 * 2 * 2**3)
     # The gradient penalty is a scan's own: the critic must not mix the scans of a batch, as batch norm does.
-    torch.testing.assert_close(network.critic(scans)[:1], network.critic(scans[:1]))
-    assert not torch.allclose(network.encoder(scans)[:1], network.encoder(scans[:2])[:1])
+    torch.testing.assert_close(network.critic(scans)[:1], network.critic(scans[:1]), atol=1e-3, rtol=1e-3)
+    assert not torch.allclose(network.encoder(scans)[:1], network.encoder(scans[:2])[:1], atol=1e-2)
 
 
 def test_the_published_width_has_a_third_more_parameters_than_the_papers_networks() -> None:

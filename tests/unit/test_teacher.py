@@ -47,6 +47,7 @@ def train(scans: list[Path], run: str, **changes: Any) -> dict[str, torch.Tensor
     folder = scans[0].parent
     settings = SETTINGS | changes
     checkpoints = folder / settings.pop("checkpoints", f"{run}-checkpoints")
+    atlas = settings.pop("atlas", None)
     train_teacher(
         scans[:4],
         scans[4:],
@@ -58,6 +59,7 @@ def train(scans: list[Path], run: str, **changes: Any) -> dict[str, torch.Tensor
         checkpoints,
         TeacherSettings(**settings),
         COMPUTE,
+        atlas=atlas,
     )
     return load_file(folder / f"{run}.safetensors")
 
@@ -104,7 +106,7 @@ def test_the_validation_loss_chooses_the_epoch(scans: list[Path]) -> None:
 
 def test_a_training_that_diverges_says_so(scans: list[Path]) -> None:
     with pytest.raises(InputError, match="learning_rate"):
-        train(scans, "wild", epochs=3, learning_rate=1e6)
+        train(scans, "wild", epochs=3, learning_rate=1e30)
 
 
 def test_zero_epochs_keep_the_initial_weights(scans: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import venv
 import zipfile
 
 import numpy as np
@@ -108,6 +109,16 @@ def fetch(tmp_path, name="MNI152NLin2009cSym", sha256=None):
     outputs = {part: tmp_path / f"{part}.nii.gz" for part in ("head", "brain_mask")}
     template.fetch_templateflow(name, outputs, sha256, tmp_path / "templateflow.sha256")
     return {part: path.read_bytes() for part, path in outputs.items()}
+
+
+def test_an_environment_without_pip_is_told_what_it_lacks(tmp_path, monkeypatch) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    monkeypatch.setattr(template.sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+    with pytest.raises(
+        InputError, match=r"is fetched by pip, which .*bare/bin/python lacks; install pip there"
+    ) as caught:
+        template.fetch_head_template(tmp_path / "head.nii.gz")
+    assert "registry" not in str(caught.value)
 
 
 def test_a_templateflow_template_is_taken_from_its_folder_if_its_checksums_match(tmp_path, templateflow_home) -> None:

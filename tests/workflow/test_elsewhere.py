@@ -55,7 +55,7 @@ def test_the_comparison_is_planned_whole(elsewhere: Project) -> None:
     (elsewhere.folder / "resnet18.pth").touch()
     elsewhere.overrides = (str(ROOT / "config/comparison.yaml"),)
     _, planned = plan(elsewhere, "--snakefile", ROOT / "Snakefile")
-    assert planned["maps_postprocessed_test"] == 5 and planned["report"] == 1
+    assert planned["evaluate"] == 19 and planned["report"] == 1
 
 
 @pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])

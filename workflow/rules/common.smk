@@ -9,6 +9,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 ROOT = Path(workflow.current_basedir).parents[1]  # as a module of another workflow this one lies elsewhere
+if any(mark in str(ROOT) for mark in "{}<>"):
+    raise WorkflowError(
+        f"{ROOT}: Snakemake takes {{name}} and <name> in the workflow's own path for names to fill in; rename that folder."
+    )
 SCRIPTS = ROOT / "workflow" / "scripts"
 TEMPLATES = SCRIPTS / "stfpm3d" / "reporting" / "templates"
 # Relative, so that a project that is moved or copied has nothing to do.

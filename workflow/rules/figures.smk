@@ -10,9 +10,9 @@ rule embeddings:
     output:
         embeddings="results/figures/{experiment}/{sub}.npz",
     log:
-        "logs/figures/{experiment}_{sub}_embeddings.log",
+        "logs/embeddings/{experiment}/{sub}.log",
     benchmark:
-        "benchmarks/figures/{experiment}_{sub}_embeddings.tsv"
+        "benchmarks/embeddings/{experiment}/{sub}.tsv"
     wildcard_constraints:
         experiment=PLAN.experiments_by("stfpm", "padim"),
     conda:
@@ -46,9 +46,9 @@ rule figures:
         figure3="results/figures/{experiment}/{sub}_figure3.png",
         figure4="results/figures/{experiment}/{sub}_figure4.png",
     log:
-        "logs/figures/{experiment}_{sub}.log",
+        "logs/figures/{experiment}/{sub}.log",
     benchmark:
-        "benchmarks/figures/{experiment}_{sub}.tsv"
+        "benchmarks/figures/{experiment}/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

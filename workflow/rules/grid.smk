@@ -13,9 +13,9 @@ rule network_grid:
         grid="results/grid/{sampling}grid.json",
         mask="results/grid/{sampling}mask.npy",
     log:
-        "logs/grid/{sampling}network_grid.log",
+        "logs/network_grid/{sampling}network_grid.log",
     benchmark:
-        "benchmarks/grid/{sampling}network_grid.tsv"
+        "benchmarks/network_grid/{sampling}network_grid.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

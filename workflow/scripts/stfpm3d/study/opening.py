@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.cohort import (
     check_participants,
     check_parts,
+    check_path,
     check_statistics,
     check_teacher,
     read_participants,
@@ -86,14 +88,19 @@ def check_study(study: Config, participants: pd.DataFrame) -> None:
         elif isinstance(experiment, StfpmExperiment) and experiment.residual == "gaussian":
             check_statistics(participants, experiment.name, "val", 3)  # each is measured against the others
     for key, path in given_files(study).items():
-        if not Path(path).is_file():
-            raise InputError(f"config: {key}: {path} is not a file; correct its path.")
+        if not os.access(path, os.R_OK) or not Path(path).is_file():
+            raise InputError(f"config: {key}: {path} is not a file that can be read; correct its path.")
+        check_path(path, f"config: {key}:")
     lesions = study.evaluation.synthetic
-    if lesions.masks is not None and (count := len(mask_files(lesions.masks))) < lesions.per_scan:
-        raise InputError(
-            f"config: evaluation.synthetic.masks: {lesions.masks} holds {count} NIfTI files, expected at least per_scan"
-            f" ({lesions.per_scan}); correct the path of the folder, or add masks."
-        )
+    if lesions.masks is not None:
+        names = mask_files(lesions.masks)
+        if len(names) < lesions.per_scan:
+            raise InputError(
+                f"config: evaluation.synthetic.masks: {lesions.masks} holds {len(names)} NIfTI files, expected at least"
+                f" per_scan ({lesions.per_scan}); correct the path of the folder, or add masks."
+            )
+        for name in names:
+            check_path(f"{lesions.masks}/{name}", "config: evaluation.synthetic.masks:")
 
 
 def given_files(study: Config) -> dict[str, str]:
@@ -107,7 +114,7 @@ def given_files(study: Config) -> dict[str, str]:
 
 def mask_files(folder: Path | str) -> list[str]:
     """The names of the NIfTI files in a folder, in order; none where there is no such folder."""
-    return sorted(path.name for path in Path(folder).glob("*.nii*"))
+    return sorted(path.name for path in Path(folder).glob("*.nii*") if path.is_file())
 
 
 def path_unless(value: str, *words: str) -> str | None:

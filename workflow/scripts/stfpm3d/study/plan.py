@@ -35,9 +35,9 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
 
 def one_of(names: Iterable[str]) -> str:
-    """A wildcard constraint: one of some names; a pattern that matches nothing where there are none."""
-    alternatives = "|".join(re.escape(name) for name in names)
-    return f"({alternatives})" if alternatives else "(?!)"
+    """A wildcard constraint: one of some names, of which one may be empty; without names it matches nothing."""
+    patterns = [re.escape(name) for name in names]
+    return f"({'|'.join(patterns)})" if patterns else "(?!)"
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Split(Section):
 
 
 class Checksums(Section):
-    """Which TemplateFlow files are meant. Reruns: as `template`."""
+    """Which TemplateFlow files are meant; else `templateflow.sha256` keeps the first run's. Reruns: as `template`."""
 
     head: Sha256 = Field(description="sha256 of the T1w file.")
     brain_mask: Sha256 = Field(description="sha256 of the brain mask's file.")
@@ -128,8 +128,7 @@ class Template(Section):
     )
     sha256: Checksums | None = Field(
         default=None,
-        description="Checksums that TemplateFlow's files must have; without them those of the first run, which"
-        " templateflow.sha256 beside the results keeps: put it under version control.",
+        description="Checksums that TemplateFlow's files must have; without them those of the first run.",
     )
     space: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
         default="MNI152NLin2009cAsym",
