@@ -19,8 +19,9 @@ from stfpm3d.maps.makers import MAKERS, maker_module
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
-ENVIRONMENTS = ("imaging", "learning", "snakemake")
-RULES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+ENVIRONMENTS = ("imaging", "learning", "prediction", "snakemake")
+FILES = [*sorted((ROOT / "workflow" / "rules").glob("*.smk")), ROOT / "workflow" / "predict" / "Snakefile"]
+RULES = "\n".join(path.read_text(encoding="utf-8") for path in FILES)
 BLOCKS = re.findall(r"^ *(?:use )?rule \w.*?(?=^ *(?:use )?rule \w|\Z)", RULES, flags=re.DOTALL | re.MULTILINE)
 PER_SUBJECT = sorted(
     set(re.findall(r'log:\s+"[^"{]*(?:\{sampling\})?\{sub\}.*?\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL))

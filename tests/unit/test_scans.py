@@ -17,9 +17,9 @@ def touched(*paths: Path) -> None:
         path.touch()
 
 
-def test_one_file_is_one_scan(tmp_path: Path) -> None:
+def test_one_file_is_one_scan_there_or_not(tmp_path: Path) -> None:
     path = tmp_path / "head_T2.nii.gz"
-    assert list_scans(path, "T2w") == [GivenScan("sub-headT2", str(path))]  # a missing file becomes a refused row
+    assert list_scans(path, "T2w") == [GivenScan("sub-headT2", str(path), None, "head_T2.nii.gz")]
 
 
 def test_a_folder_gives_its_nifti_files_in_order(tmp_path: Path) -> None:
@@ -32,9 +32,9 @@ def test_a_table_names_its_scans_and_says_what_it_knows(tmp_path: Path) -> None:
     rows += ["p2\tses-02\tdeep/b.nii\tn/a", "n/a\t\tc.nii.gz\tFALSE"]
     (tmp_path / "scans.tsv").write_text("\n".join(rows))
     assert list_scans(tmp_path / "scans.tsv", "T2w") == [
-        GivenScan("sub-p1", str(tmp_path / "a.nii.gz"), True),
-        GivenScan("sub-p2_ses-02", str(tmp_path / "deep/b.nii"), None),
-        GivenScan("sub-c", str(tmp_path / "c.nii.gz"), False),
+        GivenScan("sub-p1", str(tmp_path / "a.nii.gz"), True, "a.nii.gz"),
+        GivenScan("sub-p2_ses-02", str(tmp_path / "deep/b.nii"), None, "deep/b.nii"),
+        GivenScan("sub-c", str(tmp_path / "c.nii.gz"), False, "c.nii.gz"),
     ]
     assert GivenScan("sub-p2_ses-02", "").folder == "sub-p2/ses-02/anat"
 
@@ -46,6 +46,7 @@ def test_a_bids_data_set_gives_the_scans_of_one_contrast_with_sessions_and_sidec
     (anat / "sub-01_ses-a_T2w.json").write_text(json.dumps({"SkullStripped": True}))
     scans = {scan.name: scan.skull_stripped for scan in list_scans(tmp_path, "T2w")}
     assert scans == {"sub-01_ses-a": True, "sub-01_ses-a_run-2": None, "sub-02": None}
+    assert {scan.source for scan in list_scans(tmp_path, "T1w")} == {"sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz"}
     with pytest.raises(InputError, match="without a FLAIR scan"):
         list_scans(tmp_path, "FLAIR")
 

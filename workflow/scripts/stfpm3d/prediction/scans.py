@@ -26,6 +26,8 @@ class GivenScan(NamedTuple):
     image: str
     skull_stripped: bool | None = None
     """None where nobody says; the image tells."""
+    source: str = ""
+    """The image's path from the folder that was given, or from that of the table or file."""
 
     @property
     def folder(self) -> str:
@@ -53,13 +55,19 @@ def list_scans(given: Path | str, suffix: str) -> list[GivenScan]:
     if path.is_dir():
         scans = _of_dataset(path, suffix) if _is_bids(path) else _of_folder(path)
     elif NIFTI.search(path.name):
-        scans = [GivenScan(_name(_stem(path)), str(path))]
+        scans = [GivenScan(_name(_stem(path)), str(path), None, path.name)]
     elif path.is_file():
         scans = _of_table(path)
     else:
         raise InputError(f"{path} does not exist; give a table of scans (.tsv), a NIfTI file or a folder of them.")
     _check_names(scans)
     return scans
+
+
+def scans_folder(given: Path | str) -> Path:
+    """The folder from which the sources of scans count."""
+    path = Path(given)
+    return path if path.is_dir() else path.parent
 
 
 def _is_bids(folder: Path) -> bool:
@@ -79,7 +87,13 @@ def _of_dataset(folder: Path, suffix: str) -> list[GivenScan]:
             " bundle was trained on; give a data set that has some, or a table."
         )
     return [
-        GivenScan(_stem(path).removesuffix(f"_{suffix}"), str(path), _said_by_sidecar(path)) for path in sorted(found)
+        GivenScan(
+            _stem(path).removesuffix(f"_{suffix}"),
+            str(path),
+            _said_by_sidecar(path),
+            path.relative_to(folder).as_posix(),
+        )
+        for path in sorted(found)
     ]
 
 
@@ -101,7 +115,7 @@ def _of_folder(folder: Path) -> list[GivenScan]:
         raise InputError(
             f"{folder} holds no NIfTI file (.nii or .nii.gz) and is no BIDS data set; give a folder with scans."
         )
-    return [GivenScan(_name(_stem(path)), str(path)) for path in found]
+    return [GivenScan(_name(_stem(path)), str(path), None, path.name) for path in found]
 
 
 def _of_table(path: Path) -> list[GivenScan]:
@@ -126,7 +140,7 @@ def _of_table(path: Path) -> list[GivenScan]:
             )
         subject = row.get("participant_id", _stem(Path(row["image"])))
         name = _name(subject, row.get("session_id"))
-        scans.append(GivenScan(name, str(path.parent / row["image"]), ANSWERS.get(said)))
+        scans.append(GivenScan(name, str(path.parent / row["image"]), ANSWERS.get(said), row["image"]))
     return scans
 
 

@@ -145,6 +145,41 @@ def contour_png(image: Volume, template: Volume, brain_mask: Volume) -> bytes:
     return small_png(figure)
 
 
+def finding_png(
+    image: Volume,
+    anomaly_map: Volume,
+    support: Volume,
+    *,
+    threshold: float,
+    centre_mm: tuple[float, float, float] | None = None,
+) -> bytes:
+    """A scan in three planes through a place, and below it the same with what lies at or above the threshold of its
+    map; all on the MNI grid. Without a place the slices go through the hottest one.
+    """
+    panels = ScanPanels(image, [], anomaly_map, None)
+    if centre_mm is None:
+        centre = focus(panels, support.data)
+    else:
+        x, y, z = (np.linalg.inv(anomaly_map.affine) @ [*centre_mm, 1])[:3].round().astype(int)
+        centre = int(x), int(y), int(z)
+    low, high = percentile_window(anomaly_map.data[support.data], 50, 99.9)
+    box = brain_box(support)
+    edges_mm = np.array([part.stop - part.start for part in box]) * support.spacing_mm
+    widths, heights = edges_mm[[0, 0, 1]], edges_mm[[1, 2, 2]]
+    figure = Figure(figsize=(3 * QUALITY_INCH, 6 * QUALITY_INCH * heights.max() / widths.sum()))
+    grid = figure.add_gridspec(2, 3, width_ratios=widths, wspace=0.01, hspace=0.01, left=0, right=1, bottom=0, top=1)
+    for column, orientation in enumerate(ORIENTATIONS):
+        slices = _cut(panels, support, box, orientation, centre)
+        cells = [figure.add_subplot(grid[row, column]) for row in range(2)]
+        for cell in cells:
+            cell.set_axis_off()
+            darkest, brightest = slices.image_window
+            cell.imshow(slices.image, "gray", vmin=darkest, vmax=brightest, aspect=slices.aspect)
+        _label_edges(cells[0], orientation)
+        cells[1].imshow(_overlay(slices, (low, high), threshold), aspect=slices.aspect, interpolation="nearest")
+    return small_png(figure)
+
+
 class _Slices(NamedTuple):
     """One orientation, cropped to the box of the brain; `aspect` is the height of a pixel by its width."""
 
@@ -194,15 +229,20 @@ def _draw_row(cells: Sequence[Axes], slices: _Slices, windows: Sequence[Window],
         if slices.brain.any():
             cell.contour(slices.brain, levels=[0.5], colors=INK, linewidths=0.4, alpha=0.5)
 
-    low, high = windows[-1]
-    warmth = np.clip((slices.maps[-1] - low) / ((high - low) or 1), 0, 1)
-    colours = mpl.colormaps["inferno"](0.4 + 0.55 * warmth)
-    colours[..., 3] = 0.85 * (slices.brain & (slices.maps[-1] >= threshold))
-    overlay_cell.imshow(colours, aspect=slices.aspect, interpolation="nearest")
+    overlay_cell.imshow(_overlay(slices, windows[-1], threshold), aspect=slices.aspect, interpolation="nearest")
     if slices.lesion.any():
         for cell in (overlay_cell, truth_cell):
             cell.contour(slices.lesion, levels=[0.5], colors=LESION, linewidths=0.9)
         truth_cell.contourf(slices.lesion, levels=[0.5, 1.5], colors=LESION, alpha=0.45)
+
+
+def _overlay(slices: _Slices, window: Window, threshold: float) -> NDArray:
+    """The colours (RGBA) of the last map where it reaches the threshold, nothing elsewhere."""
+    low, high = window
+    warmth = np.clip((slices.maps[-1] - low) / ((high - low) or 1), 0, 1)
+    colours = mpl.colormaps["inferno"](0.4 + 0.55 * warmth)
+    colours[..., 3] = 0.85 * (slices.brain & (slices.maps[-1] >= threshold))
+    return colours
 
 
 def _label_edges(axes: Axes, orientation: Orientation) -> None:

@@ -18,3 +18,9 @@ def environment_digest(path: Path) -> str:
     """Digest of an environment file's parsed content: comments and layout do not count."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def pinned_packages(path: Path) -> list[str]:
+    """The packages from PyPI that an environment file pins, as `name==version`."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return [package for entry in content["dependencies"] if isinstance(entry, dict) for package in entry["pip"]]

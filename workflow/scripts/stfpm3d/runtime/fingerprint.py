@@ -34,6 +34,14 @@ def fingerprint(path: Path | str) -> str:
     return digest.hexdigest()
 
 
+def fingerprint_or_reason(path: Path | str) -> str:
+    """The fingerprint, or why there is none: a file that cannot be read is what a run must tell, not fail of."""
+    try:
+        return fingerprint(path)
+    except OSError as error:
+        return str(error.strerror)
+
+
 def _files_of(path: Path) -> list[Path]:
     """A file, or header and voxels of a NIfTI pair, however it is named."""
     pair = [path.with_suffix(suffix) for suffix in (".hdr", ".img")]

@@ -1,0 +1,22 @@
+"""Gather what was predicted: a table, a page, and the files of the data set."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stfpm3d.prediction.bundle import read_bundle
+from stfpm3d.prediction.derivatives import write_dataset
+from stfpm3d.prediction.gathering import gather, write_predictions_page
+from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    given, output = snakemake.input, snakemake.output
+    out = Path(output["table"]).parent
+    description = read_bundle(Path(given["bundle"]).parent).description
+    rows = gather(given["statuses"])
+    write_dataset(out, Path(snakemake.params["scans"]), description)
+    write_table(output["table"], rows)
+    write_predictions_page(output["page"], given["template"], rows, out, description)

@@ -1,0 +1,86 @@
+"""All scans of a prediction together: the table, the page, and whether any was refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stfpm3d.prediction.scans import GivenScan
+from stfpm3d.reporting.pages import write_page
+from stfpm3d.runtime.errors import InputError
+
+COLUMNS = (
+    "scan_id",
+    "status",
+    "stage",
+    "reason",
+    "score",
+    "percentile",
+    "n_finding",
+    "volume_ml",
+    "skull_stripped",
+    "brain_covered",
+    "likeness",
+    "image",
+)
+
+
+def gather(statuses: Iterable[Path | str]) -> pd.DataFrame:
+    """One row a scan, in the order given, with `COLUMNS`; numbers have four digits after the point."""
+    rows = [json.loads(Path(path).read_text(encoding="utf-8")) for path in statuses]
+    return pd.DataFrame(rows).reindex(columns=list(COLUMNS)).round(4)
+
+
+def check_all_predicted(table: Path | str) -> None:
+    """Raise `InputError` when a row of the table was refused."""
+    rows = pd.read_csv(table, sep="\t")
+    refused = rows[rows["status"] == "refused"]
+    if len(refused):
+        told = "; ".join(f"{row['scan_id']} ({row['stage']})" for row in refused.to_dict("records"))
+        raise InputError(
+            f"{len(refused)} of {len(rows)} scans were refused: {told}; {table} tells why. The others are predicted."
+        )
+
+
+def write_predictions_page(
+    page: Path | str, template: Path | str, rows: pd.DataFrame, out: Path, description: Mapping[str, Any]
+) -> None:
+    """Write the page, self-contained: what was found in each scan first, then what was refused and why.
+
+    Parameters
+    ----------
+    rows
+        As `gather` returns them.
+    out
+        The folder with tables of findings and pictures.
+    description
+        The bundle's.
+    """
+    predicted = rows[rows["status"] == "predicted"].sort_values("percentile", ascending=False, kind="stable")
+    scans = [
+        {
+            **row,
+            "findings": _findings(out, str(row["scan_id"])),
+            "picture": base64.b64encode((out / "figures" / f"{row['scan_id']}.png").read_bytes()).decode(),
+        }
+        for row in predicted.to_dict("records")
+    ]
+    write_page(
+        page,
+        template,
+        scans=scans,
+        refused=rows[rows["status"] == "refused"].to_dict("records"),
+        description=description,
+        n_reference=len(description["validation"]["scores"]),
+    )
+
+
+def _findings(out: Path, scan_id: str) -> list[dict[Any, Any]]:
+    folder = out / GivenScan(scan_id, "").folder
+    table = pd.read_csv(folder / f"{scan_id}_desc-anomaly_findings.tsv", sep="\t", keep_default_na=False)
+    return table.to_dict("records")

@@ -1,0 +1,211 @@
+"""One new scan through all stages of a bundle's experiment, by the functions that the training's rules call.
+
+A scan that cannot be used is refused where that shows, with the sentence that says why; the others go on. So
+`InputError` is caught here, and nowhere else in the package.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from bisect import bisect_right
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stfpm3d.imaging.background import check_skull_stripped, load_scan, looks_skull_stripped
+from stfpm3d.imaging.bias import correct_bias
+from stfpm3d.imaging.native import to_native
+from stfpm3d.imaging.placement import Target
+from stfpm3d.imaging.registration import apply_transform, register, write_registration
+from stfpm3d.imaging.skullstrip import brain_support, strip
+from stfpm3d.imaging.standardize import read_landmarks, standardize
+from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
+from stfpm3d.maps.form import Scan
+from stfpm3d.maps.makers import map_maker
+from stfpm3d.prediction.anomalies import Anomaly, find_anomalies, read_atlas
+from stfpm3d.prediction.bundle import Bundle
+from stfpm3d.prediction.derivatives import Provenance, write_image
+from stfpm3d.prediction.likeness import check_likeness, likeness, read_healthy_mean
+from stfpm3d.prediction.scans import GivenScan
+from stfpm3d.reporting.figures import finding_png
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import replacing, write_table
+
+log = logging.getLogger(__name__)
+
+WARPS = ("to_mni_warp.nii.gz", "from_mni_warp.nii.gz")
+
+
+class Compute(NamedTuple):
+    """Where maps are computed."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    threads: int = 1
+
+
+class ScanStages:
+    """The way of one scan from its file to what was found in it.
+
+    Parameters
+    ----------
+    scan
+        What is given of it.
+    bundle
+        A checked bundle.
+    out
+        The data set to write to: derivatives by the scan's name, and `work/{name}/` with what each stage makes.
+    compute
+        Where its map is computed.
+    """
+
+    def __init__(self, scan: GivenScan, bundle: Bundle, out: Path, compute: Compute) -> None:
+        self.scan, self.bundle, self.out, self.compute = scan, bundle, out, compute
+        self.work = out / "work" / scan.name
+        self.who = f"{scan.name}: {scan.image}"
+        self.row: dict[str, Any] = {}
+
+    def predict(self) -> dict[str, Any]:
+        """Go through all stages and return the scan's row, with `status` predicted or refused."""
+        self._clear()
+        given = {"scan_id": self.scan.name, "image": self.scan.image}
+        for stage in (self.read, self.register, self.strip, self.standardize, self.compare, self.map):
+            log.info("%s: %s", self.scan.name, stage.__name__)
+            try:
+                stage()
+            except InputError as error:
+                log.warning("refused: %s", error)
+                self._clear(but_work=True)
+                return {**given, "status": "refused", "stage": stage.__name__, "reason": str(error), **self.row}
+        return {**given, "status": "predicted", **self.row}
+
+    def read(self) -> None:
+        """The scan as it came, background 0; whether it is skull-stripped is asked of the image where nobody says."""
+        self.native = load_scan(self.scan.image, self.scan.name)
+        said = self.scan.skull_stripped
+        self.skull_stripped = looks_skull_stripped(self.native) if said is None else said
+        self.row["skull_stripped"] = self.skull_stripped
+        check_skull_stripped(self.native, self.skull_stripped, self.scan.name, self.scan.image)
+
+    def register(self) -> None:
+        """To the template's head, or its brain for a stripped scan."""
+        settings = self.bundle.description["registration"]
+        template = load_volume(self.bundle.files["brain" if self.skull_stripped else "head"], "template")
+        self.brain_mask = load_mask(self.bundle.files["brain_mask"], "template")
+        warps = WARPS if settings["transform"] == "SyN" else ()
+        self.transform = [self.work / name for name in ("to_mni.mat", *warps)]
+        target = Target(template, self.brain_mask, self.skull_stripped)
+        found = register(
+            self.native, target, self.transform, kind=settings["transform"], seed=settings["seed"], who=self.who
+        )
+        write_registration(self.work / "placement.json", found)
+        self.native_per_mni = found.placement.volume_ratio
+        corrected = self.bundle.description["bias_correction"] == "n4"
+        image = correct_bias(self.native) if corrected else self.native
+        self.registered = apply_transform(image, template, self.transform)
+        save_volume(self.work / "registered.nii.gz", self.registered)
+
+    def strip(self) -> None:
+        """Keep what is brain in template and scan."""
+        self.support = brain_support(self.registered, self.brain_mask, self.scan.name)
+        self.row["brain_covered"] = float(self.support.data.sum() / self.brain_mask.data.sum())
+        save_volume(self.work / "support.nii.gz", self.support, np.uint8)
+
+    def standardize(self) -> None:
+        """To the landmarks of the training scans."""
+        stripped = strip(self.registered, self.support)
+        landmarks = read_landmarks(self.bundle.files["landmarks"])
+        data = standardize(stripped.data, self.support.data, landmarks, self.scan.name)
+        self.standardized = Volume(data, stripped.affine)
+        save_volume(self.work / "standardized.nii.gz", self.standardized)
+
+    def compare(self) -> None:
+        """With the contrast of the training scans."""
+        description = self.bundle.description
+        found = likeness(self.standardized, self.support, read_healthy_mean(self.bundle.files["statistics"]))
+        self.row["likeness"] = found
+        check_likeness(found, description["validation"]["least_likeness"], description["modality"], self.who)
+
+    def map(self) -> None:
+        """The anomaly map, and all that is read from it, in the scan's own space and in MNI space."""
+        description = self.bundle.description
+        settings = dict(description["maker"])
+        if {"teacher", "model"} & set(self.bundle.files):
+            settings |= self.compute._asdict()
+        make = map_maker(description["method"], settings, self.bundle.files)
+        made = make(Scan(self.scan.name, self.work / "standardized.nii.gz", self.work / "support.nii.gz"))
+        atlas = read_atlas(self.bundle.files["regions"], self.bundle.files["region_names"])
+        found = find_anomalies(
+            made.map,
+            self.support,
+            threshold=description["threshold"],
+            min_ml=description["min_lesion_ml"],
+            native_per_mni=self.native_per_mni,
+            atlas=atlas if description["space"].startswith("MNI152") else None,
+        )
+        self._write_images(made.map, made.source or made.map)
+        self._write_findings(found)
+        self._draw(made.map, found)
+        scores = description["validation"]["scores"]
+        self.row |= {
+            "score": made.score,
+            "percentile": 100 * bisect_right(scores, made.score) / len(scores),
+            "n_finding": len(found),
+            "volume_ml": sum(anomaly.volume_ml for anomaly in found),
+        }
+
+    def _write_images(self, map_mni: Volume, source: Volume) -> None:
+        """Map and mask in both spaces; to the scan's own grid the map is interpolated once."""
+        threshold, lowest = self.bundle.description["threshold"], float(map_mni.data.min())
+        inside = to_native(self.support, self.native, self.transform).data
+        native = to_native(source, self.native, self.transform, fill=lowest).data
+        map_native = Volume(np.where(inside, native, lowest).astype(np.float32), self.native.affine)
+        provenance = Provenance(self.scan, self.bundle.description, self.skull_stripped)
+        for space, volume, brain in (
+            (None, map_native, inside),
+            (self.bundle.description["space"], map_mni, self.support.data),
+        ):
+            mask = Volume(brain & (volume.data >= threshold), volume.affine)
+            write_image(self.out, provenance, volume, space)
+            write_image(self.out, provenance, mask, space)
+
+    def _write_findings(self, found: list[Anomaly]) -> None:
+        table = pd.DataFrame([anomaly._asdict() for anomaly in found], columns=list(Anomaly._fields))
+        write_table(self.findings, table.round(4))
+
+    @property
+    def findings(self) -> Path:
+        """The table of findings."""
+        return self.out / self.scan.folder / f"{self.scan.name}_desc-anomaly_findings.tsv"
+
+    @property
+    def picture(self) -> Path:
+        """Slices through the largest finding."""
+        return self.out / "figures" / f"{self.scan.name}.png"
+
+    def _draw(self, map_mni: Volume, found: list[Anomaly]) -> None:
+        centre = (found[0].x_mm, found[0].y_mm, found[0].z_mm) if found else None
+        picture = finding_png(
+            self.standardized, map_mni, self.support, threshold=self.bundle.description["threshold"], centre_mm=centre
+        )
+        with replacing(self.picture) as temporary:
+            temporary.write_bytes(picture)
+
+    def _clear(self, *, but_work: bool = False) -> None:
+        """Remove what an earlier run made of the scan: a refused one has no map."""
+        if not but_work:
+            shutil.rmtree(self.work, ignore_errors=True)
+        self.picture.unlink(missing_ok=True)
+        for first in ("space-", "label-", "desc-"):  # none of another run of the same session
+            for path in (self.out / self.scan.folder).glob(f"{self.scan.name}_{first}*"):
+                path.unlink()
+
+
+def write_status(path: Path | str, row: Mapping[str, Any]) -> None:
+    """Write a scan's row (JSON)."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(dict(row), indent=1) + "\n", encoding="utf-8")
