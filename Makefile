@@ -1,11 +1,18 @@
-# The two commands are `make demo` and `make test`; both install what they need into .venv first.
+# The main commands are `make demo` and `make test`; both install what they need into .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo resume test soak install format docs lock clean
+OUT ?= predictions
+
+.PHONY: demo predict resume test soak install format docs lock clean
 
 demo: install
 	$(BIN)/snakemake --cores all $(ARGS)
+
+# New scans by a bundle: make predict BUNDLE=results/bundle/stfpm SCANS=scans.tsv [OUT=predictions] (docs/predict.md).
+predict: install
+	$(BIN)/snakemake --snakefile workflow/predict/Snakefile --cores all --keep-going \
+	    --config bundle="$(BUNDLE)" scans="$(SCANS)" out="$(OUT)" $(ARGS)
 
 # After a kill: remove the dead run's lock and go on; refused while a run lives. ARGS as they were, if there were any.
 resume: install

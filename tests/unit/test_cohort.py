@@ -1,5 +1,6 @@
 """The participants table, as a lab writes it, is read before any job runs."""
 
+import pandas as pd
 import pytest
 
 from stfpm3d.runtime.errors import InputError
@@ -112,9 +113,13 @@ def test_an_excluded_scan_keeps_its_row_and_its_reason(tmp_path):
     assert table["exclude"].tolist() == [None, "patient moved"]
 
 
-def test_every_part_needs_a_healthy_scan(tmp_path):
+def test_training_and_validation_need_a_healthy_scan_and_the_test_any(tmp_path):
     with pytest.raises(InputError, match="no healthy scan in the val part"):
         check_parts(read_participants(write(tmp_path, HEADER + HEALTHY + PATIENT)))
+    groups = pd.DataFrame({"scan_id": ["a", "b", "c"], "group": ["healthy", "healthy", "patient"]})
+    check_parts(groups.assign(split=["train", "val", "test"]))
+    with pytest.raises(InputError, match="no scan in the test part"):
+        check_parts(groups.assign(split=["train", "val", "val"]))
 
 
 def test_patients_and_healthy_scans_are_taken_in_turn_as_the_table_lists_them(tmp_path):

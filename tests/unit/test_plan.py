@@ -11,6 +11,12 @@ import pandas as pd
 import pytest
 
 from stfpm3d.maps.makers import MAKERS
+from stfpm3d.prediction.contents import (
+    bundled_experiments,
+    bundled_files,
+    bundled_settings,
+    published_config,
+)
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.config import read_config
 from stfpm3d.study.opening import check_study, given_scans, kept, open_cohort
@@ -259,3 +265,22 @@ def test_a_residuals_gaussian_needs_three_validation_scans() -> None:
     study = read_config(ROWS)
     with pytest.raises(InputError, match="'residual': its variances stand on 2 healthy"):
         check_study(study, open_cohort(study, demo_rows({"healthy": (3, 2, 2), "patient": (2, 2, 2)})))
+
+
+def test_a_test_part_of_patients_alone_has_no_synthetic_lesions_and_that_is_said() -> None:
+    without = plan_of({"healthy": (3, 3, 0), "patient": (2, 2, 2)})
+    assert without.lesion_experiments() == []
+    assert [remark for remark in without.remarks() if "No healthy test scan" in remark]
+
+
+def test_a_bundle_names_the_files_of_its_experiment_and_no_folder_of_the_machine() -> None:
+    plan = plan_of(cohort={"participants": "demo"}, template={"head": "/home/me/head.nii", "brain_mask": "b/mask.nii"})
+    assert bundled_experiments(plan) == ["stfpm", "untrained", "residual", "padim", "fanogan", "zscore"]
+    files = bundled_files(plan, "residual")
+    assert files["student"] == "results/student/by_loss/model.safetensors"
+    assert files["gaussian"] == "results/gaussian/residual.safetensors"
+    assert "gaussian" not in bundled_files(plan, "stfpm")
+    settings = bundled_settings(plan, "residual")
+    assert settings["maker"] == {"combine": "product", "blocks": [2], "smoothing_mm": 0.0}
+    config = published_config(plan.study)
+    assert (config["template"]["head"], config["template"]["brain_mask"]) == ("head.nii", "mask.nii")

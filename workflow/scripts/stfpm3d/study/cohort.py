@@ -171,14 +171,17 @@ def check_path(path: str, what: str) -> None:
 
 
 def check_parts(participants: pd.DataFrame) -> None:
-    """Raise `InputError` when the divided cohort lacks scans that every run needs."""
-    for part in ("train", "val", "test"):
-        count = ((participants["group"] == "healthy") & (participants["split"] == part)).sum()
-        if count == 0:
+    """Raise `InputError` when the divided cohort lacks scans that every run needs: healthy ones to train and validate
+    on, and any to test on.
+    """
+    for part in ("train", "val"):
+        if not select(participants, split=part, group="healthy"):
             raise InputError(
                 f"cohort: no healthy scan in the {part} part, expected at least one;"
                 " add some, or change the split column or split.healthy."
             )
+    if not select(participants, split="test"):
+        raise InputError("cohort: no scan in the test part, expected at least one; add some, or change the split.")
 
 
 def check_teacher(participants: pd.DataFrame, teacher: str, balance: str, seed: int) -> None:

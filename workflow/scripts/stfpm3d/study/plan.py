@@ -172,11 +172,17 @@ class Plan:
 
     def remarks(self) -> list[str]:
         """What this run does otherwise than its config says, one sentence each."""
-        return [
+        found = [
             f"student {name!r}: no validation patient, so synthetic lesions choose its epoch."
             for name, row in self.students.items()
             if self.selection(name) != row.selection
         ]
+        if not self.select(split="test", group="healthy"):
+            found.append(
+                "No healthy test scan, so nothing is said of false alarms, of synthetic lesions, or of how scores tell"
+                " patients from healthy scans."
+            )
+        return found
 
     # Experiments
 
@@ -322,8 +328,9 @@ class Plan:
         return [name for name in self.experiments if not self.is_segmented(name)]
 
     def lesion_experiments(self) -> list[str]:
-        """The experiments that are measured on synthetic lesions, where there are any."""
-        return self.graded_experiments() if self.study.evaluation.synthetic.per_scan else []
+        """The experiments that are measured on synthetic lesions, where there are any: in healthy test scans."""
+        has_lesions = self.study.evaluation.synthetic.per_scan and self.select(split="test", group="healthy")
+        return self.graded_experiments() if has_lesions else []
 
     def probe_tables(self) -> list[str]:
         """The tables of the probes of the shortcut, unless they are switched off."""
