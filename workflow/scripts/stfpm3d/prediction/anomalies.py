@@ -54,7 +54,7 @@ class Anomaly(NamedTuple):
 def read_atlas(labels: Path | str, names: Path | str) -> Atlas:
     """Read an atlas: a label map, and a CSV of `index` and `name`."""
     with Path(names).open(encoding="utf-8", newline="") as file:
-        known = {int(row["index"]): row["name"] for row in csv.DictReader(file)}
+        known = {int(row["index"]): row["name"] for row in csv.DictReader(file) if row["name"] != "Unknown"}
     return Atlas(load_volume(labels, "atlas"), known)
 
 

@@ -33,7 +33,7 @@ COLUMNS = (
 def gather(statuses: Iterable[Path | str]) -> pd.DataFrame:
     """One row a scan, in the order given, with `COLUMNS`; numbers have four digits after the point."""
     rows = [json.loads(Path(path).read_text(encoding="utf-8")) for path in statuses]
-    return pd.DataFrame(rows).reindex(columns=list(COLUMNS)).round(4)
+    return pd.DataFrame(rows).reindex(columns=list(COLUMNS)).round(4).astype({"n_finding": "Int64"})
 
 
 def check_all_predicted(table: Path | str) -> None:
