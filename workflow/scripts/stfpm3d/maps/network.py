@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
 from stfpm3d.imaging.grid import NetworkGrid
 from stfpm3d.imaging.volumes import Volume, load_mask, resample_like
 from stfpm3d.learning.channels import load_atlas, stack_channels
+from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.matching import Combination, combine_blocks, feature_differences
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
 from stfpm3d.maps.form import outside_minimum, smoothed
@@ -36,6 +37,8 @@ class BlockMaps:
         Of these features.
     atlas
         The second channel (X, Y, Z) of networks that have two.
+    autocast
+        The context of the networks' precision.
     """
 
     def __init__(
@@ -44,18 +47,22 @@ class BlockMaps:
         student: AcsResNet | None = None,
         gaussian: FeatureGaussian | None = None,
         atlas: NDArray | None = None,
+        autocast: Callable[[], AbstractContextManager] = nullcontext,
     ) -> None:
         self.teacher, self.student, self.gaussian, self.atlas = teacher, student, gaussian, atlas
+        self.autocast = autocast
 
     @torch.inference_mode()
     def features(self, scan: NDArray) -> list[Tensor]:
         """Features (1, channels, X', Y', Z') of a scan (X, Y, Z) after blocks 1-3."""
         device = next(self.teacher.parameters()).device
         volume = torch.from_numpy(stack_channels(scan, self.atlas))[None].to(device)
-        teacher = self.teacher.pyramid(volume)
-        if self.student is None:
+        with self.autocast():
+            teacher = self.teacher.pyramid(volume)
+            student = self.student.pyramid(volume) if self.student else None
+        if student is None:
             return [block.float() for block in teacher]
-        return list(feature_differences(teacher, self.student.pyramid(volume)))
+        return list(feature_differences(teacher, student))
 
     @torch.inference_mode()
     def __call__(self, scan: NDArray, *, fitted: bool = False) -> list[Tensor]:
@@ -70,16 +77,23 @@ class BlockMaps:
 
 
 def load_block_maps(
-    teacher: Path, student: Path | None, gaussian: Path | None, atlas: Path | None, *, accelerator: str, threads: int
+    teacher: Path,
+    student: Path | None,
+    gaussian: Path | None,
+    atlas: Path | None,
+    *,
+    accelerator: str,
+    threads: int,
+    precision: Precision = "32-true",
 ) -> BlockMaps:
-    """Load networks (a Gaussian, an atlas) to where they are computed: Lightning's `accelerator`, or CPU `threads`."""
-    torch.set_num_threads(threads)
-    device = Fabric(accelerator=accelerator, devices=1).device
+    """Load networks (a Gaussian, an atlas) to where they are computed; see `one_device`."""
+    fabric = one_device(accelerator, threads, precision)
     return BlockMaps(
-        load_network(teacher).to(device),
-        load_network(student).to(device) if student else None,
-        load_gaussian(gaussian, device) if gaussian else None,
+        load_network(teacher).to(fabric.device),
+        load_network(student).to(fabric.device) if student else None,
+        load_gaussian(gaussian, fabric.device) if gaussian else None,
         load_atlas(atlas),
+        fabric.autocast,
     )
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from numpy.typing import NDArray
 
 from stfpm3d.imaging.grid import NetworkGrid
 from stfpm3d.imaging.volumes import Volume, load_mask
+from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.fanogan_networks import RANGE_SD, FAnoGan, load_fanogan, to_range
 from stfpm3d.maps.form import ScoredMap
 from stfpm3d.maps.network import map_on_mni
@@ -45,11 +45,22 @@ class FanoganMaps:
         Weight of the critic's features in the score.
     accelerator, threads
         Lightning's name of where to compute, and the number of CPU threads.
+    precision
+        Lightning's name of the networks' precision.
     """
 
-    def __init__(self, model: Path, grid: NetworkGrid, *, kappa: float, accelerator: str, threads: int) -> None:
-        torch.set_num_threads(threads)
-        self.network = load_fanogan(model).to(Fabric(accelerator=accelerator, devices=1).device)
+    def __init__(
+        self,
+        model: Path,
+        grid: NetworkGrid,
+        *,
+        kappa: float,
+        accelerator: str,
+        threads: int,
+        precision: Precision = "32-true",
+    ) -> None:
+        self.fabric = one_device(accelerator, threads, precision)
+        self.network = load_fanogan(model).to(self.fabric.device)
         self.grid = grid
         self.kappa = kappa
 
@@ -62,5 +73,6 @@ class FanoganMaps:
 
     def of_array(self, array: NDArray, support: Volume) -> ScoredMap:
         """Return the same of a scan on the network grid and its mask on the MNI grid."""
-        residual, score = residual_map(self.network, array, self.kappa)
+        with self.fabric.autocast():
+            residual, score = residual_map(self.network, array, self.kappa)
         return ScoredMap(map_on_mni(Volume(residual, self.grid.affine), support), score)
