@@ -1,15 +1,34 @@
 """Anomaly detection in 3D brain MRI by patch-based student-teacher pyramid matching (Schwarz et al., MIDL 2024)."""
 
+import os
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.20")
 
+if not isinstance(workflow.current_basedir, os.PathLike):
+    raise WorkflowError(
+        f"{workflow.current_basedir} is not a folder, and the rules import the package beside them; clone the repository"
+        " and name the Snakefile in the clone."
+    )
 
-configfile: "config/config.yaml"
+DEFAULTS = Path(workflow.current_basedir, "config", "config.yaml")
+OWN = Path("config/config.yaml")
+
+
+configfile: DEFAULTS  # one set of them, whichever folder the run is in
+
+
+if OWN.is_file() and not OWN.samefile(DEFAULTS):
+
+    configfile: OWN
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/rows.smk"
+include: "workflow/rules/inspection.smk"
 include: "workflow/rules/demo.smk"
 include: "workflow/rules/template.smk"
 include: "workflow/rules/bias_correction.smk"
@@ -19,15 +38,33 @@ include: "workflow/rules/weights.smk"
 include: "workflow/rules/folds.smk" if FOLDS else "workflow/rules/study.smk"
 
 
+PAGE = "results/folds/index.html" if FOLDS else "results/report/index.html"
+
+
 rule all:
     default_target: True
     input:
         [f"results/folds/{number}/cohort/split.tsv" for number in FOLDS] or "results/cohort/split.tsv",
         "results/qc/index.html",
-        "results/folds/index.html" if FOLDS else "results/report/index.html",
+        PAGE,
     localrule: True
 
 
+from stfpm3d.runtime.failures import summary, written
+
+LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written
+
+
+onstart:
+    LOGS_BEFORE.update(written(workflow.dag.needrun_jobs()))
+
+
+onerror:
+    scheduler = workflow.scheduler
+    if scheduler.failed:
+        logger.error(summary(scheduler.failed, [*scheduler.failed, *scheduler.remaining_jobs], LOGS_BEFORE))
+
+
 onsuccess:
-    for page in (job.output[0] for job in workflow.dag.jobs if job.rule.name in ("report", "folds")):
-        logger.info(f"Report: {Path(page).resolve()}")
+    if Path(PAGE).is_file():
+        logger.info(f"Report: {Path(PAGE).resolve()}")

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stfpm3d.imaging.alignment import correlation_ratio, flag_outliers, measure_alignment, robust_z
+from stfpm3d.imaging.alignment import flag_outliers, measure_alignment, robust_z
+from stfpm3d.imaging.placement import Placement, correlation_ratio
+from stfpm3d.imaging.registration import Registration, write_registration
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.reporting.quality import write_quality
@@ -92,8 +94,11 @@ def page_of(template, folder, kinds, astray=None):
         image = Volume(data + noise * (data > 0), GRID)
         save_volume(folder / f"{number}.nii.gz", moved(image, 2) if number == astray else image)
         rows.append({"scan_id": f"sub-{number}", "group": "healthy", "site": "A<B", "skull_stripped": stripped})
+        found = Registration(Placement(0.9, 0.9, 1.0, 10.0, 2.0, 0.95, 0.4), "crown", 6 if number == astray else 1)
+        write_registration(folder / f"{number}.json", found)
     scans = pd.DataFrame(rows).assign(
         image=[folder / f"{number}.nii.gz" for number in range(len(rows))],
+        placement=[folder / f"{number}.json" for number in range(len(rows))],
         picture=[folder / f"sub-{number}.png" for number in range(len(rows))],
     )
     page_template = "workflow/scripts/stfpm3d/reporting/templates/quality.html.j2"
@@ -107,6 +112,8 @@ def test_the_page_lists_the_scan_that_went_astray_first(template, tmp_path):
     assert listed["scan_id"][0] == "sub-5"
     assert listed["outlier"].tolist() == [True] + [False] * 7
     assert "1 of 8 scans stands out" in text
+    assert "1 scan was hard to register" in text
+    assert listed.loc[0, ["rotation_deg", "overlap", "start", "starts"]].tolist() == [10, 0.95, "crown", 6]
     assert "A&lt;B" in text
     assert str(tmp_path) not in text
     assert "too few scans of this kind to tell" not in text

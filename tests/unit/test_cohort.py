@@ -3,7 +3,7 @@
 import pytest
 
 from stfpm3d.runtime.errors import InputError
-from stfpm3d.study.cohort import check_parts, in_turn, read_participants, select, with_test_table
+from stfpm3d.study.cohort import check_files, check_parts, in_turn, read_participants, select, with_test_table
 
 HEADER = "participant_id\tgroup\tsite\timage\tlesion_mask\tskull_stripped\tsplit\n"
 HEALTHY = "sub-1\thealthy\tA\tsub-1.nii.gz\tn/a\tfalse\ttrain\n"
@@ -29,6 +29,67 @@ def test_other_columns_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_pa
     table = read_participants(write(tmp_path, text.replace("\n", "\r\n")))
     assert "age" not in table
     assert select(table, split="train", group="healthy") == ["sub-1"]
+
+
+def as_rows(text):
+    """A table's text and, as a spreadsheet's rows, its cells."""
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def joined_rows(rows, end="\n"):
+    return end.join("\t".join(cells) for cells in rows) + end
+
+
+PLAIN = HEADER + HEALTHY + PATIENT + HEALTHY.replace("sub-1", "sub-3")
+NOTED = [
+    [*cells, note] for cells, note in zip(as_rows(PLAIN), ("notes", '"moved, see report', "", 'coil 8"'), strict=True)
+]
+AS_WRITTEN_BY_PEOPLE = {
+    "stray quotation marks": joined_rows(NOTED),
+    "a quotation mark in a column that is read": PLAIN.replace("\tA\t", '\t"A\t'),
+    "every cell in quotation marks": joined_rows([[f'"{cell}"' for cell in cells] for cells in as_rows(PLAIN)]),
+    "rows that end in tabs": PLAIN.replace("train\n", "train\t\t\n"),
+    "a header that ends in a tab": PLAIN.replace("split\n", "split\t\n"),
+    "blank lines and rows of tabs": PLAIN.replace("\n", "\n\n") + "\t" * 6 + "\n \t\n\n",
+    "capitals": PLAIN.replace("false", "FALSE").replace("true", "True").replace("healthy", "Healthy"),
+    "capitals in the header": PLAIN.replace("skull_stripped", "Skull stripped").replace("split", "Split"),
+    "what stands for nothing": PLAIN.replace("n/a", "#N/A"),
+    "spaces around cells": PLAIN.replace("\t", "\u00a0\t "),
+    "old line ends": PLAIN.replace("\n", "\r"),
+    "no line end": PLAIN.removesuffix("\n"),
+}
+
+
+@pytest.mark.parametrize("kind", AS_WRITTEN_BY_PEOPLE)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_as_spreadsheets_write_it_is_the_plain_one(tmp_path, kind, encoding):
+    plain = read_participants(write(tmp_path, PLAIN)).reset_index(drop=True)
+    (tmp_path / "sheet.tsv").write_bytes(AS_WRITTEN_BY_PEOPLE[kind].encode(encoding))
+    found = read_participants(tmp_path / "sheet.tsv").reset_index(drop=True)
+    if kind == "a quotation mark in a column that is read":
+        assert found["site"].tolist() == ['"A', "B", '"A']
+        found["site"] = plain["site"]
+    assert found.equals(plain[found.columns])
+
+
+def test_a_cell_that_a_spreadsheet_wrapped_is_unwrapped(tmp_path):
+    text = PLAIN.replace("sub-1.nii.gz", '"scan ""a"", first.nii.gz"')
+    assert read_participants(write(tmp_path, text))["image"].iloc[0] == str(tmp_path / 'scan "a", first.nii.gz')
+
+
+def test_lines_are_numbered_as_an_editor_shows_them(tmp_path):
+    text = HEADER + "\n" + HEALTHY + "\t\t\n\n" + PATIENT.replace("patient", "control")
+    with pytest.raises(InputError, match="participants table, line 6: group is 'control'"):
+        read_participants(write(tmp_path, text))
+    table = read_participants(write(tmp_path, text.replace("control", "patient")))
+    assert list(table.index) == ["participants table, line 3", "participants table, line 6"]
+
+
+def test_a_scan_is_not_excluded_by_a_word_for_nothing(tmp_path):
+    text = "".join(
+        f"{line}\t{cell}\n" for line, cell in zip(PLAIN.splitlines(), ("exclude", "NA", "-", "None"), strict=True)
+    )
+    assert read_participants(write(tmp_path, text))["exclude"].tolist() == [None] * 3
 
 
 def test_a_subjects_scans_are_known_by_their_session(tmp_path):
@@ -136,3 +197,20 @@ def test_a_table_of_test_scans_divides_nothing(tmp_path):
 def test_a_table_of_test_scans_that_is_not_there_is_named_with_its_key(tmp_path):
     with pytest.raises(InputError, match=r"test_participants table .*none.tsv is not a file; correct cohort.test_part"):
         read_participants(tmp_path / "none.tsv", "test_participants")
+
+
+@pytest.mark.parametrize("folder", ["scans {T2}", "{{twice}}", "scans <t2>"])
+def test_a_path_that_snakemake_would_fill_in_is_named_before_it_is_read(tmp_path, folder):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "sub-1.nii.gz").touch()
+    with pytest.raises(
+        InputError, match=r"table, line 2: image .*sub-1.nii.gz holds .*, which Snakemake takes for a name"
+    ):
+        check_files(read_participants(write(tmp_path / folder, HEADER + HEALTHY)))
+
+
+def test_braces_and_angles_that_are_alone_are_characters_as_any_other(tmp_path):
+    folder = tmp_path / "a} b{ c> d< 100% 'e' \"f\" [g] *"
+    folder.mkdir()
+    (folder / "sub-1.nii.gz").touch()
+    check_files(read_participants(write(folder, HEADER + HEALTHY)))

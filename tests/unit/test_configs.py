@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from snakemake.common.configfile import load_configfile
 
 from stfpm3d.study.config import Config, read_config
+from stfpm3d.study.plan import Plan
+from stfpm3d.study.rows import StfpmExperiment
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = (ROOT / "docs/paper.md").read_text(encoding="utf-8")
@@ -61,6 +64,7 @@ def test_the_papers_config_has_the_papers_constants() -> None:
         if teacher.epochs:
             settings = (teacher.batch_size, teacher.patch_size, teacher.triplets_per_scan, teacher.margin)
             assert settings == (2, 32, 1, 1.0)
+            assert teacher.min_brain_fraction == 0
             schedule = (teacher.learning_rate, teacher.weight_decay, teacher.lr_step_epochs, teacher.lr_decay)
             assert schedule == (0.1, 1e-4, 10, 0.8)
             assert teacher.balance == "equal"
@@ -72,6 +76,28 @@ def test_the_papers_config_has_the_papers_constants() -> None:
 @pytest.mark.parametrize("names", [(), ("comparison.yaml",), ("paper.yaml",), ("matched.yaml",)])
 def test_every_config_that_comes_with_the_project_is_valid(names: tuple[str, ...]) -> None:
     assert study(*names).experiments
+
+
+@pytest.mark.parametrize("names", [(), ("matched.yaml",)])
+def test_the_row_that_leads_is_named_for_its_gaussian_and_stands_beside_its_untrained_self(
+    names: tuple[str, ...],
+) -> None:
+    plan = Plan(study(*names), pd.DataFrame({"scan_id": []}))
+    assert plan.initial_counterparts() == {"stfpm-gaussian": "untrained-gaussian"}
+    assert plan.in_brain()[0] == "stfpm-gaussian"
+
+
+def test_the_row_called_stfpm_is_the_papers() -> None:
+    row = next(row for row in study().experiments if row.name == "stfpm")
+    assert row == StfpmExperiment(name="stfpm", method="stfpm", student="student")
+    assert (row.weights, row.residual, row.combine, row.blocks) == ("trained", "distance", "product", [1, 2, 3])
+
+
+def test_a_config_that_names_its_rows_alone_has_the_defaults_of_the_default_run() -> None:
+    """So that a module, whose config is handed over whole, and a run of the clone do not differ in silence."""
+    run = study()
+    rows = {key: getattr(run, key) for key in ("teachers", "students", "gans", "experiments")}
+    assert read_config(rows).model_dump() == run.model_dump()
 
 
 def test_the_two_small_cohorts_differ_in_their_scenario_alone() -> None:

@@ -14,19 +14,48 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stfpm3d.runtime.digest import closure
+from closure import closure
+from stfpm3d.maps.makers import MAKERS, maker_module
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
 ENVIRONMENTS = ("imaging", "learning", "snakemake")
 RULES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
-SCRIPT_OF_RULE = r'envs/(\w+)\.yaml".*?environment\("(\w+)"\).*?\.\./scripts/(\w+)\.py"'
-ENVIRONMENT_OF_SCRIPT = {script: conda for conda, _, script in re.findall(SCRIPT_OF_RULE, RULES, flags=re.DOTALL)}
+BLOCKS = re.findall(r"^ *(?:use )?rule \w.*?(?=^ *(?:use )?rule \w|\Z)", RULES, flags=re.DOTALL | re.MULTILINE)
 PER_SUBJECT = sorted(
     set(re.findall(r'log:\s+"[^"{]*(?:\{sampling\})?\{sub\}.*?\.\./scripts/(\w+)\.py"', RULES, flags=re.DOTALL))
 )
 LIGHT = {"numpy", "nibabel", "SimpleITK", "scipy", "tqdm"}
 HEAVY = {"ants", "torch", "torchvision", "torchio", "lightning", "nilearn", "pandas", "sklearn", "matplotlib"}
+
+
+def named(pattern: str, block: str) -> str:
+    """The one name that a pattern finds in a rule; nothing where it finds none."""
+    found = set(re.findall(pattern, block))
+    assert len(found) < 2, block
+    return "".join(found)
+
+
+def environments_of_scripts() -> set[tuple[str, str]]:
+    """Each script and an environment in which a rule runs it; what a rule made from another leaves out is as there."""
+    runs: dict[str, tuple[str, str]] = {}
+    for block in BLOCKS:
+        base, name = re.findall(r"^ *(?:use rule (\w+) as|rule) (\w+)", block)[0]
+        script, conda = named(r'\.\./scripts/(\w+)\.py"', block), named(r'envs/(\w+)\.yaml"', block)
+        assert conda == named(r'environment\("(\w+)"\)', block), name
+        if script or base:
+            inherited = runs[base] if base else ("", "")
+            runs[name] = script or inherited[0], conda or inherited[1]
+    return set(runs.values())
+
+
+RUNS = sorted(environments_of_scripts())
+METHODS = {
+    (named(r'envs/(\w+)\.yaml"', block), method)
+    for block in BLOCKS
+    if re.match(r" *(use )?rule (maps|copies)_", block)
+    for method in re.findall(r'"(\w+)"', named(r"experiments_by\((.*?)\)", block))
+}
 
 
 def normalized(name: str) -> str:
@@ -82,21 +111,20 @@ def test_imaging_needs_no_torch() -> None:
     assert not {"torch", "torchvision", "lightning", "torchio", "acsconv"} & {*pinned("imaging")}
 
 
-def test_every_rule_with_a_script_is_read_here_and_its_digest_is_of_its_own_environment() -> None:
-    found = re.findall(SCRIPT_OF_RULE, RULES, flags=re.DOTALL)
-    assert len(found) == len(re.findall(r"^\s+script:", RULES, flags=re.MULTILINE))
-    assert all(conda == digest for conda, digest, _ in found)
-    assert set(ENVIRONMENT_OF_SCRIPT) == {path.stem for path in SCRIPTS.glob("*.py")}
+def test_every_script_is_that_of_a_rule() -> None:
+    assert {script for script, _ in RUNS} == {path.stem for path in SCRIPTS.glob("*.py")}
 
 
-@pytest.mark.parametrize("script", ENVIRONMENT_OF_SCRIPT)
-def test_a_rules_environment_provides_what_its_script_imports(script: str) -> None:
+@pytest.mark.parametrize(("script", "environment"), RUNS)
+def test_a_rules_environment_provides_what_its_script_imports(script: str, environment: str) -> None:
     assert imported(script)
-    assert not unprovided(imported(script), ENVIRONMENT_OF_SCRIPT[script])
+    assert not unprovided(imported(script), environment)
 
 
-def test_one_rule_pays_for_importing_panoptica() -> None:
-    assert [script for script in ENVIRONMENT_OF_SCRIPT if "panoptica" in imported(script)] == ["evaluate"]
+def test_every_methods_maps_are_made_in_one_environment_which_provides_what_they_import() -> None:
+    assert sorted(method for _, method in METHODS) == sorted(MAKERS)
+    for environment, method in METHODS:
+        assert not unprovided(imported(maker_module(method)), environment), method
 
 
 def test_the_drivers_environment_provides_what_the_rules_import() -> None:

@@ -24,6 +24,7 @@ from stfpm3d.learning.fanogan_networks import (
 )
 from stfpm3d.learning.training import EpochLoaders, ScanDataset, fit
 from stfpm3d.maps.reconstruction import residual_map
+from stfpm3d.reporting.networks import read_network
 from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
@@ -117,8 +118,8 @@ def test_scans_become_latents_and_latents_scans() -> None:
     assert generated.abs().max() <= 1 and scans.abs().max() == 1
     assert network.critic.features(scans).shape == (3, 8 * 2 * 2**3)
     # The gradient penalty is a scan's own: the critic must not mix the scans of a batch, as batch norm does.
-    torch.testing.assert_close(network.critic(scans)[:1], network.critic(scans[:1]))
-    assert not torch.allclose(network.encoder(scans)[:1], network.encoder(scans[:2])[:1])
+    torch.testing.assert_close(network.critic(scans)[:1], network.critic(scans[:1]), atol=1e-3, rtol=1e-3)
+    assert not torch.allclose(network.encoder(scans)[:1], network.encoder(scans[:2])[:1], atol=1e-2)
 
 
 def test_the_published_width_has_a_third_more_parameters_than_the_papers_networks() -> None:
@@ -157,6 +158,7 @@ def test_equal_seeds_are_equal_networks_and_files(tmp_path: Path) -> None:
     a, b, c = ((tmp_path / f"{name}.safetensors").read_bytes() for name in "abc")
     assert a == b != c
     loaded = load_fanogan(tmp_path / "a.safetensors")
+    assert read_network(tmp_path / "a.safetensors").parameters == sum(p.numel() for p in loaded.parameters())
     assert not loaded.training
     weights = FAnoGan(16, 2, 4, seed=3).state_dict()
     assert all(torch.equal(weights[name], value) for name, value in loaded.state_dict().items())

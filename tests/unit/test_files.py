@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from stfpm3d.runtime.files import replacing
+from stfpm3d.runtime.files import read_table, replacing, write_table
 
 
 def names(folder: Path) -> list[str]:
@@ -28,3 +29,17 @@ def test_what_a_killed_process_left_on_its_way_to_a_file_is_removed(tmp_path: Pa
     with replacing(tmp_path / "map.nii.gz") as temporary:
         temporary.write_text("whole")
     assert names(tmp_path) == [".4711-other.nii.gz", "map.nii.gz"]
+
+
+def test_names_that_look_like_numbers_or_like_nothing_are_read_as_they_were_written(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "scan_id": ["007", "1e5", "NA"],
+            "participant_id": ["007", "1e5", "NA"],
+            "experiment": ["null", "None", "nan"],
+            "site": ["NA", "1.0", "true"],
+            "score": [0.5, None, 2.0],
+        }
+    )
+    write_table(tmp_path / "scores.tsv", table)
+    assert read_table(tmp_path / "scores.tsv").equals(table)

@@ -1,10 +1,13 @@
-"""Maps on the MNI grid: what was not seen counts as healthy, and the score is the maximum over the brain."""
+"""Maps on the MNI grid: what was not seen counts as healthy, the brain's maximum is the score, a table lists files."""
+
+import math
 
 import numpy as np
-import pandas as pd
+import pytest
 
 from stfpm3d.imaging.volumes import Volume, load_volume
-from stfpm3d.maps.form import ScoredMap, outside_minimum, write_maps
+from stfpm3d.maps.form import Scan, ScoredMap, blocks_file, outside_minimum, read_maps, scored, write_maps
+from stfpm3d.runtime.errors import InputError
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
 VALUES = {"sub-01": np.array([3.0, 5.0, 9.0, 1.0]), "sub-02": np.array([-2.0, -4.0, 0.0, -9.0])}
@@ -20,19 +23,55 @@ def test_outside_its_support_a_map_is_its_minimum_over_the_support():
     assert shown.data.dtype == np.float32
 
 
-def test_the_score_is_the_maximum_of_the_written_map_over_the_templates_brain(tmp_path):
-    scans = pd.DataFrame({"scan_id": list(VALUES), "map": [tmp_path / f"{name}.nii.gz" for name in VALUES]})
+def scans(**images):
+    return {f"{name}_map.nii.gz": Scan(name.replace("_", "-"), image, "support") for name, image in images.items()}
+
+
+def test_the_score_is_the_maximum_of_the_map_over_the_templates_brain():
     brain = four_voxels([True, True, False, True])
-    write_maps(scans, lambda scan: four_voxels(VALUES[scan["scan_id"]]), brain, tmp_path / "scores.tsv")
-    scores = pd.read_csv(tmp_path / "scores.tsv", sep="\t")
-    assert scores.to_dict("list") == {"scan_id": ["sub-01", "sub-02"], "score": [5.0, -2.0]}
-    written = load_volume(tmp_path / "sub-02.nii.gz")
-    np.testing.assert_array_equal(written.data, four_voxels(VALUES["sub-02"]).data)
+    assert [scored(four_voxels(values), brain).score for values in VALUES.values()] == [5.0, -2.0]
 
 
-def test_a_method_may_give_a_score_of_its_own_beside_the_map(tmp_path):
-    scans = pd.DataFrame({"scan_id": ["sub-01"], "map": [tmp_path / "sub-01.nii.gz"]})
-    made = four_voxels(VALUES["sub-01"])
-    write_maps(scans, lambda scan: ScoredMap(made, 0.25), four_voxels([True] * 4), tmp_path / "scores.tsv")
-    assert pd.read_csv(tmp_path / "scores.tsv", sep="\t")["score"].tolist() == [0.25]
-    np.testing.assert_array_equal(load_volume(tmp_path / "sub-01.nii.gz").data, made.data)
+def test_maps_are_read_back_with_their_scores(tmp_path):
+    table = tmp_path / "batch-0.tsv"
+    made = {name: ScoredMap(four_voxels(values), values.mean()) for name, values in VALUES.items()}
+    write_maps(table, scans(sub_01="", sub_02=""), lambda scan: made[scan.scan_id])
+    found = read_maps([table])
+    assert found["scan_id"].tolist() == list(VALUES) and found["score"].tolist() == [4.5, -3.75]
+    for name, path in zip(found["scan_id"], found["map"], strict=True):
+        np.testing.assert_array_equal(load_volume(path).data, made[name].map.data)
+
+
+def test_the_table_changes_with_a_map_even_where_there_is_no_score(tmp_path):
+    tables = []
+    for values in [*VALUES.values(), VALUES["sub-01"]]:
+        write_maps(tmp_path / "batch-0.tsv", scans(sub_01=""), lambda _, v=values: ScoredMap(four_voxels(v), math.nan))
+        tables.append((tmp_path / "batch-0.tsv").read_text())
+    assert tables[0] == tables[2] != tables[1]
+
+
+def test_a_batch_that_fails_leaves_no_map_of_an_earlier_run(tmp_path):
+    table, both = tmp_path / "batch-0.tsv", scans(sub_01="", sub_02="")
+    write_maps(table, both, lambda scan: ScoredMap(four_voxels(VALUES[scan.scan_id]), 0.0))
+    table.unlink()  # as Snakemake does
+
+    def failing(scan):
+        raise InputError(scan.scan_id)
+
+    with pytest.raises(InputError):
+        write_maps(table, both, failing)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_map_that_is_gone_is_named(tmp_path):
+    write_maps(tmp_path / "batch-0.tsv", scans(sub_01=""), lambda _: ScoredMap(four_voxels(VALUES["sub-01"]), 0.0))
+    (tmp_path / "sub_01_map.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"sub-01: .*sub_01_map\.nii\.gz is gone, which .*batch-0\.tsv lists"):
+        read_maps([tmp_path / "batch-0.tsv"])
+
+
+def test_what_the_blocks_find_stands_beside_the_map(tmp_path):
+    made = ScoredMap(four_voxels(VALUES["sub-01"]), 0.0, {"block1": np.ones(3)})
+    write_maps(tmp_path / "batch-0.tsv", scans(sub_01=""), lambda _: made)
+    with np.load(blocks_file(tmp_path / "sub_01_map.nii.gz", "sub-01")) as blocks:
+        assert blocks["block1"].tolist() == [1, 1, 1]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torchvision.models import resnet18
 
+from published import published_weights
 from stfpm3d.learning.imagenet import fetch_weights, imagenet_url
 from stfpm3d.learning.resnet import AcsResNet, load_checkpoint
 from stfpm3d.runtime.errors import InputError
@@ -19,7 +19,7 @@ def published(tmp_path: Path) -> Path:
     """A checkpoint whose name carries the start of its sha256, as torchvision's do."""
     path = tmp_path / "server" / "resnet18.pth"
     path.parent.mkdir()
-    torch.save(resnet18().state_dict(), path)
+    torch.save(published_weights(), path)
     return path.rename(path.with_stem(f"resnet18-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"))
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from stfpm3d.evaluation.comparison import COMPARISON_COLUMNS, compare_patients, holm, sign_flip_p
 from stfpm3d.evaluation.imagewise import estimates
 from stfpm3d.evaluation.intervals import interval, mean_estimate, ratio_estimate
-from stfpm3d.evaluation.voxelwise import auroc, average_precision
+from stfpm3d.imaging.ranking import auroc, average_precision
 
 
 def names(count):

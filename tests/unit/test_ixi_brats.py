@@ -137,3 +137,34 @@ def test_a_list_with_a_mistake_is_refused(tmp_path: Path, ixi: Path, lines: str,
     (tmp_path / "split.tsv").write_text(lines)
     with pytest.raises(InputError, match=sentence):
         tabulate(ixi, None, "T2w", tmp_path / "split.tsv", tmp_path / "participants.tsv")
+
+
+def test_a_list_as_a_spreadsheet_writes_it_is_read(tmp_path: Path, ixi: Path) -> None:
+    text = 'Subject\tSplit\t\r\n\r\n"IXI002"\tTRAIN\t\r\nIXI012\tval\r\n\t\t\r\nIXI035\ttest\r\n'
+    (tmp_path / "split.tsv").write_bytes(text.encode("utf-16"))
+    tabulate(ixi, None, "T2w", tmp_path / "split.tsv", tmp_path / "participants.tsv")
+    assert table(tmp_path / "participants.tsv")["split"].tolist() == ["train", "val", "test"]
+
+
+def test_linked_folders_and_files_are_the_sets_own(tmp_path: Path, ixi: Path, brats: Path) -> None:
+    """Folders of subjects and single files are links; one folder is reached twice, and one holds itself."""
+    (tmp_path / "BraTS" / BRATS[1]).rename(tmp_path / "store")
+    (tmp_path / "BraTS" / BRATS[1]).symlink_to(tmp_path / "store")
+    (tmp_path / "BraTS" / "again").symlink_to(tmp_path / "store")
+    (tmp_path / "BraTS" / "loop").symlink_to(tmp_path / "BraTS")
+    (tmp_path / "store" / "up").symlink_to("..")
+    linked = tmp_path / "links"
+    linked.mkdir()
+    for path in ixi.rglob("*-T2.nii.gz"):
+        (linked / path.name).symlink_to(path)
+    (linked / "copy").mkdir()
+    (linked / "copy" / f"{IXI[0]}-T2.nii.gz").symlink_to(ixi / "IXI-T2" / f"{IXI[0]}-T2.nii.gz")
+    tabulate(linked, tmp_path / "BraTS", "T2w", None, tmp_path / "participants.tsv")
+    found = table(tmp_path / "participants.tsv")
+    assert sorted(found.index) == sorted(f"sub-{name.split('-')[0].replace('_', '')}" for name in (*IXI, *BRATS))
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path, ixi: Path) -> None:
+    (ixi / "IXI050-Guys-0711-T2.nii.gz").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"IXI050-Guys-0711-T2.nii.gz is no file that can be reached; mend the link"):
+        tabulate(ixi, None, "T2w", None, tmp_path / "participants.tsv")

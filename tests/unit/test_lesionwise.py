@@ -8,8 +8,9 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
-from stfpm3d.evaluation.lesionwise import FROC_RATES, LesionwiseTest, components, match
-from stfpm3d.evaluation.voxels import ScanVoxels, histogram, value_bins
+from stfpm3d.evaluation.lesionwise import FROC_RATES, LesionwiseTest, components, found_lesions, match
+from stfpm3d.evaluation.voxels import ScanVoxels
+from stfpm3d.imaging.ranking import histogram, value_bins
 
 SHAPE = (20, 20, 20)
 VOXEL_ML = 0.01
@@ -38,8 +39,9 @@ def scan(name, anomaly_map, lesion_mask=None):
         split="test",
         normal=histogram(anomaly_map[~truth]),
         lesion=histogram(anomaly_map[truth]),
-        normal_outside=nothing,
-        lesion_outside=nothing,
+        lesion_outside=0,
+        normal_in_crop=nothing,
+        lesion_in_crop=nothing,
         anomaly_map=np.asarray(anomaly_map, dtype=np.float32),
         lesion_mask=truth,
     )
@@ -138,6 +140,17 @@ def test_counts_and_f1_are_those_of_panopticas_evaluator_on_random_blobs(seed):
     assert patient["n_component"] == expected.tp + expected.fp
     assert patient["n_lesion"] == expected.tp + expected.fn
     assert test.metrics()["lesion_f1"].value == pytest.approx(expected.rq)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_lesions_that_pair_are_panopticas_among_many_equal_pairs(seed):
+    rng = np.random.default_rng(seed)
+    matching = panoptica.NaiveThresholdMatching(panoptica.Metric.IOU, matching_threshold=0.1)
+    called, lesions = (components(rng.random((24, 24, 24)) < 0.06) for _ in range(2))
+    pairs = matching.match_instances(panoptica.UnmatchedInstancePair(called, lesions)).matched_instances
+    ours = np.flatnonzero(found_lesions(called, lesions)) + 1
+    assert len(pairs) > 10
+    assert ours.tolist() == sorted(pairs)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,36 @@ def test_a_job_ends_when_its_driver_is_killed(tmp_path: Path, monkeypatch: pytes
         driver.wait()
     job.wait(timeout=20)
     assert (tmp_path / "job.log").read_text().endswith("the job ends here.\n")
+
+
+JOB_OF_A_GIVEN_DRIVER = f"""
+import os, time
+print("ready", flush=True)
+os.environ["{DRIVER_VARIABLE}"], seconds = input().split()
+from stfpm3d.runtime.lifeline import end_with_driver
+end_with_driver("job.log")
+time.sleep(int(seconds))
+"""
+
+
+@pytest.mark.parametrize("driver_is_older", [True, False])
+def test_a_process_that_got_the_drivers_id_after_its_end_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver_is_older: bool
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "workflow" / "scripts"))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with (
+        subprocess.Popen([sys.executable, "-c", JOB_OF_A_GIVEN_DRIVER], cwd=tmp_path, **pipes) as job,
+    ):
+        assert job.stdout is not None and job.stdin is not None
+        assert job.stdout.readline() == "ready\n"
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as younger:
+            job.stdin.write(f"{os.getpid()} 1\n" if driver_is_older else f"{younger.pid} 60\n")
+            job.stdin.close()
+            assert job.wait(timeout=20) == (0 if driver_is_older else -signal.SIGKILL)
+            assert younger.stdin is not None
+            younger.stdin.close()
+    assert (tmp_path / "job.log").exists() != driver_is_older
 
 
 def await_end(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -9,10 +9,15 @@ from sklearn.metrics import f1_score, jaccard_score, roc_curve
 from stfpm3d.evaluation.comparison import compare_metrics
 from stfpm3d.evaluation.experiment import evaluate_experiment
 from stfpm3d.evaluation.imagewise import equal_blocks
+from stfpm3d.imaging.grid import inside_cube, network_grid
+from stfpm3d.imaging.template import brain_mask as brain_mask_1mm
+from stfpm3d.imaging.template import build_template
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
 
 SHAPE = (12, 13, 14)
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
+CROP = np.zeros(SHAPE, dtype=bool)
+CROP[2:-2, 4:-1, 2:-2] = True
 
 
 @pytest.fixture
@@ -25,7 +30,7 @@ def brain_mask():
 @pytest.fixture
 def scans(tmp_path, brain_mask):
     """One healthy scan and three patients a split; maps are powers of two, so that no bin of a histogram rounds them,
-    0 outside the brain, and a lesion reaches out of it.
+    and 0 outside the brain. A lesion reaches out of the brain and of the crop, and so does the brain of the crop.
     """
     rng = np.random.default_rng(1)
     rows = []
@@ -34,7 +39,7 @@ def scans(tmp_path, brain_mask):
             path, group = tmp_path / f"{split}{number}", "patient" if number else "healthy"
             lesion = np.zeros(SHAPE, dtype=bool)
             if group == "patient":
-                lesion[2:6, 4:8, 4 : 6 + number] = True
+                lesion[1:6, 3:8, 4 : 6 + number] = True
                 save_volume(f"{path}_lesion.nii.gz", Volume(lesion, AFFINE), dtype=np.uint8)
             exponents = rng.integers(-4, 3, SHAPE) + number * lesion
             data = np.where(brain_mask.data, np.exp2(exponents), 0).astype(np.float32)
@@ -53,24 +58,23 @@ def paper_values(metrics, split="test"):
     return rows.set_index("metric")["value"]
 
 
-def whole_volumes(scans, split):
+def cropped(scans, split):
+    """Truth and map of each patient's voxels in the crop."""
     patients = scans[(scans["split"] == split) & (scans["group"] == "patient")]
     return [
-        (load_mask(scan.lesion_mask).data.ravel(), load_volume(scan.map).data.ravel()) for scan in patients.itertuples()
+        (load_mask(scan.lesion_mask).data[CROP], load_volume(scan.map).data[CROP]) for scan in patients.itertuples()
     ]
 
 
-def test_each_patients_whole_volume_is_scored_at_the_mean_of_the_validation_patients_youden_thresholds(
-    scans, brain_mask
-):
+def test_each_patients_crop_is_scored_at_the_mean_of_the_validation_patients_youden_thresholds(scans, brain_mask):
     youden = []
-    for truth, values in whole_volumes(scans, "val"):
+    for truth, values in cropped(scans, "val"):
         false_positive_rate, true_positive_rate, thresholds = roc_curve(truth, values)
         youden.append(thresholds[np.argmax(true_positive_rate - false_positive_rate)])
     assert len(set(youden)) > 1
     threshold = np.mean(youden)
-    test = whole_volumes(scans, "test")
-    metrics = evaluate_experiment("e", scans, brain_mask).metrics
+    test = cropped(scans, "test")
+    metrics = evaluate_experiment("e", scans, brain_mask, CROP).metrics
     found = paper_values(metrics)
     assert paper_values(metrics, "val")["threshold"] == pytest.approx(threshold, rel=0.002)
     assert found["voxel_auroc"] == pytest.approx(np.mean([roc_auc_score(*scan) for scan in test]))
@@ -79,7 +83,7 @@ def test_each_patients_whole_volume_is_scored_at_the_mean_of_the_validation_pati
 
 
 def test_detection_is_the_mean_over_whole_blocks_of_the_smaller_groups_size(scans, brain_mask):
-    metrics = evaluate_experiment("e", scans, brain_mask).metrics
+    metrics = evaluate_experiment("e", scans, brain_mask, CROP).metrics
     test = scans[scans["split"] == "test"]
     (healthy,) = test.loc[test["group"] == "healthy", "score"]
     above = test.loc[test["group"] == "patient", "score"] > healthy
@@ -105,19 +109,53 @@ def test_blocks_hold_the_smaller_group_whole_and_share_no_scan_of_the_larger(n_h
     assert [set(block.index) for block in shuffled] == [set(block.index) for block in found], "the table's order"
 
 
-def test_the_brain_mask_alone_looks_good_on_whole_volumes(scans, brain_mask, tmp_path):
-    save_volume(tmp_path / "mask.nii.gz", Volume(brain_mask.data.astype(np.float32), AFFINE))
-    bare = scans.assign(map=str(tmp_path / "mask.nii.gz"), score=1.0)
-    metrics, curves, *_ = evaluate_experiment("mask", bare, brain_mask, healthy_quantile=None, protocols=["paper"])
-    assert set(metrics["protocol"]) == {"paper"} and curves.empty
-    found = paper_values(metrics)
-    truth = [truth for truth, _ in whole_volumes(scans, "test")]
-    brain = brain_mask.data.ravel()
-    auroc = np.mean([roc_auc_score(lesion, brain) for lesion in truth])
-    assert auroc > 0.7
-    assert found["voxel_auroc"] == pytest.approx(auroc)
-    assert found["dice"] == pytest.approx(np.mean([f1_score(lesion, brain) for lesion in truth]))
-    assert found["image_auroc"] == 0.5
+def test_what_lies_outside_the_crop_has_no_say(scans, brain_mask):
+    before = paper_values(evaluate_experiment("e", scans, brain_mask, CROP).metrics)
+    for scan in scans.itertuples():
+        anomaly_map = load_volume(scan.map)
+        save_volume(scan.map, Volume(np.where(CROP, anomaly_map.data, 9).astype(np.float32), AFFINE))
+        if scan.group == "patient":
+            save_volume(scan.lesion_mask, Volume(load_mask(scan.lesion_mask).data & CROP, AFFINE), dtype=np.uint8)
+    after = evaluate_experiment("e", scans, brain_mask, CROP).metrics
+    pd.testing.assert_series_equal(paper_values(after), before, check_exact=True)
+
+    save_volume(scans["lesion_mask"].iloc[-1], Volume(~CROP, AFFINE), dtype=np.uint8)
+    counts = evaluate_experiment("e", scans, brain_mask, CROP).metrics.set_index(["protocol", "split", "metric"])
+    assert counts["n_patient"]["paper", "test", "dice"] == 2, "a lesion outside the crop is none"
+
+
+def test_the_bare_brain_mask_scores_what_its_volume_says(tmp_path):
+    """The AUROC of a binary map is the mean of sensitivity and specificity. In the paper's crop of 156 mm (79 voxels of
+    2 mm have their centres in it, the outermost on its faces) less than half of the voxels are brain, so that with the
+    mask any lesion in the brain scores 0.77; in the whole MNI box it would be 0.89.
+    """
+    head = Volume(np.ones((97, 115, 97), dtype=np.float32), np.diag([2.0, 2, 2, 1]))
+    head.affine[:3, 3] = [-96, -132, -78]
+    mask = build_template(head, brain_mask_1mm(), 2.0).mask
+    crop = inside_cube(mask, network_grid(mask, 156, 112))
+    lesion = np.zeros(mask.shape, dtype=bool)
+    lesion[60:70, 50:60, 40:50] = True
+    assert mask.data[lesion].all() and crop[lesion].all()
+    assert crop.sum() == 79**3
+    save_volume(tmp_path / "lesion.nii.gz", Volume(lesion, mask.affine), dtype=np.uint8)
+    save_volume(tmp_path / "mask.nii.gz", mask, dtype=np.uint8)
+    bare = pd.DataFrame(
+        {
+            **{"participant_id": ["sub-1", "sub-2"], "group": "patient", "split": ["val", "test"], "score": np.nan},
+            **{"map": str(tmp_path / "mask.nii.gz"), "lesion_mask": str(tmp_path / "lesion.nii.gz")},
+        }
+    )
+
+    def auroc(counted):
+        kind = {"healthy_quantile": None, "protocols": ["paper"]}
+        metrics, curves, *_ = evaluate_experiment("mask", bare, mask, counted, **kind)
+        assert set(metrics["protocol"]) == {"paper"} and curves.empty
+        return paper_values(metrics)["voxel_auroc"]
+
+    brain, rest = (mask.data & crop).sum() - 1000, 79**3 - 1000
+    assert auroc(crop) == pytest.approx(1 - brain / rest / 2)
+    assert auroc(crop) == pytest.approx(0.77, abs=0.005)
+    assert auroc(None) == pytest.approx(0.89, abs=0.005)
 
 
 def test_a_segmentation_is_measured_as_it_is_and_detects_nothing(scans, brain_mask, tmp_path):
@@ -127,25 +165,25 @@ def test_a_segmentation_is_measured_as_it_is_and_detects_nothing(scans, brain_ma
         path = tmp_path / f"{scan['participant_id']}_binary.nii.gz"
         save_volume(path, Volume(load_volume(scan["map"]).data >= 2, AFFINE))
         binary.loc[index, "map"] = str(path)
-    metrics, curves, *_ = evaluate_experiment("segmentation", binary, brain_mask, healthy_quantile=None)
+    metrics, curves, *_ = evaluate_experiment("segmentation", binary, brain_mask, CROP, healthy_quantile=None)
     found = paper_values(metrics)
-    expected = [(truth, values >= 2) for truth, values in whole_volumes(scans, "test")]
+    expected = [(truth, values >= 2) for truth, values in cropped(scans, "test")]
     assert found["dice"] == pytest.approx(np.mean([f1_score(*pair) for pair in expected]))
     assert found["voxel_auroc"] == pytest.approx(np.mean([roc_auc_score(*pair) for pair in expected]))
     strict = metrics[(metrics["protocol"] == "strict") & (metrics["split"] == "test")].set_index("metric")["value"]
-    brain = brain_mask.data.ravel()
-    assert strict["dice"] == pytest.approx(
-        np.mean([f1_score(truth[brain], called[brain]) for truth, called in expected])
-    )
+    patients = binary[(binary["split"] == "test") & (binary["group"] == "patient")]
+    volumes = [(load_mask(scan.lesion_mask).data, load_volume(scan.map).data > 0) for scan in patients.itertuples()]
+    in_brain = [(truth[brain_mask.data], called[brain_mask.data]) for truth, called in volumes]
+    assert strict["dice"] == pytest.approx(np.mean([f1_score(*pair) for pair in in_brain]))
     image = metrics[metrics["metric"].str.startswith("image")]
     assert image["value"].isna().all() and (image["n_patient"] > 0).all()
     assert set(metrics.loc[metrics["metric"] == "threshold", "value"]) == {1.0}
     assert "image_roc" not in set(curves["curve"])
 
-    continuous = evaluate_experiment("maps", scans, brain_mask).metrics
+    continuous = evaluate_experiment("maps", scans, brain_mask, CROP).metrics
     compare_metrics([continuous, metrics])
 
 
 def test_without_patients_there_is_nothing_to_measure(scans, brain_mask):
-    metrics = evaluate_experiment("e", scans[scans["group"] == "healthy"], brain_mask).metrics
+    metrics = evaluate_experiment("e", scans[scans["group"] == "healthy"], brain_mask, CROP).metrics
     assert metrics.loc[metrics["protocol"] == "paper", "value"].isna().all()

@@ -56,6 +56,23 @@ def test_neighbours_touch_the_anchor_on_its_grid_and_negatives_come_from_another
     assert offsets <= set(product((-PATCH, 0, PATCH), repeat=3)) and len(offsets) > 20
 
 
+def test_with_no_least_share_only_anchors_of_background_alone_are_discarded() -> None:
+    """As the paper's text has it (section 3.1): negatives lie at a random position, neighbours next to the anchor."""
+    brain_mask = np.zeros((12, 12, 12), dtype=bool)
+    brain_mask[5, 6, 7] = True
+    grid = PatchGrid(brain_mask, PATCH, min_brain_fraction=0)
+    everywhere = set(product(range(12 - PATCH + 1), repeat=3))
+    with_brain = set(product(range(2, 6), range(3, 7), range(4, 8)))  # corners of the patches that hold the voxel
+    assert {tuple(corner) for corner in grid.corners.tolist()} == everywhere
+    assert {tuple(corner) for corner in grid.anchors.tolist()} == with_brain
+    rng = np.random.default_rng(0)
+    drawn = [[tuple(corner.tolist()) for corner in grid.draw(rng)] for _ in range(500)]
+    anchors, neighbours, negatives = zip(*drawn, strict=True)
+    assert set(anchors) <= with_brain
+    assert not set(neighbours) <= with_brain and set(neighbours) <= everywhere
+    assert len(set(negatives)) > 200
+
+
 def test_negatives_never_come_from_another_scan_of_the_same_subject(
     volumes: list[Path], brain_mask: np.ndarray
 ) -> None:

@@ -1,5 +1,6 @@
 """Preprocessing agrees with independent implementations and with values worked out by hand."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from scipy import ndimage
 from torchio import ScalarImage, Subject
 from torchio.transforms import HistogramStandardization
 
+from stfpm3d.imaging import registration
+from stfpm3d.imaging.background import zero_background
 from stfpm3d.imaging.bias import correct_bias
 from stfpm3d.imaging.grid import (
     brain_cut_share,
@@ -23,7 +27,8 @@ from stfpm3d.imaging.grid import (
     write_grid,
 )
 from stfpm3d.imaging.landmarks import fit_landmarks
-from stfpm3d.imaging.registration import apply_transform, estimate_transform, read_transform
+from stfpm3d.imaging.placement import Target, measure_placement, misplaced
+from stfpm3d.imaging.registration import apply_transform, estimate_transform, read_transform, register
 from stfpm3d.imaging.skullstrip import brain_support
 from stfpm3d.imaging.standardize import apply_landmarks, standardize
 from stfpm3d.imaging.volumes import Volume, load_volume, resample_like, save_volume, to_sitk
@@ -130,6 +135,32 @@ def test_the_network_sees_the_scan_at_the_right_place():
     assert mask_on_network_grid(mask, grid).sum() == np.prod(counts)
 
 
+@pytest.mark.parametrize("size", [64, 80, 112])  # 2.4, 2.0 and 1.4 mm
+def test_a_grid_coarser_than_the_scan_shows_no_pattern_that_is_not_there(size):
+    board = Volume(np.indices((193, 229, 193)).sum(axis=0).astype(np.float32) % 2, np.eye(4))
+    grid = network_grid(Volume(board.data > -1, board.affine), 156, size)
+    # Every second voxel of 1 mm is 0: the mean anywhere is one half.
+    np.testing.assert_allclose(to_network_grid(board, grid), 0.5, atol=0.05)
+
+
+def test_a_coarse_voxel_is_the_mean_of_the_voxels_in_it():
+    rng = np.random.default_rng(0)
+    scan = Volume(np.full((20, 20, 20), -3, dtype=np.float32), np.eye(4))  # background below
+    scan.data[5:] = rng.normal(size=(15, 20, 20))
+    coarse = to_network_grid(scan, network_grid(Volume(scan.data > -9, scan.affine), 20, 10))
+    means = scan.data.reshape(10, 2, 10, 2, 10, 2).mean(axis=(1, 3, 5))
+    np.testing.assert_allclose(coarse, means, atol=2e-3)  # float16
+    assert (coarse[:2] == -3).all()
+
+
+@pytest.mark.parametrize("size", [20, 28])
+def test_a_grid_as_fine_as_the_scan_or_finer_is_interpolated_linearly(size):
+    scan = Volume(np.random.default_rng(0).normal(size=(20, 20, 20)).astype(np.float32), np.eye(4))
+    grid = network_grid(Volume(scan.data > -9, scan.affine), 20, size)
+    linear = resample_like(scan, grid.reference, fill=float(scan.data[0, 0, 0])).data
+    np.testing.assert_array_equal(to_network_grid(scan, grid), linear.astype(np.float16))
+
+
 @pytest.fixture(scope="module")
 def blobs() -> Volume:
     """Eight blobs in a cube of 192 mm."""
@@ -193,8 +224,8 @@ REGISTER = """
 import runpy, sys
 from types import SimpleNamespace
 snakemake = SimpleNamespace(
-    input={"image": "scan.nii.gz", "template": "mask.nii.gz"},
-    output={"image": "registered.nii.gz", "transform": ["to_mni.mat"]},
+    input={"image": "scan.nii.gz", "scan": "scan.nii.gz", "template": "head.nii.gz", "brain_mask": "mask.nii.gz"},
+    output={"image": "registered.nii.gz", "transform": ["to_mni.mat"], "placement": "placement.json"},
     params={"transform": "none", "seed": 0, "skull_stripped": False}, wildcards={"sub": "sub-1"}, log=["rule.log"],
 )
 runpy.run_path(sys.argv[1], {"snakemake": snakemake})
@@ -204,19 +235,120 @@ assert "ants" not in sys.modules
 
 def test_a_scan_in_the_templates_space_is_resampled_to_its_grid_and_no_more(tmp_path):
     x, y, z = (axis.astype(np.float32) for axis in np.indices((40, 40, 40)))
-    scan = Volume(3 * x + 2 * y + z + 1, np.diag([6.0, 6, 6, 1]))  # linear in mm, as linear interpolation keeps it
-    mask = box_mask((50, 50, 50), (5, 5, 5), (45, 45, 45), spacing_mm=4.0)
-    save_volume(tmp_path / "scan.nii.gz", scan)
-    save_volume(tmp_path / "mask.nii.gz", mask, np.uint8)
+    scan = Volume(3 * x + 2 * y + z, np.diag([6.0, 6, 6, 1]))  # linear in mm, as linear interpolation keeps it
+    mask = box_mask((50, 50, 50), (15, 15, 15), (45, 45, 45), spacing_mm=4.0)
+    head = resample_like(scan, mask)
+    for name, volume in (("scan", scan), ("head", head), ("mask", mask)):
+        save_volume(tmp_path / f"{name}.nii.gz", volume)
 
     environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
     command = [sys.executable, "-c", REGISTER, SCRIPTS / "register.py"]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
     registered = load_volume(tmp_path / "registered.nii.gz")
     x, y, z = np.indices(mask.shape) * 4 / 6
-    np.testing.assert_allclose(registered.data, 3 * x + 2 * y + z + 1, rtol=1e-5)
+    np.testing.assert_allclose(registered.data, 3 * x + 2 * y + z, rtol=1e-5, atol=1e-5)
     lesion = apply_transform(mask, mask, [tmp_path / "to_mni.mat"])
     np.testing.assert_array_equal(lesion.data, mask.data)
+    figures = json.loads((tmp_path / "placement.json").read_text())
+    assert (figures["rotation_deg"], figures["volume_ratio"], figures["starts"]) == (0, 1, 1)
+
+
+@pytest.fixture(scope="module")
+def target() -> Target:
+    """A textured ball of 160 mm, a brain without skull."""
+    radius_mm = np.linalg.norm(np.indices((48,) * 3) - 23.5, axis=0) * 4
+    texture = ndimage.gaussian_filter(np.random.default_rng(6).normal(0, 1, (48,) * 3), 2)
+    brain = np.where(radius_mm < 80, 1 + texture / np.abs(texture).max(), 0).astype(np.float32)
+    affine = np.diag([4, 4, 4, 1.0])
+    return Target(Volume(brain, affine), Volume(brain > 0, affine), skull_stripped=True)
+
+
+def about_the_middle(matrix: np.ndarray) -> sitk.AffineTransform:
+    """A linear map of LPS mm that leaves the middle of `target` where it is."""
+    return sitk.AffineTransform(np.ravel(matrix).tolist(), (0.0, 0.0, 0.0), (-94.0, -94.0, 94.0))
+
+
+def test_the_figures_of_a_transform_are_worked_out_by_hand(target):
+    turn = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])  # by 36.87 degrees
+    found = measure_placement(target.image, about_the_middle(turn @ np.diag([1.2, 1.0, 0.9])), target)
+    np.testing.assert_allclose(found[:4], [1.2 * 0.9, 0.9, 1.2, 36.87], rtol=1e-4)
+    there = measure_placement(target.image, sitk.AffineTransform(3), target)
+    assert (there.centre_mm < 1, there.overlap, there.similarity > 0.99) == (True, 1, True)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shift_mm", "figure"),
+    [
+        (np.diag([-1.0, 1, 1]), 0, "volume_ratio -1,"),
+        (np.diag([0.5] * 3), 0, "volume_ratio 0.125,"),
+        (np.diag([0.55, 1, 1]), 0, "shortest_axis 0.55,"),
+        (np.diag([1, 1, 1.6]), 0, "longest_axis 1.6,"),
+        (np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]]), 0, "rotation_deg 90,"),
+        (np.eye(3), 1e8, "centre_mm inf,"),
+    ],
+)
+def test_a_transform_that_no_head_has_is_refused_by_its_figure(target, matrix, shift_mm, figure):
+    transform = about_the_middle(matrix)
+    transform.SetTranslation((0.0, float(shift_mm), 0.0))
+    clause = misplaced(measure_placement(target.image, transform, target))
+    assert clause is not None and clause.startswith(figure), clause
+    assert misplaced(measure_placement(target.image, sitk.AffineTransform(3), target)) is None
+
+
+def test_a_scan_that_no_start_brings_to_the_template_is_named_with_its_file(target, tmp_path, monkeypatch):
+    other = Volume(target.image.data[::-1, ::-1], np.diag([4, 4, 4, 1.0]))
+    with pytest.raises(InputError, match=r"^sub-7: t2.nii does not lie in the template's space: similarity 0\.\d+,"):
+        register(other, target, [tmp_path / "none.mat"], kind="none", seed=0, who="sub-7: t2.nii")
+
+    def astray(moving, fixed, outputs, **settings):
+        sitk.WriteTransform(about_the_middle(np.diag([3.0] * 3)), str(outputs[0]))
+
+    monkeypatch.setattr(registration, "estimate_transform", astray)
+    with pytest.raises(InputError, match=r"^sub-7: t2.nii cannot be registered to the template: of 6 starts the best"):
+        register(other, target, [tmp_path / "astray.mat"], kind="AffineFast", seed=0, who="sub-7: t2.nii")
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_start_is_taken_where_the_first_goes_astray(target, tmp_path, monkeypatch):
+    def at_first_astray(moving, fixed, outputs, *, start, **settings):
+        scale = 1.0 if start.name == "geometry" else 3.0
+        sitk.WriteTransform(about_the_middle(np.diag([scale] * 3)), str(outputs[0]))
+
+    monkeypatch.setattr(registration, "estimate_transform", at_first_astray)
+    found = register(target.image, target, [tmp_path / "to_mni.mat"], kind="AffineFast", seed=0)
+    assert (found.start, found.starts, found.placement.volume_ratio) == ("geometry", 3, 1)
+
+
+@pytest.mark.parametrize("fill", [0, -1024])
+def test_a_head_that_is_cut_and_filled_up_is_registered_as_without_the_filling(target, tmp_path, fill):
+    cut = target.image.data.copy()
+    cut[:, :, :16] = fill
+    files = [tmp_path / "to_mni.mat"]
+    register(zero_background(Volume(cut, TURN @ target.image.affine)), target, files, kind="AffineFast", seed=0)
+    found, true = read_transform(files), np.diag([-1, -1, 1, 1]) @ TURN @ np.diag([-1, -1, 1, 1])
+    points = np.argwhere(target.brain_mask.data)[::200] * [-4, -4, 4]
+    off_mm = [np.linalg.norm(found.TransformPoint(p.tolist()) - (true @ [*p, 1])[:3]) for p in points.astype(float)]
+    assert np.mean(off_mm) < 3
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(5e-8, 0), (1e6, 0), (1, -1024), (0.01, 5), (1e20, 0)])
+def test_a_standardized_brain_depends_neither_on_a_shift_nor_on_a_positive_scale(training, factor, shift):
+    images, masks, mask = training
+    landmarks, data = fit_landmarks(images, masks), load_volume(images[2]).data
+    given = ((data + np.float32(shift)) * np.float32(factor)).astype(np.float32)
+    plain, changed = (standardize(each, mask.data, landmarks)[mask.data] for each in (data, given))
+    np.testing.assert_allclose(changed, plain, atol=1e-3)
+
+
+def test_a_coarser_template_takes_means_of_a_scan_and_keeps_a_stripped_scans_outline(tmp_path):
+    scan = Volume(np.indices((40, 40, 40)).sum(axis=0).astype(np.float32) % 2 + 1, np.eye(4))
+    scan.data[:10] = 0
+    template = box_mask((19, 19, 19), (0, 0, 0), (19, 19, 19), spacing_mm=2.0)
+    sitk.WriteTransform(sitk.TranslationTransform(3, (0.0, 0, 0)), str(tmp_path / "to_mni.mat"))
+    means = apply_transform(scan, template, [tmp_path / "to_mni.mat"]).data
+    assert not means[:5].any()  # centres at 0 to 8 mm; the signal begins between 9 and 10 mm
+    np.testing.assert_allclose(means[6:, 1:, 1:], 1.5, atol=1e-5)
+    assert (means[5, 1:, 1:] > 0).all()
 
 
 def test_n4_removes_a_known_bias_field():
@@ -235,6 +367,10 @@ def test_n4_removes_a_known_bias_field():
 
     assert spread(left) < 0.3 * spread(field[inside])
     assert not corrected.data[~inside].any()
+    shifted = np.where(inside, tissue * field - 1024, -1024).astype(np.float32) * np.float32(1e6)
+    again = correct_bias(zero_background(Volume(shifted, np.diag([4, 4, 4, 1.0])))).data[inside]
+    expected = corrected.data[inside]
+    np.testing.assert_allclose(again / again.mean(), expected / expected.mean(), rtol=1e-3)
 
 
 RULE = """

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from stfpm3d.imaging.removal import write_copy
 from stfpm3d.imaging.standardize import PERCENTILES
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
+from stfpm3d.maps.form import ScoredMap
 from stfpm3d.probes import histogram
 from stfpm3d.probes.copies import copy_table, measure_copies
 from stfpm3d.probes.histogram import histogram_rows, intensity_histogram
@@ -136,10 +137,13 @@ def test_a_score_far_from_the_region_sees_nothing_near_it(tmp_path: Path, brain:
     save_volume(tmp_path / "region.nii.gz", region, np.uint8)
     save_volume(tmp_path / "empty.nii.gz", Volume(np.zeros(SHAPE), AFFINE), np.uint8)
     masks = [tmp_path / "region.nii.gz", tmp_path / "empty.nii.gz"]
-    files = {"images": masks, "masks": masks, "supports": masks, "controls": [], "scores": []}
-    rows = [{"participant_id": "sub-a", "group": "healthy"}, {"participant_id": "sub-b", "group": "patient"}]
-    copies = copy_table(rows, files)
-    table = measure_copies("removed", copies, lambda _: Volume(hot, AFFINE), brain)
+    files = {"images": masks, "masks": masks, "supports": masks, "controls": []}
+    rows = [
+        {"scan_id": name, "participant_id": name, "group": group}
+        for name, group in (("sub-a", "healthy"), ("sub-b", "patient"))
+    ]
+    made = ScoredMap(Volume(hot, AFFINE), 0.0)
+    table = measure_copies("removed", copy_table(rows, files), lambda _: made, brain)
     assert table[["score_6mm", "score_30mm"]].to_numpy().tolist() == [[5, 3], [9, 9]]
     assert table["group"].tolist() == ["healthy", "patient"]
 

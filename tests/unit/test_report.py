@@ -88,8 +88,8 @@ def measured(scans, cohort, brain_mask):
 
 
 TEACHER = {"architecture": "resnet18", "weights": "file", "patch_learning": True}
-STFPM = {"method": "stfpm", "segmented_by": None, "processed_by": None, **TEACHER}
-NO_NETWORK = ("architecture", "weights", "patch_learning", "untrained", "processed_by", "segmented_by")
+STFPM = {"method": "stfpm", "residual": "distance", "segmented_by": None, **TEACHER}
+NO_NETWORK = ("architecture", "weights", "patch_learning", "residual", "untrained", "segmented_by")
 EXPERIMENTS = {"trained": {**STFPM, "untrained": False}, "untrained": {**STFPM, "untrained": True}}
 
 
@@ -104,7 +104,10 @@ def render(output, tables, scans, brain_mask, grid, experiments=EXPERIMENTS):
         grid=grid,
         modality="T2w",
         experiments=experiments,
-        networks={"patches": Network("resnet18", 1, 11_170_240)},
+        networks=[
+            ("patches", Network("resnet18", 1, 11_170_240, 22_340_480)),
+            ("small", Network("f-AnoGAN", 1, 73_151_426, None)),
+        ],
         shown="trained",
         initial={"trained": "untrained"},
         healthy_quantile=0.99,
@@ -314,20 +317,20 @@ def test_the_papers_tables_are_filled_by_its_protocol_and_quoted_apart(page, tab
     printed = page.split("What the paper printed")[1]
     for value in ("94.13", "28.17", "45.83", "26.92", "94.68"):
         assert f">{value}</td>" in printed
-    assert "11,170,240" in page and "11,173,376" in page
+    assert all(count in page for count in ("11,170,240", "22,340,480", "11,173,376", "73,151,426", "55,029,542"))
 
 
 @pytest.fixture
 def six_experiments(tables, cohort):
-    """With the trained maps, their segmentation, the bare mask, a deeper network and smoothed maps; all with the
-    trained ones' numbers."""
+    """With the trained maps, their segmentation, the bare mask, a deeper network and a Gaussian of residuals; all
+    with the trained ones' numbers."""
     metrics = tables["metrics"].query("experiment == 'trained'")
     image = metrics["metric"].str.startswith("image_")
     copies = {
         "clusters": metrics.assign(value=metrics["value"].mask(image)),
         "mask": metrics[metrics["protocol"] == "paper"],
         "deep": metrics,
-        "smooth": metrics,
+        "gaussian": metrics,
     }
     scores = [cohort[SCORE_COLUMNS].query("experiment == 'trained'").assign(experiment=name) for name in copies]
     scores[0]["score"] = np.nan
@@ -336,7 +339,7 @@ def six_experiments(tables, cohort):
         "metrics": pd.concat([tables["metrics"], *(copy.assign(experiment=name) for name, copy in copies.items())]),
         "curves": tables["curves"],
         "patients": pd.concat(
-            [tables["patients"], *(patients.assign(experiment=name) for name in ("clusters", "deep", "smooth"))]
+            [tables["patients"], *(patients.assign(experiment=name) for name in ("clusters", "deep", "gaussian"))]
         ),
         "lesions": tables["lesions"],
         "comparisons": tables["comparisons"],
@@ -344,7 +347,7 @@ def six_experiments(tables, cohort):
     }
 
 
-def test_segmentations_processed_maps_and_the_bare_mask_stand_in_the_form_of_the_papers_tables(
+def test_segmentations_gaussians_and_the_bare_mask_stand_in_the_form_of_the_papers_tables(
     six_experiments, tmp_path, shown_scans, brain_mask, grid
 ):
     experiments = {
@@ -352,7 +355,7 @@ def test_segmentations_processed_maps_and_the_bare_mask_stand_in_the_form_of_the
         "clusters": {**EXPERIMENTS["trained"], "segmented_by": "kmeans"},
         "mask": {"method": "mask", **dict.fromkeys(NO_NETWORK)},
         "deep": {**EXPERIMENTS["trained"], "architecture": "resnet50"},
-        "smooth": {**EXPERIMENTS["trained"], "architecture": "resnet34", "processed_by": "gaussian 4 mm"},
+        "gaussian": {**EXPERIMENTS["trained"], "architecture": "resnet34", "residual": "gaussian"},
     }
     page = render(tmp_path / "index.html", six_experiments, shown_scans, brain_mask, grid, experiments)
     headline, _ = page.split("By the paper's own protocol")
@@ -360,7 +363,7 @@ def test_segmentations_processed_maps_and_the_bare_mask_stand_in_the_form_of_the
     assert "</span>mask</th>" not in headline
     assert row_of(page, "paper's Table 1", "clusters")[:6] == ["3D STFPM", "X", "from a file", "X", "–", "–"]
     assert row_of(page, "paper's Table 1", "mask")[:4] == ["bare brain mask", "", "", ""]
-    assert row_of(page, "paper's Table 1", "smooth")[0] == "3D STFPM, gaussian 4 mm"
+    assert row_of(page, "paper's Table 1", "gaussian")[0] == "3D STFPM, Gaussian of residuals"
     assert "The bare brain mask (mask)" in page
     versions = page.split("paper's Table 2")[1].split("</table>")[0]
     assert re.findall(r"<tr><td>(\d+)</td><th scope=\"row\">.*?</span>(\w+)<", versions) == [

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from acsconv.operators import ACSConv
 from safetensors.torch import save_file
-from torch import nn
-from torchvision.models import get_model, resnet18, resnet34
+from torch import Tensor, nn
+from torchvision.models import get_model, resnet18
 
+from published import published_weights
 from stfpm3d.learning.resnet import AcsResNet, Architecture, load_checkpoint, load_network, save_network
 from stfpm3d.reporting.networks import read_network
 from stfpm3d.runtime.errors import InputError
@@ -29,7 +31,7 @@ def test_parameter_counts_are_those_of_the_paper_in_the_network_and_in_its_file(
     teacher = AcsResNet("resnet18", in_channels, embedding_dim=128, seed=0)
     for name, saved in (("student", network), ("teacher", teacher)):
         save_network(tmp_path / name, saved)
-        assert read_network(tmp_path / name) == ("resnet18", in_channels, expected)
+        assert read_network(tmp_path / name) == ("resnet18", in_channels, expected, 2 * expected)
 
 
 def with_acsconv(flat: nn.Module) -> nn.Module:
@@ -69,12 +71,13 @@ def test_a_network_is_torchvisions_with_acsconvs_convolutions(architecture: Arch
     network.load_state_dict(weights, strict=True)
     reference = with_acsconv(flat)
     reference.load_state_dict(weights, strict=True)
+    network, reference = network.double(), reference.double()  # fifty layers of single precision drift apart
     seen = []
     for name in ("layer1", "layer2", "layer3"):
         reference.get_submodule(name).register_forward_hook(lambda *call: seen.append(call[-1]))
 
     for shape in ((32, 40, 24), (33, 37, 25)):
-        volumes = torch.randn(1, 3, *shape)
+        volumes = torch.randn(1, 3, *shape, dtype=torch.double)
         seen.clear()
         with torch.no_grad():
             expected = [reference.eval()(volumes), *seen]
@@ -95,7 +98,8 @@ def test_initial_weights_are_a_function_of_the_seed_alone() -> None:
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_torchvision_checkpoint_loads_with_its_rgb_planes_summed(tmp_path: Path, suffix: str) -> None:
-    weights = resnet18().state_dict()
+    weights = published_weights()
+    assert len(weights) == 102  # as in torchvision's resnet18-f37072fd.pth
     path = tmp_path / f"resnet18{suffix}"
     if suffix == ".pth":
         torch.save(weights, path)
@@ -112,16 +116,70 @@ def test_a_torchvision_checkpoint_loads_with_its_rgb_planes_summed(tmp_path: Pat
 
 
 def test_scan_and_atlas_take_two_rgb_planes_times_one_and_a_half(tmp_path: Path) -> None:
-    weights = resnet18().state_dict()
+    weights = published_weights()
     torch.save(weights, tmp_path / "resnet18.pth")
     network = AcsResNet("resnet18", 2, embedding_dim=128, seed=0)
     load_checkpoint(network, tmp_path / "resnet18.pth")
     assert torch.equal(network.conv1.weight, weights["conv1.weight"][:, :2] * 1.5)
 
 
+def state_dict_of_today() -> dict[str, Tensor]:
+    return resnet18().state_dict()
+
+
+def of_today_without_counts() -> dict[str, Tensor]:
+    """A damaged file: the version of its layers says that they count their batches."""
+    weights = resnet18().state_dict()
+    for name in [name for name in weights if name.endswith("num_batches_tracked")]:
+        del weights[name]
+    return weights
+
+
+def without_a_mean() -> dict[str, Tensor]:
+    weights = published_weights()
+    del weights["layer1.0.bn1.running_mean"]
+    return weights
+
+
+def with_a_stranger() -> dict[str, Tensor]:
+    return published_weights() | {"layer5.weight": torch.zeros(1)}
+
+
+def with_counts_of_one_entry() -> dict[str, Tensor]:
+    """As torch 0.3 had scalars."""
+    return published_weights() | {"bn1.num_batches_tracked": torch.zeros(1, dtype=torch.long)}
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        published_weights,
+        state_dict_of_today,
+        of_today_without_counts,
+        without_a_mean,
+        with_a_stranger,
+        with_counts_of_one_entry,
+    ],
+)
+def test_a_checkpoint_is_accepted_if_torch_accepts_it_for_torchvisions_network(
+    tmp_path: Path, weights: Callable[[], dict[str, Tensor]]
+) -> None:
+    path = tmp_path / "resnet18.pth"
+    torch.save(weights(), path)
+    try:
+        resnet18().load_state_dict(weights(), strict=True)
+    except RuntimeError:
+        with pytest.raises(InputError, match=r"resnet18\.pth: expected .* \((Missing|Unexpected) key"):
+            load_checkpoint(AcsResNet("resnet18", embedding_dim=128, seed=0), path)
+    else:
+        network = AcsResNet("resnet18", embedding_dim=128, seed=0)
+        load_checkpoint(network, path)
+        assert not network.bn1.num_batches_tracked
+
+
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "resnet34.pth"
-    torch.save(resnet34().state_dict(), path)
+    torch.save(published_weights("resnet34"), path)
     with pytest.raises(InputError, match=r"resnet34\.pth.*resnet18"):
         load_checkpoint(AcsResNet("resnet18", seed=0), path)
 
@@ -136,8 +194,8 @@ class Payload:
 def test_pickled_code_and_other_files_are_refused(tmp_path: Path) -> None:
     network = AcsResNet("resnet18", seed=0)
     torch.save({"conv1.weight": Payload()}, tmp_path / "evil.pth")
-    torch.save({"state_dict": resnet18().state_dict()}, tmp_path / "wrapped.pth")
-    torch.save(resnet18().state_dict(), tmp_path / "whole.pth")
+    torch.save({"state_dict": published_weights()}, tmp_path / "wrapped.pth")
+    torch.save(published_weights(), tmp_path / "whole.pth")
     (tmp_path / "truncated.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:-1000])
     (tmp_path / "text.pth").write_text("these are no weights")
     (tmp_path / "text.safetensors").write_text("these are no weights")

@@ -3,12 +3,11 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from stfpm3d.imaging.volumes import Volume, load_mask
-from stfpm3d.maps.form import ScoredMap, write_maps
-from stfpm3d.maps.segmentation import segment
+from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.maps.form import Scan
+from stfpm3d.maps.segmentation import segment, segmentation_maps
 
 SHAPE = (10, 10, 10)
 AFFINE = np.eye(4)
@@ -51,9 +50,13 @@ def test_the_top_fraction_is_a_share_of_the_brains_voxels(inside, fraction, coun
     assert data[lesion == 1].min() > data[inside & (lesion == 0)].max()
 
 
-def test_a_segmentation_is_written_without_a_score(tmp_path, inside):
-    scans = pd.DataFrame({"scan_id": ["sub-01"], "map": [tmp_path / "map.nii.gz"]})
-    found = ScoredMap(Volume(inside, AFFINE), math.nan)
-    write_maps(scans, lambda scan: found, Volume(inside, AFFINE), tmp_path / "scores.tsv")
-    assert (tmp_path / "scores.tsv").read_text() == "scan_id\tscore\nsub-01\tn/a\n"
-    np.testing.assert_array_equal(load_mask(tmp_path / "map.nii.gz").data, inside)
+def test_a_segmentation_has_no_score_and_no_lesion_outside_brain_and_support(tmp_path, inside):
+    support = inside.copy()
+    support[:5] = False
+    data = np.random.default_rng(0).random(SHAPE, np.float32)
+    for name, content in (("brain", inside), ("support", support), ("map", data)):
+        save_volume(tmp_path / f"{name}.nii.gz", Volume(content, AFFINE))
+    make = segmentation_maps({"brain_mask": tmp_path / "brain.nii.gz"}, top_fraction=0.1)
+    found = make(Scan("sub-01", tmp_path / "map.nii.gz", tmp_path / "support.nii.gz"))
+    assert math.isnan(found.score)
+    np.testing.assert_array_equal(found.map.data, segment(Volume(data, AFFINE), support, 0.1).data)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stfpm3d.runtime.errors import InputError
-from stfpm3d.study.split import PARTS, assign_split, part_sizes, teacher_scans
+from stfpm3d.study.split import PARTS, assign_split, batches, part_sizes, teacher_scans
 
 PAPER = {"train": 0.70, "val": 0.15, "test": 0.15}
 BOTH = {"healthy": PAPER, "patient": PAPER}
@@ -78,3 +78,30 @@ def test_another_patient_adds_one_healthy_scan_and_replaces_none():
     more = teacher_scans(cohort(12, 6).assign(split="train"), "train", "equal", seed=0)
     assert set(fewer) < set(more)
     assert len(more) == len(fewer) + 2
+
+
+SCAN_IDS = st.sets(st.integers(0, 9999), max_size=100).map(lambda numbers: [f"sub-{number}" for number in numbers])
+
+
+@given(SCAN_IDS, st.integers(1, 40))
+def test_every_scan_is_in_one_batch_and_a_small_part_is_one_batch(ids, most):
+    found = batches(ids, most)
+    assert sorted(one for batch in found.values() for one in batch) == sorted(ids)
+    assert all(0 < len(batch) <= most for batch in found.values())
+    assert len(found) == 1 or not 0 < len(ids) <= most
+
+
+@given(SCAN_IDS.filter(len), st.integers(1, 40))
+def test_a_new_scan_moves_none_out_of_another_batch_than_its_own(ids, most):
+    """Its batch may be full: then that one falls apart."""
+    before, after = batches(ids[1:], most), batches(ids, most)
+    changed = [batch for name, batch in before.items() if after.get(name) != batch]
+    assert len(changed) <= 1
+    assert sum(batch != before.get(name) for name, batch in after.items()) == 1 or len(changed[0]) == most
+
+
+def test_the_table_may_be_sorted_and_batches_are_of_the_promised_size():
+    ids = [f"sub-{number:04}" for number in range(1000)]
+    found = batches(ids, 32)
+    assert {name: sorted(batch) for name, batch in batches(ids[::-1], 32).items()} == found
+    assert 30 < len(found) < 65 and max(map(len, found.values())) <= 32

@@ -52,6 +52,7 @@ def train(
 ) -> dict[str, torch.Tensor]:
     settings = SETTINGS | changes
     checkpoints = folder / settings.pop("checkpoints", f"{run}-checkpoints")
+    atlas = settings.pop("atlas", None)
     train_student(
         [folder / f"sub-{index}.npy" for index in range(4)],
         [folder / f"sub-{index}.npy" for index in validation],
@@ -65,6 +66,7 @@ def train(
         checkpoints,
         StudentSettings(**settings),
         COMPUTE,
+        atlas=atlas,
     )
     return load_file(folder / f"{run}.safetensors")
 
@@ -110,7 +112,7 @@ def test_the_teacher_stays_in_evaluation_mode_and_keeps_features_within_its_limi
     again = teacher(torch.tensor([3, 7]), volumes.flip(0))
     assert list(teacher.kept) == [7]
     assert all(torch.equal(a, b.flip(0)) for a, b in zip(first, again, strict=True))
-    torch.testing.assert_close(first.block3, network.pyramid(volumes).block3)
+    torch.testing.assert_close(first.block3, network.pyramid(volumes).block3, atol=1e-3, rtol=1e-3)
 
 
 def test_of_epochs_with_equal_auroc_the_lower_healthy_loss_is_best() -> None:
@@ -171,12 +173,12 @@ def test_the_best_epoch_is_kept_over_a_kill_while_a_checkpoint_is_written(
     assert (folder / "whole.tsv").read_text() == (folder / "resumed.tsv").read_text()
 
 
-def test_training_stops_when_patience_is_out_and_stays_stopped(folder: Path) -> None:
-    # Nothing is learned at this rate: the first epoch's AUROC is not surpassed, and what wavers is batch norm.
-    settings = {"epochs": 9, "patience": 1, "learning_rate": 1e-12, "weight_decay": 0.0, "selection": "loss"}
+def test_training_stops_when_patience_is_out_and_stays_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StudentTraining, "rank", lambda self, epoch: (-abs(epoch["epoch"] - 1),))  # the second is best
+    settings: dict[str, Any] = {"epochs": 9, "patience": 2}
     train(folder, "patient", **settings)
     record = (folder / "patient.tsv").read_text()
-    assert len(pd.read_csv(folder / "patient.tsv", sep="\t")) < 9
+    assert pd.read_csv(folder / "patient.tsv", sep="\t")["chosen"].tolist() == [0, 1, 0, 0]
     train(folder, "patient", **settings)
     assert (folder / "patient.tsv").read_text() == record
 

@@ -11,15 +11,14 @@ from stfpm3d.reporting.findings import Findings
 from stfpm3d.reporting.summary import summarize
 
 EXPERIMENTS = {
-    "stfpm": {"method": "stfpm", "segmented_by": None, "processed_by": None},
-    "untrained": {"method": "stfpm", "segmented_by": None, "processed_by": None},
-    "padim": {"method": "padim", "segmented_by": None, "processed_by": None},
-    "padim in two": {"method": "padim", "segmented_by": "kmeans", "processed_by": None},
-    "padim smoothed": {"method": "padim", "segmented_by": None, "processed_by": "gaussian 4 mm"},
-    "zscore": {"method": "zscore", "segmented_by": None, "processed_by": None},
-    "mask": {"method": "mask", "segmented_by": None, "processed_by": None},
+    "stfpm": {"method": "stfpm", "segmented_by": None},
+    "untrained": {"method": "stfpm", "segmented_by": None},
+    "padim": {"method": "padim", "segmented_by": None},
+    "padim in two": {"method": "padim", "segmented_by": "kmeans"},
+    "zscore": {"method": "zscore", "segmented_by": None},
+    "mask": {"method": "mask", "segmented_by": None},
 }
-AUPRC = {"stfpm": 0.30, "untrained": 0.1, "padim": 0.2, "padim in two": 0.9, "padim smoothed": 0.8, "zscore": 0.25}
+AUPRC = {"stfpm": 0.30, "untrained": 0.1, "padim": 0.2, "padim in two": 0.9, "zscore": 0.25}
 
 
 def findings(auprc, prevalence=0.02, n_patient=12):

@@ -23,6 +23,7 @@ from stfpm3d.imaging.lesions import (
     write_lesions,
 )
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
+from stfpm3d.maps.form import ScoredMap
 from stfpm3d.probes.copies import measure_copies
 from stfpm3d.probes.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.runtime.errors import InputError
@@ -136,19 +137,23 @@ def test_a_lesion_is_measured_beside_its_control(tmp_path: Path, scan: Volume, s
     save_volume(tmp_path / "control.nii.gz", Volume(control, AFFINE))
     table = pd.DataFrame(
         {
+            "scan_id": ["sub-a"],
             "participant_id": ["sub-a"],
             "lesion": [0],
+            "image": "image",
+            "support": "support",
             "mask": tmp_path / "mask.nii.gz",
             "control": tmp_path / "control.nii.gz",
             "score_control": [7.5],  # a method's own, not always the maximum
         }
     )
-    (row,) = measure_copies("synthetic", table, lambda _: Volume(found, AFFINE), support).to_dict("records")
+    made = ScoredMap(Volume(found, AFFINE), 9.5)
+    (row,) = measure_copies("synthetic", table, lambda _: made, support).to_dict("records")
     inside = lesion[support.data]
     for name, values in (("", found), ("_control", control)):
         assert row[f"ap{name}"] == pytest.approx(average_precision_score(inside, values[support.data]))
         assert (values[lesion] >= row[f"level{name}"]).mean() == pytest.approx(0.1, abs=1 / lesion.sum())
-    assert (row["score"], row["score_control"]) == (found[support.data].max(), 7.5)
+    assert (row["score"], row["score_control"]) == (9.5, 7.5)
     assert row["volume_ml"] == pytest.approx(20, abs=scan.voxel_ml)
 
 

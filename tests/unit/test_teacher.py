@@ -47,6 +47,7 @@ def train(scans: list[Path], run: str, **changes: Any) -> dict[str, torch.Tensor
     folder = scans[0].parent
     settings = SETTINGS | changes
     checkpoints = folder / settings.pop("checkpoints", f"{run}-checkpoints")
+    atlas = settings.pop("atlas", None)
     train_teacher(
         scans[:4],
         scans[4:],
@@ -58,6 +59,7 @@ def train(scans: list[Path], run: str, **changes: Any) -> dict[str, torch.Tensor
         checkpoints,
         TeacherSettings(**settings),
         COMPUTE,
+        atlas=atlas,
     )
     return load_file(folder / f"{run}.safetensors")
 
@@ -86,6 +88,14 @@ def test_validation_normalises_by_the_batch_and_learns_nothing_from_it() -> None
         torch.testing.assert_close(embeddings, network.train()(patches))
 
 
+def test_a_validation_that_fails_leaves_the_network_as_it_was() -> None:
+    network = AcsResNet("resnet18", embedding_dim=128, seed=0).eval()
+    with pytest.raises(KeyboardInterrupt), batch_statistics(network):
+        raise KeyboardInterrupt
+    assert not any(module.training for module in network.modules())
+    assert {norm.momentum for norm in network.modules() if isinstance(norm, torch.nn.BatchNorm3d)} == {0.1}
+
+
 def test_the_validation_loss_chooses_the_epoch(scans: list[Path]) -> None:
     weights = train(scans, "teacher", epochs=3)
     record = pd.read_csv(scans[0].parent / "teacher.tsv", sep="\t")
@@ -96,7 +106,7 @@ def test_the_validation_loss_chooses_the_epoch(scans: list[Path]) -> None:
 
 def test_a_training_that_diverges_says_so(scans: list[Path]) -> None:
     with pytest.raises(InputError, match="learning_rate"):
-        train(scans, "wild", epochs=3, learning_rate=1e6)
+        train(scans, "wild", epochs=3, learning_rate=1e30)
 
 
 def test_zero_epochs_keep_the_initial_weights(scans: list[Path]) -> None:

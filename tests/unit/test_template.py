@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import venv
 import zipfile
 
 import numpy as np
@@ -106,8 +107,18 @@ def templateflow_home(tmp_path, monkeypatch):
 
 def fetch(tmp_path, name="MNI152NLin2009cSym", sha256=None):
     outputs = {part: tmp_path / f"{part}.nii.gz" for part in ("head", "brain_mask")}
-    template.fetch_templateflow(name, outputs, sha256)
+    template.fetch_templateflow(name, outputs, sha256, tmp_path / "templateflow.sha256")
     return {part: path.read_bytes() for part, path in outputs.items()}
+
+
+def test_an_environment_without_pip_is_told_what_it_lacks(tmp_path, monkeypatch) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    monkeypatch.setattr(template.sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+    with pytest.raises(
+        InputError, match=r"is fetched by pip, which .*bare/bin/python lacks; install pip there"
+    ) as caught:
+        template.fetch_head_template(tmp_path / "head.nii.gz")
+    assert "registry" not in str(caught.value)
 
 
 def test_a_templateflow_template_is_taken_from_its_folder_if_its_checksums_match(tmp_path, templateflow_home) -> None:
@@ -116,6 +127,21 @@ def test_a_templateflow_template_is_taken_from_its_folder_if_its_checksums_match
     assert fetch(tmp_path, sha256=sha256) == {"head": b"head", "brain_mask": b"brain_mask"}
     with pytest.raises(InputError, match=r"brain_mask\.nii\.gz has sha256 .*template\.sha256\.brain_mask"):
         fetch(tmp_path, sha256=sha256 | {"brain_mask": "0" * 64})
+
+
+def test_the_templateflow_files_of_the_first_run_are_those_of_every_later_run(tmp_path, templateflow_home) -> None:
+    first = fetch(tmp_path)
+    lines = (tmp_path / "templateflow.sha256").read_text()
+    assert lines.splitlines() == [
+        f"{hashlib.sha256(b'head').hexdigest()}  tpl-MNI152NLin2009cSym_res-1_T1w.nii.gz",
+        f"{hashlib.sha256(b'brain_mask').hexdigest()}  tpl-MNI152NLin2009cSym_res-1_desc-brain_mask.nii.gz",
+    ]
+    assert fetch(tmp_path) == first
+
+    (templateflow_home / "tpl-MNI152NLin2009cSym_res-1_desc-brain_mask.nii.gz").write_bytes(b"another release's")
+    with pytest.raises(InputError, match=r"brain_mask\.nii\.gz has sha256 .*recorded in .*templateflow\.sha256"):
+        fetch(tmp_path)
+    assert (tmp_path / "templateflow.sha256").read_text() == lines
 
 
 def test_an_unknown_templateflow_template_names_the_way_out(tmp_path, templateflow_home) -> None:

@@ -8,11 +8,9 @@ import pytest
 from sklearn import metrics
 from sklearn.metrics import average_precision_score, f1_score, jaccard_score, recall_score, roc_auc_score
 
-from stfpm3d.evaluation.voxels import BINS, ScanVoxels, bin_value, histogram, value_bins
+from stfpm3d.evaluation.voxels import ScanVoxels
 from stfpm3d.evaluation.voxelwise import (
     PooledVoxels,
-    auroc,
-    average_precision,
     dice_curve,
     overlap,
     precision_recall_curve,
@@ -21,6 +19,7 @@ from stfpm3d.evaluation.voxelwise import (
     thin,
     youden_bin,
 )
+from stfpm3d.imaging.ranking import BINS, auroc, average_precision, bin_value, histogram, value_bins
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +44,9 @@ def patient(values, lesion, **changes):
         split="test",
         normal=normal,
         lesion=lesion_counts,
-        normal_outside=nothing,
-        lesion_outside=nothing,
+        lesion_outside=0,
+        normal_in_crop=nothing,
+        lesion_in_crop=nothing,
         anomaly_map=values.reshape(-1, 1, 1),
         lesion_mask=lesion.reshape(-1, 1, 1),
     )
@@ -167,8 +167,8 @@ def test_the_thinned_dice_curve_keeps_its_peak(product_map):
 def test_lesion_outside_the_brain_mask_is_reported_and_such_a_patient_counts_nowhere_else():
     values, lesion = np.array([0.1, 0.2, 0.3, 0.9]), np.array([False, False, False, True])
     pooled = PooledVoxels()
-    pooled.add(patient(values, lesion, lesion_outside=histogram(values[:2])))
-    pooled.add(patient(values, np.zeros(4, dtype=bool), lesion_outside=histogram(values[:1])))
+    pooled.add(patient(values, lesion, lesion_outside=2))
+    pooled.add(patient(values, np.zeros(4, dtype=bool), lesion_outside=1))
     found = pooled.metrics(["sub-01"])
     assert found["lesion_outside_mask"].value == pytest.approx(3 / 4)
     assert found["prevalence"].value == pytest.approx(1 / 4)

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from torchvision.models import resnet18
 
+from published import published_weights
 from stfpm3d.demo.participants import demo_participants
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,12 +69,7 @@ class Project:
 
     def planned(self, *arguments: str | Path) -> dict[str, int]:
         """The rules that a dry run would run, with the number of jobs of each."""
-        output = self.run("--dry-run", "--quiet", "rules", *arguments)
-        if "Nothing to be done" in output:
-            return {}
-        table = output.split("Job stats:")[1].split("total")[0]
-        jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
-        return {name: count for name, count in jobs.items() if name != "all"}
+        return planned_rules(self.run(*DRY_RUN, *arguments))
 
     @contextmanager
     def kept(self, name: str) -> Iterator[Path]:
@@ -97,6 +92,18 @@ class Project:
             yield
 
 
+DRY_RUN = ("--dry-run", "--quiet", "rules")
+
+
+def planned_rules(output: str) -> dict[str, int]:
+    """The rules of a dry run's output, the one that asks for the results left out, with the number of jobs of each."""
+    if "Nothing to be done" in output:
+        return {}
+    table = output.split("Job stats:")[1].split("total")[0]
+    jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+    return {name: count for name, count in jobs.items() if name not in ("all", "everything")}
+
+
 PARTS_OF_GROUP = {"healthy": (4, 3, 3), "patient": (2, 2, 2)}
 SPARE = "sub-demoH10"
 """A healthy subject whose scan lies beside the others, but whom the table does not name."""
@@ -113,8 +120,7 @@ def finished(tmp_path_factory) -> Project:
     demo = {"cohort": {"participants": "demo"}, "demo": counts}
     (folder / "demo.yaml").write_text(yaml.safe_dump(demo), encoding="utf-8")
     (folder / "data").mkdir()
-    torch.manual_seed(0)
-    torch.save(resnet18().state_dict(), folder / "data/resnet18.pth")
+    torch.save(published_weights(), folder / "data/resnet18.pth")
     table = pd.DataFrame(demo_participants(0, PARTS_OF_GROUP["healthy"], PARTS_OF_GROUP["patient"]))
     files = [*table["image"], *table["lesion_mask"][table["lesion_mask"] != "n/a"]]
     project.run(*(f"results/demo/{name}" for name in files))

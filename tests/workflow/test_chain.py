@@ -7,8 +7,9 @@ from PIL import Image
 
 from stfpm3d.imaging.volumes import load_mask, load_volume
 
-EXPERIMENTS = {"stfpm", "untrained", "experiment-2", "experiment-4", "padim", "fanogan", "intensity", "zscore"}
-UNSCORED = "experiment-4"
+EXPERIMENTS = {"stfpm-gaussian", "untrained-gaussian", "stfpm", "stfpm-kmeans"}
+EXPERIMENTS |= {"padim", "fanogan", "intensity", "zscore"}
+UNSCORED = "stfpm-kmeans"
 OWN_SCORE = "fanogan"
 TESTED = ["sub-demoH08", "sub-demoH09", "sub-demoP05", "sub-demoP06"]
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import Project
 
-LEARNED = "stfpm"
+LEARNED = "stfpm-gaussian"
 WARNING = "on this cohort is not evidence of lesion detection"
 PROBES = ["probe_histogram", "probe_removed_6mm", "probe_removed_30mm"]
 

@@ -1,5 +1,6 @@
 """The tables that labs have: without patients, without masks, with sessions, with scans that cannot be used."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from conftest import FITTED, Project
 
 ONE_MAP_JOB = ("segmentation", "fanogan", "intensity", "zscore")
-UNSCORED = "experiment-4"  # a segmentation
+UNSCORED = "stfpm-kmeans"  # a segmentation
 MAPS = {"maps_network_test": 4, **{f"maps_{method}_test": 1 for method in ONE_MAP_JOB}}
 MAPS |= {"synthetic_network": 4, "synthetic_fanogan": 1, "synthetic_baseline": 2}
 MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}
@@ -151,11 +152,15 @@ def test_a_bad_scan_is_named_once_leaves_nothing_behind_and_holds_up_no_other(pr
     done = project.snakemake("--keep-going", "--until", "register")
     assert done.returncode != 0
     for sentence in (
-        "sub-damaged: data/sub-damaged.nii.gz cannot be read as NIfTI",
+        "sub-damaged: data/sub-damaged.nii.gz cannot be read as NIfTI",  # the list at the end has columns
         "sub-head: data/sub-head.nii.gz is no skull-",
     ):
         assert done.stdout.count(sentence) == 1, done.stdout
     assert "Traceback" not in done.stdout
+    end = done.stdout[done.stdout.index("2 jobs failed") :].splitlines()
+    assert re.fullmatch(r" +register +sub-damaged +data/sub-damaged.nii.gz cannot be read as NIfTI.*\.", end[1])
+    assert re.fullmatch(r" +register +sub-head +data/sub-head.nii.gz is no skull-.*\.", end[2])
+    assert len(end) < 10  # nothing of length comes after it
     kept = {path.parent.name for path in project.folder.glob("results/register/*/*")}
     assert "sub-good" in kept and not kept & {"sub-damaged", "sub-head"}
     assert not list(project.folder.glob("results/**/.*-*"))

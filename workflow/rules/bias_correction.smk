@@ -18,6 +18,7 @@ rule bias_correction:
         mem_mb=scaled(4000),
         runtime=scaled(30),
     params:
+        content=lambda w: content_of(SCANS.image[w.sub]),
         code=code("bias_correction"),
         env=environment("imaging"),
     script:

@@ -1,110 +1,65 @@
-"""Maps of altered copies of scans, measured: those with a synthetic lesion, and those that lost a lesion."""
+"""Maps of altered copies of test scans, measured: those with a synthetic lesion, and those that lost a lesion."""
 
-COPIES = {"synthetic": ("synthetic", LESION_TABLE, LESION_FILES), "removed": ("probes", REMOVED_TABLE, REMOVED_FILES)}
+COPY_IMAGE = {
+    "synthetic": "results/synthetic/{scan_id}/lesion-{lesion}_image.nii.gz",
+    "removed": "results/probes/{scan_id}/image.nii.gz",
+}
+COPY_MASK = {  # of the lesion, or of the region that was replaced
+    "synthetic": "results/synthetic/{scan_id}/lesion-{lesion}_mask.nii.gz",
+    "removed": "results/probes/{scan_id}/region.nii.gz",
+}
+COPIES = {  # by kind, and by the batch in which the maps of their scans are made
+    (kind, batch): [copy for copy in copies if copy["scan_id"] in scans]
+    for kind, copies in (("synthetic", LESIONS), ("removed", REMOVALS))
+    for batch, scans in PLAN.batches["test"].items()
+    if any(copy["scan_id"] in scans for copy in copies)
+}
 
-for what, (folder, copies, files) in COPIES.items():
 
-    rule:
-        """Make the networks' maps of the copies, and measure them (MNI grid)."""
-        name:
-            f"{what}_network"
-        input:
-            **files,
-            teacher=lambda w: teacher_weights(w.experiment),
-            student=lambda w: student_weights(w.experiment),
-            gaussian=lambda w: gaussian_of(w.experiment),
-            atlas=lambda w: atlas_of(teacher_of(w.experiment)),
-            grid=lambda w: f"{grid_of(teacher_of(w.experiment))}grid.json",
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            table=f"results/{folder}/{{experiment}}.tsv",
-        log:
-            f"logs/{folder}/{{experiment}}.log",
-        benchmark:
-            f"benchmarks/{folder}/{{experiment}}.tsv"
-        wildcard_constraints:
-            experiment=experiments("stfpm", "padim"),
-        conda:
-            "../../envs/learning.yaml"
-        threads: COMPUTE["threads"]
-        resources:
-            gpu=min(GPUS, 1),
-            mem_mb=scaled(16000),
-            runtime=scaled(240),
-        params:
-            copies=copies,
-            what=what,
-            settings=lambda w: map_settings(w.experiment),
-            compute=WHERE,
-            code=code("copies_network"),
-            env=environment("learning"),
-        script:
-            "../scripts/copies_network.py"
+rule copies_learning:
+    """Make the maps of a batch of copies by networks, and measure them (MNI grid)."""
+    input:
+        unpack(lambda w: PLAN.maker_files(w.experiment)),
+        images=lambda w: [COPY_IMAGE[w.kind].format(**copy) for copy in COPIES[w.kind, w.batch]],
+        masks=lambda w: [COPY_MASK[w.kind].format(**copy) for copy in COPIES[w.kind, w.batch]],
+        supports=lambda w: [SUPPORT.format(sub=copy["scan_id"]) for copy in COPIES[w.kind, w.batch]],
+        controls=lambda w: [f"results/maps/{w.experiment}/test/batch-{w.batch}.tsv"] if w.kind == "synthetic" else [],
+    output:
+        table="results/copies/{kind}/{experiment}/batch-{batch}.tsv",
+    log:
+        "logs/copies/{kind}_{experiment}_{batch}.log",
+    benchmark:
+        "benchmarks/copies/{kind}_{experiment}_{batch}.tsv"
+    wildcard_constraints:
+        kind=one_of(COPY_IMAGE),
+        experiment=PLAN.experiments_by("stfpm", "padim", "fanogan"),
+    conda:
+        "../../envs/learning.yaml"
+    threads: COMPUTE["threads"]
+    resources:
+        gpu=min(GPUS, 1),
+        mem_mb=scaled(16000),
+        runtime=scaled(240),
+    params:
+        copies=lambda w: COPIES[w.kind, w.batch],
+        method=lambda w: PLAN.experiments[w.experiment].method,
+        settings=lambda w: PLAN.maker_settings(w.experiment),
+        method_code=method_code,
+        code=code("copies"),
+        env=environment("learning"),
+    script:
+        "../scripts/copies.py"
 
-    rule:
-        """Make an f-AnoGAN's maps of the copies, and measure them (MNI grid)."""
-        name:
-            f"{what}_fanogan"
-        input:
-            **files,
-            model=lambda w: f"results/gan/{EXPERIMENTS[w.experiment]['gan']}/model.safetensors",
-            grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            table=f"results/{folder}/{{experiment}}.tsv",
-        log:
-            f"logs/{folder}/{{experiment}}.log",
-        benchmark:
-            f"benchmarks/{folder}/{{experiment}}.tsv"
-        wildcard_constraints:
-            experiment=experiments("fanogan"),
-        conda:
-            "../../envs/learning.yaml"
-        threads: COMPUTE["threads"]
-        resources:
-            gpu=min(GPUS, 1),
-            mem_mb=scaled(16000),
-            runtime=scaled(240),
-        params:
-            copies=copies,
-            what=what,
-            kappa=lambda w: EXPERIMENTS[w.experiment]["kappa"],
-            compute=WHERE,
-            code=code("copies_fanogan"),
-            env=environment("learning"),
-        script:
-            "../scripts/copies_fanogan.py"
 
-    rule:
-        """Make the maps of raw intensity or z-scores of the copies, and measure them (MNI grid)."""
-        name:
-            f"{what}_baseline"
-        input:
-            **files,
-            statistics=lambda w: (
-                "results/zscore/statistics.npz" if EXPERIMENTS[w.experiment]["method"] == "zscore" else []
-            ),
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            table=f"results/{folder}/{{experiment}}.tsv",
-        log:
-            f"logs/{folder}/{{experiment}}.log",
-        benchmark:
-            f"benchmarks/{folder}/{{experiment}}.tsv"
-        wildcard_constraints:
-            experiment=experiments("intensity", "zscore"),
-        conda:
-            "../../envs/imaging.yaml"
-        threads: 1
-        resources:
-            mem_mb=scaled(4000),
-            runtime=scaled(60),
-        params:
-            copies=copies,
-            what=what,
-            modality=STUDY.cohort.modality,
-            smoothing_mm=lambda w: EXPERIMENTS[w.experiment].get("smoothing_mm"),
-            code=code("copies_baseline"),
-            env=environment("imaging"),
-        script:
-            "../scripts/copies_baseline.py"
+use rule copies_learning as copies_imaging with:
+    wildcard_constraints:
+        kind=one_of(COPY_IMAGE),
+        experiment=PLAN.experiments_by("intensity", "zscore"),
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(120),
+    params:
+        env=environment("imaging"),

@@ -3,14 +3,12 @@
 
 rule evaluate:
     """Measure an experiment's maps and scores on validation and test scans (MNI grid) by the strict protocol (inside the
-    template's brain) and the paper's (whole volumes)."""
+    template's brain) and the paper's (inside the networks' crop)."""
     input:
-        maps=lambda w: [
-            f"results/maps/{w.experiment}/{SCANS.split[sub]}/{MAP_NAME}".format(sub=sub) for sub in EVALUATED
-        ],
-        scores=expand("results/maps/{{experiment}}/{part}/scores.tsv", part=("val", "test")),
-        lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in EVALUATED if SCANS.lesion_mask[sub]],
-        brain_mask="results/template/mask.nii.gz",
+        maps=lambda w: PLAN.map_tables(w.experiment, "val", "test"),
+        lesion_masks=expand(LESION_MASK, sub=PLAN.masked(EVALUATED)),
+        brain_mask=BRAIN_MASK,
+        grid="results/grid/grid.json",
     output:
         metrics="results/evaluation/{experiment}/metrics.tsv",
         curves="results/evaluation/{experiment}/curves.tsv",
@@ -29,10 +27,10 @@ rule evaluate:
         runtime=scaled(60),
     params:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
-        masked=[sub for sub in EVALUATED if SCANS.lesion_mask[sub]],
-        healthy_quantile=lambda w: None if is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
-        min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in IN_BRAIN else None,
-        protocols=lambda w: protocols(w.experiment),
+        masked=PLAN.masked(EVALUATED),
+        healthy_quantile=lambda w: None if PLAN.is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
+        min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in PLAN.in_brain() else None,
+        protocols=lambda w: PLAN.protocols(w.experiment),
         code=code("evaluate"),
         env=environment("imaging"),
     script:
@@ -40,17 +38,15 @@ rule evaluate:
 
 
 rule compare:
-    """Gather the tables of all experiments, and test each but the post-processed against the reference by its average
-    precision per patient."""
+    """Gather the tables of all experiments, and test each against the reference by its average precision per patient."""
     input:
-        metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=EXPERIMENTS)
-        + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=lesion_experiments())
-        + probe_tables(),
-        scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=EXPERIMENTS),
-        patients=[f"results/evaluation/{name}/patients.tsv" for name in COMPARED],
+        metrics=expand("results/evaluation/{experiment}/metrics.tsv", experiment=PLAN.experiments)
+        + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=PLAN.lesion_experiments())
+        + PLAN.probe_tables(),
+        scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=PLAN.experiments),
+        patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.in_brain()],
     output:
         metrics="results/evaluation/metrics.tsv",
-        json="results/evaluation/metrics.json",
         scores="results/evaluation/scores.tsv",
         comparisons="results/evaluation/comparisons.tsv",
     log:
@@ -65,7 +61,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        reference=STUDY.evaluation.reference or COMPARED[0],
+        reference=STUDY.evaluation.reference or PLAN.in_brain()[0],
         code=code("compare"),
         env=environment("imaging"),
     script:

@@ -4,8 +4,8 @@
 rule fanogan:
     """Train a GAN on healthy training scans (network grid of the GAN's own size), then its encoder."""
     input:
-        train=lambda w: scans(f"{grid_of_gan(w.gan)}{{sub}}.npy", split="train", group="healthy"),
-        val=lambda w: scans(f"{grid_of_gan(w.gan)}{{sub}}.npy", split="val", group="healthy"),
+        train=lambda w: PLAN.scans(f"{PLAN.grid_of_gan(w.gan)}{{sub}}.npy", split="train", group="healthy"),
+        val=lambda w: PLAN.scans(f"{PLAN.grid_of_gan(w.gan)}{{sub}}.npy", split="val", group="healthy"),
     output:
         model="results/gan/{gan}/model.safetensors",
         gan_epochs="results/gan/{gan}/gan_epochs.tsv",
@@ -22,7 +22,7 @@ rule fanogan:
         mem_mb=scaled(16000),
         runtime=48 * 60,
     params:
-        settings=lambda w: settings(GANS[w.gan]),
+        settings=lambda w: settings(PLAN.gans[w.gan]),
         compute=COMPUTE,
         code=code("fanogan"),
         env=environment("learning"),

@@ -4,20 +4,17 @@
 rule embeddings:
     """What teacher and student make of a scan: summed features, pseudo-RGB, the blocks' maps, the map (network grid)."""
     input:
-        teacher=lambda w: teacher_weights(w.experiment),
-        student=lambda w: student_weights(w.experiment),
-        gaussian=lambda w: gaussian_of(w.experiment),
-        atlas=lambda w: atlas_of(teacher_of(w.experiment)),
-        array=lambda w: f"{grid_of_experiment(w.experiment)}{w.sub}.npy",
-        brain_mask=lambda w: f"{grid_of_experiment(w.experiment)}mask.npy",
+        unpack(lambda w: PLAN.network_files(w.experiment)),
+        array=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}{w.sub}.npy",
+        brain_mask=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}mask.npy",
     output:
         embeddings="results/figures/{experiment}/{sub}.npz",
     log:
-        "logs/figures/{experiment}_{sub}_embeddings.log",
+        "logs/embeddings/{experiment}/{sub}.log",
     benchmark:
-        "benchmarks/figures/{experiment}_{sub}_embeddings.tsv"
+        "benchmarks/embeddings/{experiment}/{sub}.tsv"
     wildcard_constraints:
-        experiment=experiments("stfpm", "padim"),
+        experiment=PLAN.experiments_by("stfpm", "padim"),
     conda:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
@@ -26,9 +23,9 @@ rule embeddings:
         mem_mb=scaled(16000),
         runtime=scaled(30),
     params:
-        fitted=lambda w: w.sub in gaussian_scans(w.experiment),
-        combine=lambda w: EXPERIMENTS[w.experiment]["combine"],
-        blocks=lambda w: EXPERIMENTS[w.experiment]["blocks"],
+        fitted=lambda w: w.sub in PLAN.gaussian_scans(w.experiment),
+        combine=lambda w: PLAN.experiments[w.experiment].combine,
+        blocks=lambda w: PLAN.experiments[w.experiment].blocks,
         compute=WHERE,
         code=code("embeddings"),
         env=environment("learning"),
@@ -40,18 +37,18 @@ rule figures:
     """Figure 2 (embeddings), 3 (sagittal) and 4 (three planes) of the paper (MNI grid)."""
     input:
         embeddings="results/figures/{experiment}/{sub}.npz",
-        image="results/standardize/{sub}/image.nii.gz",
-        brain_mask="results/template/mask.nii.gz",
-        lesion_mask=lambda w: f"results/register/{w.sub}/lesion_mask.nii.gz" if SCANS.lesion_mask[w.sub] else [],
-        grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
+        image=STANDARDIZED,
+        brain_mask=BRAIN_MASK,
+        lesion_mask=lambda w: LESION_MASK.format(sub=w.sub) if SCANS.lesion_mask[w.sub] else [],
+        grid=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}grid.json",
     output:
         figure2="results/figures/{experiment}/{sub}_figure2.png",
         figure3="results/figures/{experiment}/{sub}_figure3.png",
         figure4="results/figures/{experiment}/{sub}_figure4.png",
     log:
-        "logs/figures/{experiment}_{sub}.log",
+        "logs/figures/{experiment}/{sub}.log",
     benchmark:
-        "benchmarks/figures/{experiment}_{sub}.tsv"
+        "benchmarks/figures/{experiment}/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -2,5 +2,4 @@
 
 
 include: "common.smk"
-include: "rows.smk"
 include: "study.smk"

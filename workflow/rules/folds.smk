@@ -13,6 +13,7 @@ OF_FOLD = (
     "maps",
     "synthetic",
     "probes",
+    "copies",
     "figures",
     "evaluation",
     "report",

@@ -1,21 +1,21 @@
 """The networks' grids: scans are cropped and scaled once, so that training only reads arrays.
 
 There is one cube of MNI space, sampled by `grid.size` voxels and, in folders of their own, by what a teacher's
-`input_scale` asks for (the wildcard `sampling`, see `sampling` in common.smk).
+`input_scale` asks for (the wildcard `sampling`, see `Plan.samplings`).
 """
 
 
 rule network_grid:
     """Place the network's cube in MNI space and bring the brain mask to it; measure the share of brain that is cut off."""
     input:
-        brain_mask="results/template/mask.nii.gz",
+        brain_mask=BRAIN_MASK,
     output:
         grid="results/grid/{sampling}grid.json",
         mask="results/grid/{sampling}mask.npy",
     log:
-        "logs/grid/{sampling}network_grid.log",
+        "logs/network_grid/{sampling}network_grid.log",
     benchmark:
-        "benchmarks/grid/{sampling}network_grid.tsv"
+        "benchmarks/network_grid/{sampling}network_grid.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -24,7 +24,7 @@ rule network_grid:
         runtime=scaled(10),
     params:
         crop_mm=STUDY.grid.crop_mm,
-        sampling=lambda w: SAMPLINGS[w.sampling],
+        sampling=lambda w: PLAN.samplings()[w.sampling],
         code=code("network_grid"),
         env=environment("imaging"),
     script:
@@ -34,7 +34,7 @@ rule network_grid:
 rule grid:
     """Crop and scale a standardized scan to the network's grid (a cube, float16)."""
     input:
-        image="results/standardize/{sub}/image.nii.gz",
+        image=STANDARDIZED,
         grid="results/grid/{sampling}grid.json",
     output:
         array=ensure("results/grid/{sampling}{sub}.npy", non_empty=True),

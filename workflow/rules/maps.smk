@@ -1,11 +1,14 @@
-"""Anomaly maps of validation and test scans (MNI grid, float32), one job for each part and experiment."""
+"""Anomaly maps of validation and test scans (MNI grid, float32), in batches.
+
+Outputs cannot be listed by a function, so the maps themselves are none: a batch's table, written last, vouches for them.
+"""
 
 
 rule zscore_statistics:
     """Mean and SD of every voxel over the healthy training scans (MNI grid, standardized intensity)."""
     input:
-        images=scans("results/standardize/{sub}/image.nii.gz", split="train", group="healthy"),
-        supports=scans("results/strip/{sub}/mask.nii.gz", split="train", group="healthy"),
+        images=PLAN.scans("results/standardize/{sub}/image.nii.gz", split="train", group="healthy"),
+        supports=PLAN.scans("results/strip/{sub}/mask.nii.gz", split="train", group="healthy"),
     output:
         statistics="results/zscore/statistics.npz",
     log:
@@ -28,10 +31,12 @@ rule zscore_statistics:
 rule feature_gaussian:
     """Mean and variance of each position and channel of the features of healthy scans (network grid)."""
     input:
-        teacher=lambda w: teacher_weights(w.experiment),
-        student=lambda w: student_weights(w.experiment),
-        atlas=lambda w: atlas_of(teacher_of(w.experiment)),
-        arrays=lambda w: [f"{grid_of_experiment(w.experiment)}{sub}.npy" for sub in gaussian_scans(w.experiment)],
+        teacher=lambda w: PLAN.teacher_weights(w.experiment),
+        student=lambda w: PLAN.student_weights(w.experiment),
+        atlas=lambda w: PLAN.atlas_of(PLAN.teacher_of(w.experiment)),
+        arrays=lambda w: [
+            f"{PLAN.grid_of_experiment(w.experiment)}{sub}.npy" for sub in PLAN.gaussian_scans(w.experiment)
+        ],
     output:
         gaussian="results/gaussian/{experiment}.safetensors",
     log:
@@ -39,7 +44,7 @@ rule feature_gaussian:
     benchmark:
         "benchmarks/maps/{experiment}_gaussian.tsv"
     wildcard_constraints:
-        experiment=experiments("stfpm", "padim"),
+        experiment=PLAN.experiments_by("stfpm", "padim"),
     conda:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
@@ -55,234 +60,49 @@ rule feature_gaussian:
         "../scripts/feature_gaussian.py"
 
 
-for part in ("val", "test"):
+rule maps_learning:
+    """Make the anomaly maps of a batch of scans by networks, with what each block of theirs finds (paper, 3.2)."""
+    input:
+        unpack(lambda w: PLAN.maker_files(w.experiment)),
+        images=lambda w: PLAN.mapped_images(w.experiment, w.part, w.batch),
+        source=lambda w: PLAN.source_maps(w.experiment, w.part, w.batch),
+        supports=lambda w: expand(SUPPORT, sub=PLAN.batches[w.part][w.batch]),
+    output:
+        table="results/maps/{experiment}/{part}/batch-{batch}.tsv",
+    log:
+        "logs/maps/{experiment}_{part}_{batch}.log",
+    benchmark:
+        "benchmarks/maps/{experiment}_{part}_{batch}.tsv"
+    wildcard_constraints:
+        experiment=PLAN.experiments_by("stfpm", "padim", "fanogan"),
+    conda:
+        "../../envs/learning.yaml"
+    threads: COMPUTE["threads"]
+    resources:
+        gpu=min(GPUS, 1),
+        mem_mb=scaled(16000),
+        runtime=scaled(240),
+    params:
+        subjects=lambda w: PLAN.batches[w.part][w.batch],
+        names=lambda w: [PLAN.map_name.replace("{sub}", sub) for sub in PLAN.batches[w.part][w.batch]],
+        fitted=lambda w: PLAN.gaussian_scans(w.experiment),
+        method=lambda w: PLAN.experiments[w.experiment].method,
+        settings=lambda w: PLAN.maker_settings(w.experiment),
+        method_code=method_code,
+        code=code("maps"),
+        env=environment("learning"),
+    script:
+        "../scripts/maps.py"
 
-    rule:
-        """Distances of features, from a student's or from a Gaussian's, upsampled and combined to one map a scan (paper,
-        3.2).
-        """
-        name:
-            f"maps_network_{part}"
-        input:
-            teacher=lambda w: teacher_weights(w.experiment),
-            student=lambda w: student_weights(w.experiment),
-            gaussian=lambda w: gaussian_of(w.experiment),
-            arrays=arrays_of(part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            atlas=lambda w: atlas_of(teacher_of(w.experiment)),
-            grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
-            blocks=scans(f"results/maps/{{experiment}}/{part}/{{sub}}_blocks.npz", split=part),
-            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
-        log:
-            f"logs/maps/{{experiment}}_{part}.log",
-        benchmark:
-            f"benchmarks/maps/{{experiment}}_{part}.tsv"
-        wildcard_constraints:
-            experiment=experiments("stfpm", "padim"),
-        conda:
-            "../../envs/learning.yaml"
-        threads: COMPUTE["threads"]
-        resources:
-            gpu=min(GPUS, 1),
-            mem_mb=scaled(16000),
-            runtime=scaled(240),
-        params:
-            subjects=select(PARTICIPANTS, split=part),
-            fitted=lambda w: gaussian_scans(w.experiment),
-            settings=lambda w: map_settings(w.experiment),
-            compute=WHERE,
-            code=code("maps_network"),
-            env=environment("learning"),
-        script:
-            "../scripts/maps_network.py"
 
-    rule:
-        """The residual of a scan and its reconstruction by an f-AnoGAN, with the score of images and features (izi_f)."""
-        name:
-            f"maps_fanogan_{part}"
-        input:
-            model=lambda w: f"results/gan/{EXPERIMENTS[w.experiment]['gan']}/model.safetensors",
-            arrays=arrays_of(part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            grid=lambda w: f"{grid_of_experiment(w.experiment)}grid.json",
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
-            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
-        log:
-            f"logs/maps/{{experiment}}_{part}.log",
-        benchmark:
-            f"benchmarks/maps/{{experiment}}_{part}.tsv"
-        wildcard_constraints:
-            experiment=experiments("fanogan"),
-        conda:
-            "../../envs/learning.yaml"
-        threads: COMPUTE["threads"]
-        resources:
-            gpu=min(GPUS, 1),
-            mem_mb=scaled(16000),
-            runtime=scaled(4 * 60),
-        params:
-            subjects=select(PARTICIPANTS, split=part),
-            kappa=lambda w: EXPERIMENTS[w.experiment]["kappa"],
-            compute=WHERE,
-            code=code("maps_fanogan"),
-            env=environment("learning"),
-        script:
-            "../scripts/maps_fanogan.py"
-
-    rule:
-        """The standardized intensity itself as a map: bright is anomalous in T2w and FLAIR, dark in T1w."""
-        name:
-            f"maps_intensity_{part}"
-        input:
-            images=scans("results/standardize/{sub}/image.nii.gz", split=part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
-            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
-        log:
-            f"logs/maps/{{experiment}}_{part}.log",
-        benchmark:
-            f"benchmarks/maps/{{experiment}}_{part}.tsv"
-        wildcard_constraints:
-            experiment=experiments("intensity"),
-        conda:
-            "../../envs/imaging.yaml"
-        threads: 1
-        resources:
-            mem_mb=scaled(2000),
-            runtime=scaled(60),
-        params:
-            subjects=select(PARTICIPANTS, split=part),
-            modality=STUDY.cohort.modality,
-            code=code("maps_intensity"),
-            env=environment("imaging"),
-        script:
-            "../scripts/maps_intensity.py"
-
-    rule:
-        """The absolute z-score of every voxel against the healthy training scans, smoothed."""
-        name:
-            f"maps_zscore_{part}"
-        input:
-            images=scans("results/standardize/{sub}/image.nii.gz", split=part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            statistics="results/zscore/statistics.npz",
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
-            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
-        log:
-            f"logs/maps/{{experiment}}_{part}.log",
-        benchmark:
-            f"benchmarks/maps/{{experiment}}_{part}.tsv"
-        wildcard_constraints:
-            experiment=experiments("zscore"),
-        conda:
-            "../../envs/imaging.yaml"
-        threads: 1
-        resources:
-            mem_mb=scaled(4000),
-            runtime=scaled(60),
-        params:
-            subjects=select(PARTICIPANTS, split=part),
-            smoothing_mm=lambda w: EXPERIMENTS[w.experiment]["smoothing_mm"],
-            code=code("maps_zscore"),
-            env=environment("imaging"),
-        script:
-            "../scripts/maps_zscore.py"
-
-    rule:
-        """The lesions of each map of another experiment, 1 inside and 0 elsewhere; no scores (paper, experiment 4)."""
-        name:
-            f"maps_segmentation_{part}"
-        input:
-            sources=source_maps(part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
-            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
-        log:
-            f"logs/maps/{{experiment}}_{part}.log",
-        benchmark:
-            f"benchmarks/maps/{{experiment}}_{part}.tsv"
-        wildcard_constraints:
-            experiment=experiments("segmentation"),
-        conda:
-            "../../envs/imaging.yaml"
-        threads: 1
-        resources:
-            mem_mb=scaled(4000),
-            runtime=scaled(60),
-        params:
-            subjects=select(PARTICIPANTS, split=part),
-            top_fraction=lambda w: top_fraction(w.experiment),
-            code=code("maps_segmentation"),
-            env=environment("imaging"),
-        script:
-            "../scripts/maps_segmentation.py"
-
-    rule:
-        """Each map of another experiment after one step of post-processing; the score is the new map's maximum."""
-        name:
-            f"maps_postprocessed_{part}"
-        input:
-            sources=source_maps(part),
-            supports=scans("results/strip/{sub}/mask.nii.gz", split=part),
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
-            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
-        log:
-            f"logs/maps/{{experiment}}_{part}.log",
-        benchmark:
-            f"benchmarks/maps/{{experiment}}_{part}.tsv"
-        wildcard_constraints:
-            experiment=experiments("postprocessed"),
-        conda:
-            "../../envs/imaging.yaml"
-        threads: 1
-        resources:
-            mem_mb=scaled(4000),
-            runtime=scaled(240),
-        params:
-            subjects=select(PARTICIPANTS, split=part),
-            step=lambda w: {key: EXPERIMENTS[w.experiment][key] for key in ("by", "amount")},
-            code=code("maps_postprocessed"),
-            env=environment("imaging"),
-        script:
-            "../scripts/maps_postprocessed.py"
-
-    rule:
-        """The template's brain mask as every scan's map, beside which the paper's protocol can be judged."""
-        name:
-            f"maps_mask_{part}"
-        input:
-            brain_mask="results/template/mask.nii.gz",
-        output:
-            maps=scans(f"results/maps/{{experiment}}/{part}/{MAP_NAME}", split=part),
-            scores=f"results/maps/{{experiment}}/{part}/scores.tsv",
-        log:
-            f"logs/maps/{{experiment}}_{part}.log",
-        benchmark:
-            f"benchmarks/maps/{{experiment}}_{part}.tsv"
-        wildcard_constraints:
-            experiment=experiments("mask"),
-        conda:
-            "../../envs/imaging.yaml"
-        threads: 1
-        resources:
-            mem_mb=scaled(1000),
-            runtime=scaled(30),
-        params:
-            subjects=select(PARTICIPANTS, split=part),
-            code=code("maps_mask"),
-            env=environment("imaging"),
-        script:
-            "../scripts/maps_mask.py"
+use rule maps_learning as maps_imaging with:
+    wildcard_constraints:
+        experiment=PLAN.experiments_by("intensity", "zscore", "segmentation"),
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=scaled(120),
+    params:
+        env=environment("imaging"),

@@ -5,16 +5,9 @@ IN_TEST = KNOWN[KNOWN["split"] == "test"]
 REGIONS = region_patients(KNOWN)  # of which patient each scan leaves the lesion's place out; none with too few subjects
 REMOVED = region_patients(IN_TEST)
 IN_PROBE = [*KEYS, "group"]  # what a probe's table says of a scan
-REMOVED_TABLE = SCANS.loc[list(REMOVED), IN_PROBE].reset_index().to_dict("records")
-REMOVED_FILES = {  # a file a copy; nothing is its control
-    "images": [f"results/probes/{sub}/image.nii.gz" for sub in REMOVED],
-    "masks": [f"results/probes/{sub}/region.nii.gz" for sub in REMOVED],
-    "supports": [f"results/strip/{sub}/mask.nii.gz" for sub in REMOVED],
-    "controls": [],
-    "scores": [],
-}
-HEALTHY_EVALUATED = select(PARTICIPANTS, split=("val", "test"), group="healthy")
-TESTED = select(PARTICIPANTS, split="test")
+REMOVALS = SCANS.loc[list(REMOVED), IN_PROBE].reset_index().to_dict("records")  # a row a copy
+HEALTHY_EVALUATED = PLAN.select(split=("val", "test"), group="healthy")
+TESTED = PLAN.select(split="test")
 
 
 rule probe_histogram:
@@ -28,9 +21,9 @@ rule probe_histogram:
     output:
         metrics="results/evaluation/probe_histogram.tsv",
     log:
-        "logs/probes/histogram.log",
+        "logs/probe_histogram.log",
     benchmark:
-        "benchmarks/probes/histogram.tsv"
+        "benchmarks/probe_histogram.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -58,9 +51,9 @@ rule probe_removal:
         image=ensure("results/probes/{sub}/image.nii.gz", non_empty=True),
         region=ensure("results/probes/{sub}/region.nii.gz", non_empty=True),
     log:
-        "logs/probes/{sub}.log",
+        "logs/probe_removal/{sub}.log",
     benchmark:
-        "benchmarks/probes/{sub}.tsv"
+        "benchmarks/probe_removal/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -77,13 +70,13 @@ rule probe_removal:
 rule probe_removed:
     """Test whether an experiment's scores, taken far from where the lesions were, tell patients from healthy scans."""
     input:
-        scores="results/probes/{experiment}.tsv" if REMOVED else [],
+        scores=lambda w: copy_tables("removed", w.experiment),
     output:
         metrics="results/evaluation/{experiment}/probe_removed.tsv",
     log:
-        "logs/probes/{experiment}_removed.log",
+        "logs/probe_removed/{experiment}.log",
     benchmark:
-        "benchmarks/probes/{experiment}_removed.tsv"
+        "benchmarks/probe_removed/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -102,15 +95,15 @@ rule probe_within:
     """Measure an experiment's maps of test patients (MNI grid) within each: slices with lesion against those without, the
     lesion against its mirrored place."""
     input:
-        maps=[f"results/maps/{{experiment}}/test/{MAP_NAME}".replace("{sub}", sub) for sub in TESTED],
+        maps=lambda w: PLAN.map_tables(w.experiment, "test"),
         lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in TESTED if SCANS.lesion_mask[sub]],
-        brain_mask="results/template/mask.nii.gz",
+        brain_mask=BRAIN_MASK,
     output:
         metrics="results/evaluation/{experiment}/probe_within.tsv",
     log:
-        "logs/probes/{experiment}_within.log",
+        "logs/probe_within/{experiment}.log",
     benchmark:
-        "benchmarks/probes/{experiment}_within.tsv"
+        "benchmarks/probe_within/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -130,17 +123,15 @@ rule probe_sites:
     """Measure an experiment's false alarms in each site's healthy test scans (MNI grid), at the threshold that the other
     sites' healthy validation scans set."""
     input:
-        maps=lambda w: [
-            f"results/maps/{w.experiment}/{SCANS.split[sub]}/{MAP_NAME}".format(sub=sub) for sub in HEALTHY_EVALUATED
-        ],
-        brain_mask="results/template/mask.nii.gz",
+        maps=lambda w: PLAN.map_tables(w.experiment, "val", "test"),
+        brain_mask=BRAIN_MASK,
     output:
         sites="results/evaluation/{experiment}/sites.tsv",
         metrics="results/evaluation/{experiment}/probe_sites.tsv",
     log:
-        "logs/probes/{experiment}_sites.log",
+        "logs/probe_sites/{experiment}.log",
     benchmark:
-        "benchmarks/probes/{experiment}_sites.tsv"
+        "benchmarks/probe_sites/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -5,17 +5,23 @@ TRANSFORM = ["results/register/{sub}/to_mni.mat", *(f"results/register/{{sub}}/{
 
 
 rule register:
-    """Estimate the transform of a scan to the template and resample the scan once, linearly, to the MNI grid.
+    """Estimate the transform of a scan to the template and resample its image once, linearly, to the MNI grid.
+
+    The image is the scan, or its bias-corrected copy; the transform is always estimated on the scan itself.
 
     A whole head is registered to the template's head, a skull-stripped scan to its brain. SyN's matrix has two warps
     beside it (from and to MNI space); the other transforms are the matrix alone, which is the identity for `none`.
+    `placement.json` tells where the transform puts the scan; one beyond the limits of `imaging.placement` is no result.
     """
     input:
-        image=lambda w: native_image(w.sub),
-        template=lambda w: registration_target(w.sub),
+        image=lambda w: PLAN.native_image(w.sub),
+        scan=lambda w: SCANS.image[w.sub],
+        template=lambda w: PLAN.registration_target(w.sub),
+        brain_mask=BRAIN_MASK,
     output:
         image=ensure("results/register/{sub}/image.nii.gz", non_empty=True),
         transform=TRANSFORM,
+        placement="results/register/{sub}/placement.json",
     log:
         "logs/register/{sub}.log",
     benchmark:
@@ -30,6 +36,7 @@ rule register:
         transform=STUDY.registration.transform,
         seed=STUDY.registration.seed,
         skull_stripped=lambda w: bool(SCANS.skull_stripped[w.sub]),
+        content=lambda w: content_of(PLAN.native_image(w.sub)),
         code=code("register"),
         env=environment("imaging"),
     script:
@@ -42,9 +49,9 @@ rule register_lesion:
         image=lambda w: SCANS.image[w.sub],
         lesion_mask=lambda w: SCANS.lesion_mask[w.sub],
         transform=TRANSFORM,
-        template="results/template/mask.nii.gz",
+        template=BRAIN_MASK,
     output:
-        lesion_mask=ensure("results/register/{sub}/lesion_mask.nii.gz", non_empty=True),
+        lesion_mask=ensure(LESION_MASK, non_empty=True),
     log:
         "logs/register_lesion/{sub}.log",
     benchmark:
@@ -56,6 +63,7 @@ rule register_lesion:
         mem_mb=scaled(2000),
         runtime=scaled(10),
     params:
+        content=lambda w: content_of(SCANS.image[w.sub], SCANS.lesion_mask[w.sub]),
         code=code("register_lesion"),
         env=environment("imaging"),
     script:
@@ -67,14 +75,15 @@ rule register_qc:
     input:
         page_template=PAGES["quality.html.j2"],
         style=PAGES["style.css"],
-        images=scans("results/register/{sub}/image.nii.gz"),
+        images=PLAN.scans("results/register/{sub}/image.nii.gz"),
+        placements=PLAN.scans("results/register/{sub}/placement.json"),
         head="results/template/head.nii.gz",
         brain="results/template/brain.nii.gz",
-        brain_mask="results/template/mask.nii.gz",
+        brain_mask=BRAIN_MASK,
     output:
         page="results/qc/index.html",
         table="results/qc/registration.tsv",
-        pictures=scans("results/qc/{sub}.png"),
+        pictures=PLAN.scans("results/qc/{sub}.png"),
     log:
         "logs/register_qc.log",
     benchmark:

@@ -1,6 +1,6 @@
 """The report: one page with the numbers, the curves and the maps."""
 
-SHOWN = next(name for name in COMPARED if not is_segmented(name))
+SHOWN = next(name for name in PLAN.in_brain() if not PLAN.is_segmented(name))
 PICTURED = in_turn(PARTICIPANTS, "test", STUDY.report.pictures)
 
 
@@ -17,16 +17,15 @@ rule report:
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
         comparisons="results/evaluation/comparisons.tsv",
-        curves=[f"results/evaluation/{name}/curves.tsv" for name in IN_BRAIN],
-        patients=[f"results/evaluation/{name}/patients.tsv" for name in IN_BRAIN],
-        lesions=[f"results/evaluation/{name}/lesions.tsv" for name in IN_BRAIN],
-        images=[f"results/standardize/{sub}/image.nii.gz" for sub in PICTURED],
-        maps=[f"results/maps/{SHOWN}/test/{MAP_NAME}".format(sub=sub) for sub in PICTURED],
-        blocks=[f"results/maps/{SHOWN}/test/{sub}_blocks.npz" for sub in PICTURED if has_blocks(SHOWN)],
-        lesion_masks=[f"results/register/{sub}/lesion_mask.nii.gz" for sub in PICTURED if SCANS.lesion_mask[sub]],
-        brain_mask="results/template/mask.nii.gz",
-        grid=grid_of_experiment(SHOWN) + "grid.json" if has_blocks(SHOWN) else "results/grid/grid.json",
-        networks=[f"results/teacher/{teacher}/model.safetensors" for teacher in evaluated_teachers()],
+        curves=[f"results/evaluation/{name}/curves.tsv" for name in PLAN.in_brain()],
+        patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.in_brain()],
+        lesions=[f"results/evaluation/{name}/lesions.tsv" for name in PLAN.in_brain()],
+        images=expand(STANDARDIZED, sub=PICTURED),
+        maps=PLAN.map_tables(SHOWN, "test"),
+        lesion_masks=expand(LESION_MASK, sub=PLAN.masked(PICTURED)),
+        brain_mask=BRAIN_MASK,
+        grid=PLAN.grid_of_experiment(SHOWN) + "grid.json" if PLAN.has_blocks(SHOWN) else "results/grid/grid.json",
+        networks=[f"results/{network}/model.safetensors" for network in PLAN.evaluated_networks()],
     output:
         page=report("results/report/index.html", category="Report"),
     log:
@@ -42,13 +41,13 @@ rule report:
         runtime=30,
     params:
         shown=SHOWN,
-        experiments={name: description(name) for name in EXPERIMENTS},
-        teachers=evaluated_teachers(),
-        initial=initial_counterparts(),
+        experiments={name: PLAN.description(name) for name in PLAN.experiments},
+        networks=PLAN.evaluated_networks(),
+        initial=PLAN.initial_counterparts(),
         excluded=[reason for reason in COHORT.get("exclude", ()) if reason],
         pictured=SCANS.loc[PICTURED, [*KEYS, "group"]].reset_index().to_dict("records"),
-        sites=SCANS.loc[select(PARTICIPANTS, split="test"), "site"].to_dict(),
-        masked=[sub for sub in PICTURED if SCANS.lesion_mask[sub]],
+        sites=SCANS.loc[PLAN.select(split="test"), "site"].to_dict(),
+        masked=PLAN.masked(PICTURED),
         modality=STUDY.cohort.modality,
         healthy_quantile=STUDY.evaluation.healthy_quantile,
         min_lesion_ml=STUDY.evaluation.min_lesion_ml,

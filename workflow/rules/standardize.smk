@@ -6,14 +6,14 @@ LANDMARK_GROUP = None if STUDY.standardization.landmarks_from == "all" else "hea
 rule landmarks:
     """Fit the Nyúl landmarks inside the brain, on training scans only (MNI grid)."""
     input:
-        images=scans("results/strip/{sub}/image.nii.gz", split="train", group=LANDMARK_GROUP),
-        masks=scans("results/strip/{sub}/mask.nii.gz", split="train", group=LANDMARK_GROUP),
+        images=PLAN.scans("results/strip/{sub}/image.nii.gz", split="train", group=LANDMARK_GROUP),
+        masks=PLAN.scans(SUPPORT, split="train", group=LANDMARK_GROUP),
     output:
         landmarks="results/standardize/landmarks.tsv",
     log:
-        "logs/standardize/landmarks.log",
+        "logs/landmarks.log",
     benchmark:
-        "benchmarks/standardize/landmarks.tsv"
+        "benchmarks/landmarks.tsv"
     conda:
         "../../envs/learning.yaml"
     threads: 1
@@ -31,10 +31,10 @@ rule standardize:
     """Map a scan to the landmarks and z-normalize it over its brain voxels (MNI grid, unit: SDs of the brain)."""
     input:
         image="results/strip/{sub}/image.nii.gz",
-        mask="results/strip/{sub}/mask.nii.gz",
+        mask=SUPPORT,
         landmarks="results/standardize/landmarks.tsv",
     output:
-        image=ensure("results/standardize/{sub}/image.nii.gz", non_empty=True),
+        image=ensure(STANDARDIZED, non_empty=True),
     log:
         "logs/standardize/{sub}.log",
     benchmark:

@@ -5,10 +5,10 @@ rule strip:
     """Keep a registered scan's brain: the template's mask where the scan has signal (MNI grid)."""
     input:
         image="results/register/{sub}/image.nii.gz",
-        brain_mask="results/template/mask.nii.gz",
+        brain_mask=BRAIN_MASK,
     output:
         image=ensure("results/strip/{sub}/image.nii.gz", non_empty=True),
-        mask=ensure("results/strip/{sub}/mask.nii.gz", non_empty=True),
+        mask=ensure(SUPPORT, non_empty=True),
     log:
         "logs/strip/{sub}.log",
     benchmark:

@@ -4,12 +4,12 @@
 rule student:
     """Train a student on healthy training scans (network grid); validation scans choose its epoch."""
     input:
-        train=lambda w: scans(f"{grid_of_student(w.student)}{{sub}}.npy", split="train", group="healthy"),
-        val=lambda w: scans(f"{grid_of_student(w.student)}{{sub}}.npy", split="val"),
-        brain_mask=lambda w: f"{grid_of_student(w.student)}mask.npy",
-        grid=lambda w: f"{grid_of_student(w.student)}grid.json",
-        teacher=lambda w: f"results/teacher/{STUDENTS[w.student]['teacher']}/model.safetensors",
-        atlas=lambda w: atlas_of(STUDENTS[w.student]["teacher"]),
+        train=lambda w: PLAN.scans(f"{PLAN.grid_of_student(w.student)}{{sub}}.npy", split="train", group="healthy"),
+        val=lambda w: [f"{PLAN.grid_of_student(w.student)}{sub}.npy" for sub in PLAN.validation_scans(w.student)],
+        brain_mask=lambda w: f"{PLAN.grid_of_student(w.student)}mask.npy",
+        grid=lambda w: f"{PLAN.grid_of_student(w.student)}grid.json",
+        teacher=lambda w: f"results/teacher/{PLAN.students[w.student].teacher}/model.safetensors",
+        atlas=lambda w: PLAN.atlas_of(PLAN.students[w.student].teacher),
     output:
         model="results/student/{student}/model.safetensors",
         initial="results/student/{student}/initial.safetensors",
@@ -26,9 +26,9 @@ rule student:
         mem_mb=scaled(16000),
         runtime=24 * 60,  # not scaled: the next attempt goes on from the last checkpoint
     params:
-        settings=lambda w: student_settings(w.student),
+        settings=lambda w: PLAN.student_settings(w.student),
         compute=COMPUTE,
-        val_is_patient=(PARTICIPANTS[PARTICIPANTS.split == "val"].group == "patient").tolist(),
+        val_is_patient=lambda w: [SCANS.group[sub] == "patient" for sub in PLAN.validation_scans(w.student)],
         code=code("student"),
         env=environment("learning"),
     script:

@@ -1,35 +1,26 @@
 """Synthetic lesions in copies of healthy test scans, each beside the same scan without one: detection without patients."""
 
 SYNTHETIC = STUDY.evaluation.synthetic
-LESIONED = select(PARTICIPANTS, split="test", group="healthy") if SYNTHETIC.per_scan else []
-LESIONS = [(sub, number) for sub in LESIONED for number in range(SYNTHETIC.per_scan)]
-LESION_TABLE = [
+LESIONS = [  # a row a lesion, each in a copy of its own
     {**row, "lesion": number}
-    for row in SCANS.loc[LESIONED, KEYS].reset_index().to_dict("records")
+    for row in SCANS.loc[PLAN.select(split="test", group="healthy"), KEYS].reset_index().to_dict("records")
     for number in range(SYNTHETIC.per_scan)
 ]
-LESION_FILES = {  # a file a lesion
-    "images": [f"results/synthetic/{sub}/lesion-{number}_image.nii.gz" for sub, number in LESIONS],
-    "masks": [f"results/synthetic/{sub}/lesion-{number}_mask.nii.gz" for sub, number in LESIONS],
-    "supports": [f"results/strip/{sub}/mask.nii.gz" for sub, _ in LESIONS],
-    "controls": [f"results/maps/{{experiment}}/test/{MAP_NAME}".replace("{sub}", sub) for sub, _ in LESIONS],
-    "scores": "results/maps/{experiment}/test/scores.tsv",
-}
 
 
 rule synthetic_lesions:
     """Insert lesions into copies of a healthy test scan, one each (MNI grid, standardized intensity)."""
     input:
-        image="results/standardize/{sub}/image.nii.gz",
-        support="results/strip/{sub}/mask.nii.gz",
-        given=lambda w: chosen_masks(w.sub),
+        image=STANDARDIZED,
+        support=SUPPORT,
+        given=lambda w: PLAN.chosen_masks(w.sub),
     output:
         images=[f"results/synthetic/{{sub}}/lesion-{n}_image.nii.gz" for n in range(SYNTHETIC.per_scan)],
         masks=[f"results/synthetic/{{sub}}/lesion-{n}_mask.nii.gz" for n in range(SYNTHETIC.per_scan)],
     log:
-        "logs/synthetic/{sub}.log",
+        "logs/synthetic_lesions/{sub}.log",
     benchmark:
-        "benchmarks/synthetic/{sub}.tsv"
+        "benchmarks/synthetic_lesions/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -37,8 +28,9 @@ rule synthetic_lesions:
         mem_mb=scaled(2000),
         runtime=scaled(30),
     params:
-        sign=LESION_SIGN[STUDY.cohort.modality],
+        sign=PLAN.lesion_sign,
         seed=SYNTHETIC.seed,
+        content=lambda w: content_of(PLAN.chosen_masks(w.sub)),
         code=code("synthetic_lesions"),
         env=environment("imaging"),
     script:
@@ -48,15 +40,15 @@ rule synthetic_lesions:
 rule evaluate_synthetic:
     """Tell which synthetic lesions an experiment detects at its threshold of Dice, and how often, by size."""
     input:
-        lesions="results/synthetic/{experiment}.tsv",
+        lesions=lambda w: copy_tables("synthetic", w.experiment),
         metrics="results/evaluation/{experiment}/metrics.tsv",
     output:
         lesions="results/evaluation/{experiment}/synthetic.tsv",
         metrics="results/evaluation/{experiment}/synthetic_metrics.tsv",
     log:
-        "logs/evaluate/{experiment}_synthetic.log",
+        "logs/evaluate_synthetic/{experiment}.log",
     benchmark:
-        "benchmarks/evaluate/{experiment}_synthetic.tsv"
+        "benchmarks/evaluate_synthetic/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -4,8 +4,8 @@
 rule atlas:
     """Bring a teacher's atlas to the network's grid (float32 in [0, 1]): the second input channel of its networks."""
     input:
-        grid=lambda w: f"{grid_of(w.teacher)}grid.json",
-        atlas=lambda w: atlas_file(w.teacher),
+        grid=lambda w: f"{PLAN.grid_of(w.teacher)}grid.json",
+        atlas=lambda w: PLAN.atlas_file(w.teacher),
     output:
         channel="results/teacher/{teacher}/atlas.npy",
     log:
@@ -19,6 +19,7 @@ rule atlas:
         mem_mb=scaled(2000),
         runtime=scaled(10),
     params:
+        content=lambda w: content_of(PLAN.atlas_file(w.teacher)),
         code=code("atlas"),
         env=environment("imaging"),
     script:
@@ -28,11 +29,11 @@ rule atlas:
 rule teacher:
     """Train a teacher by triplets of patches (network grid), or keep its initial weights if its epochs are 0."""
     input:
-        train=lambda w: [f"{grid_of(w.teacher)}{scan}.npy" for scan in seen_by_teacher(w.teacher, "train")],
-        val=lambda w: [f"{grid_of(w.teacher)}{scan}.npy" for scan in seen_by_teacher(w.teacher, "val")],
-        brain_mask=lambda w: f"{grid_of(w.teacher)}mask.npy",
-        weights=lambda w: initial_weights(w.teacher),
-        atlas=lambda w: atlas_of(w.teacher),
+        train=lambda w: [f"{PLAN.grid_of(w.teacher)}{scan}.npy" for scan in PLAN.seen_by_teacher(w.teacher, "train")],
+        val=lambda w: [f"{PLAN.grid_of(w.teacher)}{scan}.npy" for scan in PLAN.seen_by_teacher(w.teacher, "val")],
+        brain_mask=lambda w: f"{PLAN.grid_of(w.teacher)}mask.npy",
+        weights=lambda w: PLAN.initial_weights(w.teacher),
+        atlas=lambda w: PLAN.atlas_of(w.teacher),
     output:
         model="results/teacher/{teacher}/model.safetensors",
         epochs="results/teacher/{teacher}/epochs.tsv",
@@ -48,10 +49,11 @@ rule teacher:
         mem_mb=scaled(16000),
         runtime=24 * 60,  # not scaled: the next attempt goes on from the last checkpoint
     params:
-        settings=lambda w: settings(TEACHERS[w.teacher], "weights", "balance", "atlas", "input_scale"),
-        train_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "train")],
-        val_subjects=lambda w: [SCANS.participant_id[scan] for scan in seen_by_teacher(w.teacher, "val")],
+        settings=lambda w: settings(PLAN.teachers[w.teacher], "weights", "balance", "atlas", "input_scale"),
+        train_subjects=lambda w: [SCANS.participant_id[scan] for scan in PLAN.seen_by_teacher(w.teacher, "train")],
+        val_subjects=lambda w: [SCANS.participant_id[scan] for scan in PLAN.seen_by_teacher(w.teacher, "val")],
         compute=COMPUTE,
+        content=lambda w: content_of(PLAN.initial_weights(w.teacher)),
         code=code("teacher"),
         env=environment("learning"),
     script:

@@ -25,7 +25,10 @@ rule head_template:
 
 
 rule templateflow:
-    """Fetch head and brain mask of the TemplateFlow template that the config names, checked by their sha256."""
+    """Fetch head and brain mask of the TemplateFlow template that the config names, checked by their sha256.
+
+    Where the config has none, that of the first run counts, which a file beside the results keeps.
+    """
     output:
         head="results/template/templateflow_head.nii.gz",
         brain_mask="results/template/templateflow_brain_mask.nii.gz",
@@ -44,6 +47,7 @@ rule templateflow:
     params:
         name=STUDY.template.templateflow,
         sha256=STUDY.template.sha256 and STUDY.template.sha256.model_dump(),
+        record="templateflow.sha256",  # no output: it must outlive a rerun
         code=code("fetch_templateflow"),
         env=environment("imaging"),
     script:
@@ -53,11 +57,11 @@ rule templateflow:
 rule template:
     """Resample head and brain mask to one isotropic MNI grid; the brain is the head times the mask."""
     input:
-        **template_files(),
+        **PLAN.template_files(),
     output:
         head="results/template/head.nii.gz",
         brain="results/template/brain.nii.gz",
-        mask="results/template/mask.nii.gz",
+        mask=BRAIN_MASK,
     log:
         "logs/template/template.log",
     benchmark:
@@ -70,6 +74,7 @@ rule template:
         runtime=scaled(15),
     params:
         resolution_mm=STUDY.template.resolution_mm,
+        content=lambda w: content_of(*PLAN.template_files().values()),
         code=code("template"),
         env=environment("imaging"),
     script:

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from stfpm3d.imaging.template import antialiased_resample, isotropic_grid, tissues_on_grid
-from stfpm3d.imaging.volumes import load_volume, save_volume
+from stfpm3d.imaging.template import isotropic_grid, tissues_on_grid
+from stfpm3d.imaging.volumes import antialiased_resample, load_volume, save_volume
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """Compute what the paper's figures show of one scan."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from stfpm3d.learning.matching import combine_blocks
 from stfpm3d.learning.resnet import STRIDES
 from stfpm3d.maps.embeddings import channel_sums, pseudo_rgb
-from stfpm3d.maps.network import load_block_maps
+from stfpm3d.maps.network import BlockMaps, load_block_maps
 from stfpm3d.runtime.files import replacing
 from stfpm3d.runtime.logs import rule_log
 
@@ -17,11 +16,10 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    others = [Path(given[name]) if given[name] else None for name in ("student", "gaussian", "atlas")]
-    teacher, atlas = Path(given["teacher"]), others[-1]
+    block_maps = load_block_maps(dict(given.items()), **params["compute"])
     array = np.load(given["array"])
-    features = load_block_maps(teacher, None, None, atlas, **params["compute"]).features(array)
-    distances = load_block_maps(teacher, *others, **params["compute"])(array, fitted=params["fitted"])
+    features = BlockMaps(block_maps.teacher, atlas=block_maps.atlas).features(array)
+    distances = block_maps(array, fitted=params["fitted"])
     combined = combine_blocks(distances, array.shape, params["combine"], params["blocks"])
     arrays: dict[str, Any] = {f"sum{block}": sums for block, sums in enumerate(channel_sums(features), start=1)}
     arrays |= {f"block{block}": distance[0].cpu().numpy() for block, distance in enumerate(distances, start=1)}

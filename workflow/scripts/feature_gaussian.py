@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     given = snakemake.input
-    student, atlas = (Path(given[name]) if given[name] else None for name in ("student", "atlas"))
-    block_maps = load_block_maps(Path(given["teacher"]), student, None, atlas, **snakemake.params["compute"])
+    block_maps = load_block_maps(dict(given.items()), **snakemake.params["compute"])
     gaussian = fit_features(block_maps, [Path(path) for path in given["arrays"]])
     save_gaussian(Path(snakemake.output["gaussian"]), gaussian)

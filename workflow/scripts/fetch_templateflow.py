@@ -10,4 +10,5 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     outputs = {part: snakemake.output[part] for part in ("head", "brain_mask")}
-    fetch_templateflow(snakemake.params["name"], outputs, snakemake.params["sha256"])
+    settings = (snakemake.params[name] for name in ("sha256", "record"))
+    fetch_templateflow(snakemake.params["name"], outputs, *settings)

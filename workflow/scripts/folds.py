@@ -2,17 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from stfpm3d.evaluation.folds import summarise_folds
 from stfpm3d.reporting.folds_page import write_folds_page
-from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.files import read_table, write_table
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with rule_log(snakemake.log[0]):
-    summary = summarise_folds([pd.read_csv(path, sep="\t") for path in snakemake.input["metrics"]])
+    summary = summarise_folds([read_table(path) for path in snakemake.input["metrics"]])
     write_table(snakemake.output["metrics"], summary)
     write_folds_page(snakemake.output["page"], snakemake.input["template"], summary, snakemake.input["reports"])

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stfpm3d.probes.separation import probe_table, removed_rows
-from stfpm3d.runtime.files import write_table
+from stfpm3d.runtime.files import read_table, write_table
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with rule_log(snakemake.log[0]):
-    scores = snakemake.input["scores"]
-    scans = pd.read_csv(scores, sep="\t") if scores else pd.DataFrame(snakemake.params["scans"])
+    tables = [read_table(path) for path in snakemake.input["scores"]]
+    scans = pd.concat(tables) if tables else pd.DataFrame(snakemake.params["scans"])
     write_table(snakemake.output["metrics"], probe_table(snakemake.wildcards["experiment"], removed_rows(scans)))

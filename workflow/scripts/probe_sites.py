@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stfpm3d.imaging.volumes import load_mask
+from stfpm3d.maps.form import read_maps
 from stfpm3d.probes.separation import probe_table
 from stfpm3d.probes.sites import SITE_COLUMNS, site_rates, site_row
 from stfpm3d.runtime.files import write_table
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     experiment = snakemake.wildcards["experiment"]
-    scans = pd.DataFrame(snakemake.params["scans"]).assign(map=snakemake.input["maps"])
+    scans = pd.DataFrame(snakemake.params["scans"]).merge(
+        read_maps(snakemake.input["maps"]), "left", "scan_id", validate="one_to_one"
+    )
     brain_mask = load_mask(snakemake.input["brain_mask"], "template")
     rates = site_rates(scans, brain_mask, snakemake.params["healthy_quantile"])
     tables = {

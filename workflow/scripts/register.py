@@ -2,23 +2,29 @@
 
 from typing import TYPE_CHECKING
 
-from stfpm3d.imaging.background import check_skull_stripped, zero_background
-from stfpm3d.imaging.registration import apply_transform, estimate_transform, write_identity
-from stfpm3d.imaging.volumes import load_volume, save_volume
+from stfpm3d.imaging.background import check_skull_stripped, load_scan
+from stfpm3d.imaging.placement import Target
+from stfpm3d.imaging.registration import apply_transform, register, write_registration
+from stfpm3d.imaging.volumes import load_mask, load_volume, save_volume
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with rule_log(snakemake.log[0]):
-    subject = snakemake.wildcards["sub"]
-    scan = zero_background(load_volume(snakemake.input["image"], subject))
-    check_skull_stripped(scan, snakemake.params["skull_stripped"], subject, snakemake.input["image"])
-    template = load_volume(snakemake.input["template"], "template")
-    transform = list(snakemake.output["transform"])
-    settings = {"kind": snakemake.params["transform"], "seed": snakemake.params["seed"]}
-    if settings["kind"] == "none":
-        write_identity(scan, template, transform[0], f"{subject}: {snakemake.input['image']}")
-    else:
-        estimate_transform(scan, template, transform, **settings, subject=subject)
-    save_volume(snakemake.output["image"], apply_transform(scan, template, transform))
+    given, output, subject = snakemake.input, snakemake.output, snakemake.wildcards["sub"]
+    stripped = snakemake.params["skull_stripped"]
+    scan = load_scan(given["scan"], subject)
+    check_skull_stripped(scan, stripped, subject, given["scan"])
+    template = load_volume(given["template"], "template")
+    found = register(
+        scan,
+        Target(template, load_mask(given["brain_mask"], "template"), stripped),
+        output["transform"],
+        kind=snakemake.params["transform"],
+        seed=snakemake.params["seed"],
+        who=f"{subject}: {given['scan']}",
+    )
+    write_registration(output["placement"], found)
+    image = scan if given["image"] == given["scan"] else load_scan(given["image"], subject)
+    save_volume(output["image"], apply_transform(image, template, output["transform"]))

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stfpm3d.imaging.background import check_lesion, zero_background
+from stfpm3d.imaging.background import check_lesion, load_scan
 from stfpm3d.imaging.registration import apply_transform
-from stfpm3d.imaging.volumes import check_same_grid, load_mask, load_volume, save_volume
+from stfpm3d.imaging.volumes import check_same_grid, load_mask, save_volume
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]) as log:
     subject = snakemake.wildcards["sub"]
-    scan = zero_background(load_volume(snakemake.input["image"], subject))
+    scan = load_scan(snakemake.input["image"], subject)
     lesion = load_mask(snakemake.input["lesion_mask"], subject)
     check_same_grid(lesion, scan, subject, snakemake.input["lesion_mask"])
     check_lesion(lesion, scan, subject, snakemake.input["lesion_mask"])

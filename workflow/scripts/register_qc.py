@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     given, output = snakemake.input, snakemake.output
-    scans = pd.DataFrame(snakemake.params["scans"]).assign(image=given["images"], picture=output["pictures"])
+    scans = pd.DataFrame(snakemake.params["scans"])
+    scans = scans.assign(image=given["images"], placement=given["placements"], picture=output["pictures"])
     head, brain = load_volume(given["head"], "template"), load_volume(given["brain"], "template")
     write_quality(
         scans,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stfpm3d.evaluation.paper import PaperProtocol
 from stfpm3d.evaluation.protocol import METRIC_COLUMNS, SPLITS, EvaluationProtocol
@@ -43,6 +45,7 @@ def evaluate_experiment(
     experiment: str,
     scans: pd.DataFrame,
     brain_mask: Volume,
+    crop: NDArray[np.bool_] | None = None,
     *,
     healthy_quantile: float | None = 0.99,
     min_lesion_ml: float | None = 0.05,
@@ -61,6 +64,8 @@ def evaluate_experiment(
         `score` (missing where the experiment gives none), `lesion_mask` (path on the MNI grid, or missing).
     brain_mask
         The template's brain mask on the MNI grid.
+    crop
+        The voxels (X, Y, Z) of the MNI grid that the networks see, which the paper's protocol counts; None for all.
     healthy_quantile
         Share of the healthy validation scans' brain voxels that lies below the strict threshold of Dice and IoU; None
         where the maps are segmentations, 1 in lesions and 0 elsewhere, which need no threshold in either protocol.
@@ -75,18 +80,19 @@ def evaluate_experiment(
         "paper": PaperProtocol(segmented=healthy_quantile is None),
     }
     used = {name: known[name] for name in protocols}
-    for scan in progress(read_voxels(scans, brain_mask), f"evaluate {experiment}", len(scans)):
+    for scan in progress(read_voxels(scans, brain_mask, crop), f"evaluate {experiment}", len(scans)):
         for protocol in used.values():
             protocol.add(scan)
 
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in Measured._fields}
     for name, protocol in used.items():
-        rows = [{**row._asdict(), **row.estimate._asdict()} for row in protocol.rows(scans)]
+        found = protocol.results(scans)
+        rows = [{**row._asdict(), **row.estimate._asdict()} for row in found.rows]
         parts["metrics"].append(pd.DataFrame(rows).assign(protocol=name))
-        for (split, curve), (x, y) in protocol.curves(scans).items():
+        for (split, curve), (x, y) in found.curves.items():
             parts["curves"].append(pd.DataFrame({"split": split, "curve": curve, "x": x, "y": y}))
-        parts["patients"].append(protocol.patient_table())
-        parts["lesions"].append(protocol.lesion_table())
+        parts["patients"].append(found.patients)
+        parts["lesions"].append(found.lesions)
     columns = (METRIC_COLUMNS, CURVE_COLUMNS, PATIENT_COLUMNS, LESION_COLUMNS)
     tables = (_gathered(found, experiment) for found in parts.values())
     return Measured(

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from stfpm3d.evaluation.intervals import Estimate, interval
-from stfpm3d.evaluation.voxelwise import auroc, average_precision
+from stfpm3d.imaging.ranking import auroc, average_precision
 from stfpm3d.study.cohort import scan_ids
 from stfpm3d.study.split import hash_order
 

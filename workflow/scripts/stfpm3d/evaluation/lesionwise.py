@@ -1,9 +1,9 @@
 """Lesions found and false alarms: 26-connected components of the thresholded map against those of the lesion mask.
 
 They make pairs by falling IoU and from 0.1 on, as 3D detection asks for (Metrics Reloaded, Maier-Hein et al. 2024;
-nnDetection, Baumgartner et al. 2021); panoptica matches them (Kofler et al. 2023). A lesion in a pair is detected, and
-a component in none is a false alarm: so are further pieces of a lesion, and a component as large as the brain. Of
-several lesions under one component one at most is detected.
+nnDetection, Baumgartner et al. 2021) and panoptica does (Kofler et al. 2023). A lesion in a pair is detected, and a
+component in none is a false alarm: so are further pieces of a lesion, and a component as large as the brain. Of several
+lesions under one component one at most is detected.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from panoptica import Metric, NaiveThresholdMatching, UnmatchedInstancePair
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from stfpm3d.evaluation.intervals import Estimate, ratio_estimate
-from stfpm3d.evaluation.sizes import SIZES, thirds
-from stfpm3d.evaluation.voxels import ScanVoxels, bin_value
+from stfpm3d.evaluation.voxels import ScanVoxels
 from stfpm3d.evaluation.voxelwise import Curve
+from stfpm3d.imaging.ranking import bin_value
 
-MATCHING = NaiveThresholdMatching(Metric.IOU, matching_threshold=0.1)
+MIN_IOU = 0.1
+SIZES = ("small", "medium", "large")
 CONNECTED = np.ones((3, 3, 3))  # faces, edges and corners
 FROC_RATES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)  # false positives per scan, as in LUNA16 and CAMELYON16
 
@@ -63,12 +63,36 @@ def match(called: Labels, lesions: Labels, min_voxels: int) -> Match:
         The least size that counts.
     """
     volumes = np.bincount(lesions.ravel())[1:]
-    found = np.zeros(volumes.size, dtype=bool)
-    if volumes.size:
-        pairs = MATCHING.match_instances(UnmatchedInstancePair(called, lesions))
-        found = np.isin(np.arange(1, volumes.size + 1), pairs.matched_instances)
+    found = found_lesions(called, lesions)
     counts = volumes >= min_voxels
     return Match(volumes[counts], found[counts], int(called.max() - found[~counts].sum()))
+
+
+def found_lesions(called: Labels, lesions: Labels) -> NDArray[np.bool_]:
+    """Which lesions (n_lesions,) pair with a component: one to one, by falling IoU, from `MIN_IOU` on.
+
+    Of equal pairs the one whose component has the lower number comes first, then that of the lower lesion.
+    """
+    called_volumes, lesion_volumes = np.bincount(called.ravel()), np.bincount(lesions.ravel())
+    both = (called > 0) & (lesions > 0)
+    codes, shared = np.unique(called[both] * lesion_volumes.size + lesions[both], return_counts=True)
+    component, lesion = np.divmod(codes, lesion_volumes.size)
+    iou = shared / (called_volumes[component] + lesion_volumes[lesion] - shared)
+    paired, found = np.zeros(called_volumes.size, dtype=bool), np.zeros(lesion_volumes.size, dtype=bool)
+    for pair in np.argsort(-iou, kind="stable")[: np.count_nonzero(iou >= MIN_IOU)]:
+        if not (paired[component[pair]] or found[lesion[pair]]):
+            paired[component[pair]] = found[lesion[pair]] = True
+    return found[1:]
+
+
+def thirds(volumes: ArrayLike) -> dict[str, NDArray[np.intp]]:
+    """The places of the small, the medium and the large lesions among `volumes` (n,), by rising volume; thirds of those
+    at hand, so that none is empty. None below three lesions.
+    """
+    order = np.argsort(np.asarray(volumes), kind="stable")
+    if order.size < len(SIZES):
+        return {}
+    return dict(zip(SIZES, np.array_split(order, len(SIZES)), strict=True))
 
 
 class LesionwiseTest:

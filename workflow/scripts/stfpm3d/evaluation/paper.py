@@ -1,7 +1,7 @@
 """The paper's own protocol (sections 4.2, 4.3 and 5), so that its tables can be read beside ours.
 
-It flatters: the whole volume counts, of which most is background that any map gets right, and the threshold has seen
-patients' lesions.
+It flatters: all voxels of the crop count, of which more than half are background that any map gets right, and the
+threshold has seen patients' lesions. What lies outside the crop is not in the paper's images, lesions included.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from stfpm3d.evaluation import imagewise
 from stfpm3d.evaluation.intervals import Estimate
-from stfpm3d.evaluation.protocol import SPLITS, Row
-from stfpm3d.evaluation.voxels import BINS, SEGMENTED, ScanVoxels, bin_value, value_bins
-from stfpm3d.evaluation.voxelwise import Curve, auroc, dice_curve, iou_from_dice, youden_bin
+from stfpm3d.evaluation.protocol import SPLITS, Results, Row
+from stfpm3d.evaluation.voxels import SEGMENTED, ScanVoxels
+from stfpm3d.evaluation.voxelwise import dice_curve, iou_from_dice, youden_bin
+from stfpm3d.imaging.ranking import BINS, auroc, bin_value, value_bins
 
 
 @dataclass
-class WholeVolumes:
-    """All voxels of the MNI grid of one split's patients, each patient by itself, added up scan by scan."""
+class CroppedVolumes:
+    """All voxels of the crop of one split's patients, each patient by itself, added up scan by scan."""
 
     auroc: list[float] = field(default_factory=list)
     youden: list[float] = field(default_factory=list)
@@ -31,7 +32,7 @@ class WholeVolumes:
 
     def add(self, scan: ScanVoxels) -> None:
         """Add one patient."""
-        normal, lesion = scan.normal + scan.normal_outside, scan.lesion + scan.lesion_outside
+        normal, lesion = scan.normal_in_crop, scan.lesion_in_crop
         self.auroc.append(float(auroc(normal, lesion)))
         self.youden.append(bin_value(youden_bin(normal, lesion)))
         dice = dice_curve(normal, lesion)
@@ -51,33 +52,21 @@ class PaperProtocol:
 
     def __init__(self, *, segmented: bool) -> None:
         self.segmented = segmented
-        self.patients = {split: WholeVolumes() for split in SPLITS}
+        self.patients = {split: CroppedVolumes() for split in SPLITS}
 
     def add(self, scan: ScanVoxels) -> None:
-        """Add one scan; a healthy one, or a patient whose mask is empty, has no lesion to be found."""
-        if scan.lesion.any() or scan.lesion_outside.any():
+        """Add one scan; a healthy one, or a patient without a lesion in the crop, has nothing to be found."""
+        if scan.lesion_in_crop.any():
             self.patients[scan.split].add(scan)
 
-    def rows(self, scans: pd.DataFrame) -> list[Row]:
-        """All numbers of both splits."""
+    def results(self, scans: pd.DataFrame) -> Results:
+        """All numbers of both splits; the paper prints means alone."""
         threshold, n_patient = self._threshold()
         rows = [Row("val", "threshold", Estimate(np.nan if threshold is None else bin_value(threshold)), 0, n_patient)]
         for split in SPLITS:
             rows += _detection(split, scans[scans["split"] == split])
             rows += _segmentation(split, self.patients[split], threshold)
-        return rows
-
-    def curves(self, scans: pd.DataFrame) -> dict[tuple[str, str], Curve]:
-        """None: the paper draws no curves."""
-        return {}
-
-    def patient_table(self) -> pd.DataFrame:
-        """Empty: the paper prints means."""
-        return pd.DataFrame()
-
-    def lesion_table(self) -> pd.DataFrame:
-        """Empty: the paper does not look at lesions."""
-        return pd.DataFrame()
+        return Results(rows)
 
     def _threshold(self) -> tuple[int | None, int]:
         """The threshold's bin, None if there is nothing to fit it on, and the number of scans behind it."""
@@ -104,7 +93,7 @@ def _detection(split: str, scans: pd.DataFrame) -> list[Row]:
     ]
 
 
-def _segmentation(split: str, patients: WholeVolumes, threshold: int | None) -> list[Row]:
+def _segmentation(split: str, patients: CroppedVolumes, threshold: int | None) -> list[Row]:
     count = len(patients.auroc)
     metrics = {"voxel_auroc": np.nan, "iou": np.nan, "dice": np.nan}
     if count:

@@ -1,7 +1,8 @@
-"""What a protocol of evaluation is: it sees each scan's voxels once, then gives its rows of the metrics table."""
+"""What a protocol of evaluation is: it sees each scan's voxels once, then gives its part of the tables of results."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import pandas as pd
@@ -26,24 +27,25 @@ class Row(NamedTuple):
     n_patient: int
 
 
+class Results(NamedTuple):
+    """What a protocol measures; `participant_id` in its tables, and `session_id` where the cohort has sessions."""
+
+    rows: Sequence[Row]
+    """All numbers of both splits."""
+    curves: Mapping[tuple[str, str], Curve] = {}
+    """Curves for drawing, by split and name."""
+    patients: pd.DataFrame = pd.DataFrame()
+    """Each measured test patient's own values."""
+    lesions: pd.DataFrame = pd.DataFrame()
+    """Each lesion of the test patients."""
+
+
 class EvaluationProtocol(Protocol):
     """Gathers an experiment's voxels scan by scan; what it keeps of a scan is small."""
 
     def add(self, scan: ScanVoxels) -> None:
         """Add one scan: healthy validation scans come first, then validation patients, then test scans."""
 
-    def rows(self, scans: pd.DataFrame) -> list[Row]:
-        """All numbers of both splits; `scans` has `participant_id`, `group`, `split` and `score`, one row a scan."""
-        ...
-
-    def curves(self, scans: pd.DataFrame) -> dict[tuple[str, str], Curve]:
-        """Curves for drawing, by split and name."""
-        ...
-
-    def patient_table(self) -> pd.DataFrame:
-        """Each measured test patient's own values; empty where the protocol has none to show."""
-        ...
-
-    def lesion_table(self) -> pd.DataFrame:
-        """Each lesion of the test patients; empty where the protocol does not look at lesions."""
+    def results(self, scans: pd.DataFrame) -> Results:
+        """What was measured; `scans` has `participant_id`, `group`, `split` and `score`, one row a scan."""
         ...

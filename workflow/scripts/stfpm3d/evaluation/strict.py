@@ -12,9 +12,10 @@ import pandas as pd
 from stfpm3d.evaluation import imagewise
 from stfpm3d.evaluation.intervals import Estimate, mean_estimate
 from stfpm3d.evaluation.lesionwise import LesionwiseTest
-from stfpm3d.evaluation.protocol import SPLITS, Row
-from stfpm3d.evaluation.voxels import BINS, SEGMENTED, ScanVoxels, bin_value
-from stfpm3d.evaluation.voxelwise import Curve, PooledVoxels, average_precision, overlap, quantile_threshold
+from stfpm3d.evaluation.protocol import SPLITS, Results, Row
+from stfpm3d.evaluation.voxels import SEGMENTED, ScanVoxels
+from stfpm3d.evaluation.voxelwise import Curve, PooledVoxels, overlap, quantile_threshold
+from stfpm3d.imaging.ranking import BINS, average_precision, bin_value
 
 MIN_VALIDATION_PATIENTS = 8  # fewer say too little of the best threshold
 # What is measured of each patient at which threshold: the headline, the best mean Dice of the validation patients, and
@@ -119,8 +120,12 @@ class StrictProtocol:
         sizes = {"voxel_ml": self.voxel_ml, "min_lesion_ml": self.min_lesion_ml}
         return LesionwiseTest(self.cuts[""], sorted(bins), **sizes)
 
-    def rows(self, scans: pd.DataFrame) -> list[Row]:
-        """All numbers of both splits."""
+    def results(self, scans: pd.DataFrame) -> Results:
+        """All numbers of both splits, with the curves and the test patients and lesions behind them."""
+        lesions = pd.DataFrame(self.lesionwise.lesions)
+        return Results(self._rows(scans), self._curves(scans), self._patient_table(), lesions)
+
+    def _rows(self, scans: pd.DataFrame) -> list[Row]:
         headline, best = (np.nan if cut is None else bin_value(cut) for cut in (self.cuts[""], self.best_of_validation))
         n_reference = self.n_reference if self.healthy_quantile is not None else 0
         rows = [Row("val", "threshold", Estimate(headline), n_reference, 0)]
@@ -154,7 +159,7 @@ class StrictProtocol:
             rows.append(Row("test", name, found, n_healthy if name.startswith("froc") else 0, n_patient))
         return rows
 
-    def curves(self, scans: pd.DataFrame) -> dict[tuple[str, str], Curve]:
+    def _curves(self, scans: pd.DataFrame) -> dict[tuple[str, str], Curve]:
         """By split and name: `image_roc` over scans, `roc` and `pr` over voxels pooled over patients, `froc` over
         lesions, and `dice`: the patients' mean against the share of healthy validation brain voxels at or above the
         threshold.
@@ -170,13 +175,9 @@ class StrictProtocol:
         froc = self.lesionwise.froc()
         return curves if froc is None else curves | {("test", "froc"): froc}
 
-    def patient_table(self) -> pd.DataFrame:
+    def _patient_table(self) -> pd.DataFrame:
         """Every measured test patient's own values, with the counts of its lesions and of the map's components."""
         table = pd.DataFrame(self.patients["test"])
         if table.empty or not self.lesionwise.patients:
             return table
         return table.merge(pd.DataFrame(self.lesionwise.patients), validate="one_to_one")
-
-    def lesion_table(self) -> pd.DataFrame:
-        """Every lesion of the test patients, and whether it is detected at the headline threshold."""
-        return pd.DataFrame(self.lesionwise.lesions)

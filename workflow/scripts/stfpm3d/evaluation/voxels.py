@@ -1,4 +1,4 @@
-"""One pass over anomaly maps and lesion masks: each scan's voxels, and their histograms inside and outside the brain.
+"""One pass over anomaly maps and lesion masks: each scan's voxels, and their histograms in the brain and in the crop.
 
 One scan is in memory at a time. Everything lies on the MNI grid; the brain is the template's. Outside the crop or
 the scan's support a map is its own minimum, so a lesion that was cut off counts as missed.
@@ -14,40 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from stfpm3d.imaging.ranking import Histogram, histogram, value_bins
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
 from stfpm3d.runtime.errors import InputError
 
-# Sign, exponent and 9 bits of mantissa: bins 0.2 % wide at every magnitude. Product maps span many decades, and 1,000
-# linear bins would err by 0.011 in AUPRC at 0.4 % prevalence.
-BIN_BITS = 18
-BINS = 2**BIN_BITS
-SIGN = np.uint32(0x8000_0000)
-
-Histogram = NDArray[np.int64]
-
-
-def value_bins(values: NDArray[np.floating]) -> NDArray[np.uint32]:
-    """Histogram bin of each value: the top 18 bits of its float32 pattern, put in the values' order."""
-    pattern = (np.asarray(values, dtype=np.float32) + np.float32(0)).view(np.uint32)  # + 0 turns -0.0 into 0.0
-    ordered = np.where(pattern & SIGN, ~pattern, pattern | SIGN)
-    return ordered >> np.uint32(32 - BIN_BITS)
-
-
-def bin_value(index: int) -> float:
-    """The smallest value that falls into a bin; `value >= bin_value(i)` selects exactly the bins from `i` on."""
-    ordered = np.uint32(index << (32 - BIN_BITS))
-    if ordered & SIGN:
-        return float((ordered ^ SIGN).view(np.float32))
-    return float((~ordered).view(np.float32))
-
-
 SEGMENTED = int(value_bins(np.ones(1))[0])
 """The threshold of segmentations, maps that are 1 in lesions and 0 elsewhere: the bin that begins at 1."""
-
-
-def histogram(values: NDArray[np.floating]) -> Histogram:
-    """Counts (BINS,) of values per bin, in rising order of value."""
-    return np.bincount(value_bins(values), minlength=BINS)
 
 
 def brain_box(brain: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
@@ -67,17 +39,19 @@ class ScanVoxels(NamedTuple):
     """Voxels inside the template's brain mask that are no lesion."""
     lesion: Histogram
     """Lesion voxels inside the template's brain mask."""
-    normal_outside: Histogram
-    """Voxels of the rest of the MNI grid that are no lesion."""
-    lesion_outside: Histogram
-    """Lesion voxels outside the template's brain mask."""
+    lesion_outside: int
+    """Number of lesion voxels outside the template's brain mask."""
+    normal_in_crop: Histogram
+    """Voxels inside the crop, brain or not, that are no lesion."""
+    lesion_in_crop: Histogram
+    """Lesion voxels inside the crop."""
     anomaly_map: NDArray[np.float32]
     """The map (X, Y, Z) in the box around the template's brain; minus infinity where there is no brain."""
     lesion_mask: NDArray[np.bool_]
     """The lesion inside the brain, in the same box."""
 
 
-def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]:
+def read_voxels(scans: pd.DataFrame, brain_mask: Volume, crop: NDArray[np.bool_] | None = None) -> Iterator[ScanVoxels]:
     """Read every scan's map, and a patient's lesion mask, once.
 
     What sets a threshold comes before what is measured at it: healthy validation scans, then validation patients, then
@@ -90,6 +64,8 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]
         grid), `lesion_mask` (path or missing). A patient without a mask has no known truth and is left out.
     brain_mask
         The template's brain mask on the MNI grid.
+    crop
+        Which voxels (X, Y, Z) the networks see (`grid.inside_cube`); None for the whole MNI grid.
 
     Raises
     ------
@@ -98,6 +74,7 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]
     """
     brain = brain_mask.data
     box = brain_box(brain)
+    seen = np.ones_like(brain) if crop is None else crop
     identity = [column for column in ("participant_id", "session_id") if column in scans]
     for scan in scans.sort_values(["split", "group"], ascending=[False, True], kind="stable").to_dict("records"):
         if scan["group"] == "patient" and pd.isna(scan["lesion_mask"]):
@@ -114,8 +91,9 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume) -> Iterator[ScanVoxels]
             split=scan["split"],
             normal=histogram(anomaly_map.data[brain & ~lesion]),
             lesion=histogram(anomaly_map.data[brain & lesion]),
-            normal_outside=histogram(anomaly_map.data[~brain & ~lesion]),
-            lesion_outside=histogram(anomaly_map.data[~brain & lesion]),
+            lesion_outside=int(np.count_nonzero(~brain & lesion)),
+            normal_in_crop=histogram(anomaly_map.data[seen & ~lesion]),
+            lesion_in_crop=histogram(anomaly_map.data[seen & lesion]),
             anomaly_map=np.where(brain, anomaly_map.data, -np.inf)[box],
             lesion_mask=(brain & lesion)[box],
         )

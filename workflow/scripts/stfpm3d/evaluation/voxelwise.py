@@ -1,6 +1,6 @@
 """Voxel metrics from histograms of map values, as scikit-learn computes them from the values themselves.
 
-A histogram is (BINS,) in rising order of value (`maps.value_bins`); a threshold is a bin, and everything from that bin
+A histogram is (BINS,) in rising order of value (`imaging.ranking`); a threshold is a bin, and everything from that bin
 on is called anomalous. `normal` and `lesion` are the histograms of the voxels outside and inside the lesions.
 """
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from stfpm3d.evaluation.intervals import Estimate, interval
-from stfpm3d.evaluation.voxels import BINS, Histogram, ScanVoxels
+from stfpm3d.evaluation.voxels import ScanVoxels
+from stfpm3d.imaging.ranking import BINS, Counts, Histogram, auroc, average_precision
 
 COARSE = 4
 """Bins that become one for the bootstrap, 0.8 % wide: intervals are not worth more, and memory stays small."""
 
-Counts = NDArray[np.float64] | Histogram
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -41,24 +41,6 @@ def precision_recall_curve(normal: Histogram, lesion: Histogram) -> Curve:
     """Recall and precision at falling thresholds; the last point is (1, prevalence)."""
     false_positives, true_positives = _falling(normal, lesion)
     return true_positives / true_positives[-1], true_positives / (true_positives + false_positives)
-
-
-def auroc(normal: Counts, lesion: Counts) -> NDArray[np.float64]:
-    """Area (...) under the ROC curve of each pair of histograms (..., bins); ties within a bin count one half."""
-    false_positives, true_positives = _cumulated(normal), _cumulated(lesion)
-    steps = np.diff(false_positives, prepend=0.0)
-    halves = true_positives - np.diff(true_positives, prepend=0.0) / 2
-    return (steps * halves).sum(axis=-1) / (false_positives[..., -1] * true_positives[..., -1])
-
-
-def average_precision(normal: Counts, lesion: Counts) -> NDArray[np.float64]:
-    """Average precision (...) of each pair of histograms (..., bins): the sum of precision times the step in recall
-    (AUPRC without interpolation).
-    """
-    false_positives, true_positives = _cumulated(normal), _cumulated(lesion)
-    called = np.maximum(false_positives + true_positives, np.finfo(float).tiny)  # nothing above the highest value
-    steps = np.diff(true_positives, prepend=0.0)
-    return (steps * true_positives / called).sum(axis=-1) / true_positives[..., -1]
 
 
 def dice_curve(normal: Histogram, lesion: Histogram) -> NDArray[np.float64]:
@@ -120,7 +102,7 @@ class PooledVoxels:
 
     def add(self, scan: ScanVoxels) -> None:
         """Add one patient."""
-        self.lesion_outside += int(scan.lesion_outside.sum())
+        self.lesion_outside += scan.lesion_outside
         if scan.lesion.any():
             self.normal += scan.normal
             self.lesion += scan.lesion
@@ -180,11 +162,6 @@ class PooledVoxels:
 
 def _coarse(counts: Histogram) -> csr_array:
     return csr_array(counts.reshape(1, -1, COARSE).sum(axis=-1, dtype=np.int32))
-
-
-def _cumulated(counts: Counts) -> NDArray[np.float64]:
-    """Counts at or above each threshold, from the highest down."""
-    return np.cumsum(counts[..., ::-1], axis=-1, dtype=np.float64)
 
 
 def _falling(normal: Histogram, lesion: Histogram) -> tuple[Histogram, Histogram]:

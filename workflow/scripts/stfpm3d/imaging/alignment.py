@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from stfpm3d.imaging.placement import correlation_ratio
 from stfpm3d.imaging.volumes import Volume
 
-BINS = 32
 OUTLIER_Z = 3.5
 """A robust z beyond this is an outlier (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993)."""
 LEAST_DEVIATION = 0.005
@@ -42,21 +41,6 @@ def measure_alignment(image: Volume, head: Volume, brain_mask: Volume, *, skull_
         coverage=float(shared.sum() / brain_mask.data.sum()),
         dice=float(2 * shared.sum() / sizes) if skull_stripped else np.nan,
     )
-
-
-def correlation_ratio(scan: NDArray, template: NDArray) -> float:
-    """Correlation of the template's intensities with their mean in each of 32 bins of the scan's intensities.
-
-    It needs no linear relation, so that a T2w scan is compared with a T1w template (Roche et al., MICCAI 1998). The
-    bins have equal widths between the scan's 1st and 99th percentile.
-    """
-    low, high = np.percentile(scan, [1, 99]) if len(scan) else (0.0, 0.0)
-    if not high > low or template.min() == template.max():
-        return 0.0
-    bins = np.clip((scan - low) / (high - low) * BINS, 0, BINS - 1).astype(int)
-    counts = np.bincount(bins, minlength=BINS)
-    means = np.bincount(bins, template, minlength=BINS) / np.maximum(counts, 1)
-    return float(means[bins].std() / template.std(dtype=np.float64))
 
 
 def robust_z(values: pd.Series) -> pd.Series:

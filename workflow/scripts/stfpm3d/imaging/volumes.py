@@ -19,8 +19,6 @@ from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-MAX_INTENSITY = 1e8
-"""Above any scanner's values; single precision leaves nothing of a brain beside such a voxel."""
 
 
 class Volume(NamedTuple):
@@ -52,19 +50,13 @@ def load_volume(path: Path | str, subject: str = "") -> Volume:
     Raises
     ------
     InputError
-        When the file is missing or unreadable, is not 3D, has no valid affine, holds NaN, Inf or values that no
-        scanner makes, or is constant.
+        When the file is missing or unreadable, is not 3D, has no valid affine, holds NaN or Inf, or is constant.
     """
     volume = _read(path, subject)
     who = f"{subject}: {path}" if subject else str(path)
     low, high = float(volume.data.min()), float(volume.data.max())
     if low == high:
         raise InputError(f"{who} is constant ({low:g} everywhere); expected a scan with contrast: export it again.")
-    if max(-low, high) > MAX_INTENSITY:
-        raise InputError(
-            f"{who} holds values from {low:g} to {high:g}; expected at most {MAX_INTENSITY:g} in size: clip or rescale"
-            " the scan."
-        )
     return volume
 
 
@@ -161,3 +153,24 @@ def resample_like(
         resampler.SetTransform(transform)
     data = from_sitk(resampler.Execute(to_sitk(volume))).data
     return Volume(data.astype(bool) if volume.data.dtype == bool else data, reference.affine)
+
+
+def antialiased_resample(
+    volume: Volume, reference: Volume, *, fill: float = 0.0, transform: sitk.Transform | None = None
+) -> Volume:
+    """Linear interpolation onto the grid of `reference`; where that is coarser, each voxel is the mean over its volume.
+
+    The mean is that of points as dense as the volume's voxels, so that no detail turns into a pattern that is not
+    there, and a voxel at the brain's rim is brain and background by their shares. A grid that is as fine as the
+    volume's finest axis, or finer, gets one point a voxel: the same as `resample_like`, whose parameters these are.
+    """
+    ratio = reference.spacing_mm / volume.spacing_mm.min()
+    points = np.maximum(np.ceil(ratio - 1e-3), 1).astype(int)
+    if (points == 1).all():
+        return resample_like(volume, reference, fill=fill, transform=transform)
+    affine = reference.affine @ np.diag([*1 / points, 1])
+    affine[:3, 3] = reference.affine[:3] @ [*(1 / points - 1) / 2, 1]  # the first of a voxel's points
+    dense = Volume(np.zeros(points * reference.shape, dtype=bool), affine)
+    data = resample_like(volume, dense, fill=fill, transform=transform).data
+    blocks = data.reshape([number for axis in zip(reference.shape, points, strict=True) for number in axis])
+    return Volume(blocks.mean(axis=(1, 3, 5), dtype=np.float32), reference.affine)

@@ -33,7 +33,8 @@ class MaxPool3d(nn.Module):
     def forward(self, volumes: Tensor) -> Tensor:
         in_planes = F.max_pool2d(volumes.flatten(1, 2), *self.window)
         columns = in_planes.unflatten(1, volumes.shape[1:3]).flatten(3)
-        across = F.max_pool2d(columns, *((size, one) for size, one in zip(self.window, (1, 1, 0), strict=True)))
+        size, stride, padding = self.window
+        across = F.max_pool2d(columns, (size, 1), (stride, 1), (padding, 0))
         return across.unflatten(3, in_planes.shape[2:])
 
 

@@ -34,7 +34,8 @@ class PatchGrid:
     ----------
     brain_mask: (X, Y, Z), the template's, which all scans share.
     patch_size: edge in voxels.
-    min_brain_fraction: least share of brain in a patch, anchors, neighbours and negatives alike.
+    min_brain_fraction: least share of brain in a patch, anchors, neighbours and negatives alike. With 0 neighbours and
+        negatives may lie anywhere and, as in the paper's text, anchors wherever a voxel is brain.
 
     Raises
     ------
@@ -44,12 +45,14 @@ class PatchGrid:
 
     def __init__(self, brain_mask: NDArray[np.bool_], patch_size: int, min_brain_fraction: float) -> None:
         self.steps = STEPS * patch_size
-        self.eligible = brain_voxels_per_patch(brain_mask, patch_size) >= max(1, min_brain_fraction * patch_size**3)
+        brain_voxels = brain_voxels_per_patch(brain_mask, patch_size)
+        self.eligible = brain_voxels >= min_brain_fraction * patch_size**3
         self.corners = np.argwhere(self.eligible).astype(np.int16)
-        has_neighbour = np.zeros(len(self.corners), dtype=bool)
+        anchors = self.corners[brain_voxels[self.eligible] > 0]  # one of background alone says nothing of where it is
+        alone = np.ones(len(anchors), dtype=bool)
         for step in self.steps:
-            has_neighbour |= self._is_eligible(self.corners + step)
-        self.anchors = self.corners[has_neighbour]
+            alone[alone] = ~self._is_eligible(anchors[alone] + step)
+        self.anchors = anchors[~alone]
         if len(self.anchors) == 0:
             raise InputError(
                 f"No two neighbouring patches of {patch_size} voxels have at least {min_brain_fraction:.0%} brain on a "

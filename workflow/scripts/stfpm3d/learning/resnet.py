@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -75,7 +77,8 @@ def load_checkpoint(network: AcsResNet, path: Path) -> None:
 
     An RGB stem is summed over its planes to the one channel of a scan; scan and atlas take one plane each, times 1.5
     (both as in the authors' published code). `fc` is taken if it fits: ImageNet's classes are left out, and the
-    network's own embedding stays.
+    network's own embedding stays. For the rest torch's own strict loading decides: torchvision's published files are
+    older than the batch norms' `num_batches_tracked`, and lack it.
 
     Raises
     ------
@@ -83,22 +86,24 @@ def load_checkpoint(network: AcsResNet, path: Path) -> None:
         If the file is unreadable, would run code when unpickled, or belongs to another architecture.
     """
     weights = _read_weights(path)
-    own = network.state_dict()
     stem = weights.get("conv1.weight")
     if stem is not None and stem.shape[1:2] == (3,):
         weights["conv1.weight"] = _stem_of(stem, network.in_channels)
-    head = {name: tensor for name, tensor in own.items() if name.startswith("fc.")}
-    if not head or _misfits(head, {name: tensor for name, tensor in weights.items() if name.startswith("fc.")}):
-        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")} | head
-
-    misfits = _misfits(own, weights)
-    if misfits:
+    head = {name: tensor for name, tensor in network.state_dict().items() if name.startswith("fc.")}
+    given = {name: weights[name] for name in weights if name.startswith("fc.")}
+    if not head or _shapes(head) != _shapes(given):
+        for name in given:
+            del weights[name]
+        weights.update(head)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        first = textwrap.shorten(str(error).partition("\n")[2], 150, placeholder=" …")
         raise InputError(
             f"{path}: expected the weights of torchvision's {network.architecture} with 3 or {network.in_channels} "
-            f"input channels, but {len(misfits)} parameters are missing, unknown or of another shape (first: "
-            f"{misfits[0]}); give a checkpoint of this architecture or change `architecture`."
-        )
-    network.load_state_dict(weights)
+            f"input channels, but parameters are missing, unknown or of another shape ({first}); give a checkpoint of "
+            "this architecture or change `architecture`."
+        ) from error
 
 
 def _stem_of(rgb: Tensor, in_channels: int) -> Tensor:
@@ -108,14 +113,15 @@ def _stem_of(rgb: Tensor, in_channels: int) -> Tensor:
     return rgb[:, :in_channels] * (3 / in_channels)
 
 
-def _misfits(expected: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
-    """Names that only one of two state dicts has, or whose tensors differ in shape."""
-    shapes, given_shapes = ({name: tensor.shape for name, tensor in weights.items()} for weights in (expected, given))
-    return sorted(name for name in shapes | given_shapes if shapes.get(name) != given_shapes.get(name))
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items()}
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    """Named tensors of a file; nothing that a user hands in is ever unpickled into more than tensors."""
+def _read_weights(path: Path) -> MutableMapping[str, Tensor]:
+    """Named tensors of a file; nothing that a user hands in is ever unpickled into more than tensors.
+
+    A state dict's version of its layers (`_metadata`), by which torch knows what an old file may lack, stays with it.
+    """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -127,12 +133,14 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             f"{path}: expected a file of plain tensors (torchvision's .pth or .safetensors), but it holds other "
             "objects or is damaged; save the network's state_dict() and give that file."
         ) from error
-    if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+    if not isinstance(weights, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in weights.items()
+    ):
         raise InputError(
             f"{path}: expected the network's state_dict (names and tensors), as torchvision publishes it; "
             "save the network's state_dict() alone and give that file."
         )
-    return dict(weights)
+    return weights
 
 
 def save_network(path: Path, network: AcsResNet) -> None:

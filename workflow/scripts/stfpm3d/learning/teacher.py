@@ -70,14 +70,16 @@ def batch_statistics(network: nn.Module) -> Iterator[None]:
     its margin: by running statistics an untrained teacher would be chosen.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
-    momenta = [norm.momentum for norm in norms]
+    modes = [(norm.training, norm.momentum) for norm in norms]
     for norm in norms:
         norm.train()
         norm.momentum = 0.0
-    yield
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.eval()
-        norm.momentum = momentum
+    try:
+        yield
+    finally:
+        for norm, (training, momentum) in zip(norms, modes, strict=True):
+            norm.train(training)
+            norm.momentum = momentum
 
 
 class TeacherTraining(SgdTraining):

@@ -6,15 +6,15 @@ own brain. Outside the scan's support a map is its minimum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stfpm3d.imaging.contrast import LESION_SIGN
-from stfpm3d.imaging.volumes import Volume
-from stfpm3d.maps.form import outside_minimum, smoothed
+from stfpm3d.imaging.volumes import Volume, load_mask
+from stfpm3d.maps.form import MapMaker, Scan, ScoredMap, outside_minimum, scored, smoothed
 
 
 class NormativeStatistics(NamedTuple):
@@ -25,9 +25,9 @@ class NormativeStatistics(NamedTuple):
     n: NDArray[np.int32]
 
 
-def intensity_map(image: Volume, support: Volume, modality: str) -> Volume:
-    """Raw intensity as anomaly: lesions are bright in T2w and FLAIR, dark in T1w."""
-    return outside_minimum(LESION_SIGN[modality] * image.data, support)
+def intensity_map(image: Volume, support: Volume, lesion_sign: int) -> Volume:
+    """Raw intensity as anomaly, of lesions that are bright (sign 1) or dark (-1)."""
+    return outside_minimum(lesion_sign * image.data, support)
 
 
 def fit_statistics(scans: Iterable[tuple[Volume, Volume]]) -> NormativeStatistics:
@@ -57,3 +57,25 @@ def zscore_map(
     known = Volume(support.data & (statistics.n >= 2), support.affine)
     z = np.abs(image.data - statistics.mean) / np.maximum(statistics.sd, sd_floor)
     return smoothed(outside_minimum(z, known), known, smoothing_mm)
+
+
+def intensity_maps(files: Mapping[str, Path | str], *, lesion_sign: int) -> MapMaker:
+    """Makes maps of raw intensity; `files` holds the `brain_mask`."""
+    brain_mask = load_mask(files["brain_mask"], "template")
+
+    def make(scan: Scan) -> ScoredMap:
+        return scored(intensity_map(*scan.volumes(), lesion_sign), brain_mask)
+
+    return make
+
+
+def zscore_maps(files: Mapping[str, Path | str], *, smoothing_mm: float) -> MapMaker:
+    """Makes maps of z-scores; `files` holds the `brain_mask` and the `statistics` (.npz of `NormativeStatistics`)."""
+    brain_mask = load_mask(files["brain_mask"], "template")
+    with np.load(files["statistics"]) as arrays:
+        statistics = NormativeStatistics(**arrays)
+
+    def make(scan: Scan) -> ScoredMap:
+        return scored(zscore_map(*scan.volumes(), statistics, smoothing_mm=smoothing_mm), brain_mask)
+
+    return make

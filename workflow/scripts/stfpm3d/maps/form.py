@@ -1,19 +1,21 @@
-"""Anomaly maps on the MNI grid: their form outside the brain, their score, and their files."""
+"""Anomaly maps on the MNI grid: what makes them, their form outside the brain, their score, and their files."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from stfpm3d.imaging.volumes import Volume, save_volume
-from stfpm3d.runtime.files import write_table
+from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import replacing, write_table
 from stfpm3d.runtime.logs import progress
 
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
@@ -46,41 +48,98 @@ def image_score(anomaly_map: Volume, brain_mask: Volume) -> float:
     return float(anomaly_map.data[brain_mask.data].max())
 
 
+class Scan(NamedTuple):
+    """What a map is made from."""
+
+    scan_id: str
+    image: Path | str
+    """The standardized scan, NIfTI on the MNI grid, or .npy on the grid of a method's networks, which is the same
+    resampled once; of a method that works on another experiment's maps, that map."""
+    support: Path | str
+    """Mask on the MNI grid of the voxels that the scan holds."""
+    fitted: bool = False
+    """Whether the method's Gaussian has seen the scan, which is then taken out of it."""
+
+    def volumes(self) -> tuple[Volume, Volume]:
+        """Image and support, both on the MNI grid."""
+        return load_volume(self.image, self.scan_id), load_mask(self.support, self.scan_id)
+
+
 class ScoredMap(NamedTuple):
-    """A map on the MNI grid and the scan's score, of a method that does not score by the map's maximum."""
+    """A map on the MNI grid and the scan's score, NaN for none."""
 
     map: Volume
     score: float
+    blocks: Mapping[str, Any] = {}
+    """For the eye, arrays: `block1` and so on, what each ResNet block finds (network grid), and their `strides`."""
 
 
-def scored(made: Volume | ScoredMap, brain_mask: Volume) -> ScoredMap:
-    """A map with its score, which is `image_score` unless it came with another."""
-    return made if isinstance(made, ScoredMap) else ScoredMap(made, image_score(made, brain_mask))
+class MapMaker(Protocol):
+    """A method, ready to make maps; `makers.map_maker` gives one."""
+
+    def __call__(self, scan: Scan, /) -> ScoredMap:
+        """The scan's map on the MNI grid, and its score."""
+        ...
 
 
-def write_maps(
-    scans: pd.DataFrame,
-    anomaly_map: Callable[[Mapping[Hashable, Any]], Volume | ScoredMap],
-    brain_mask: Volume,
-    scores: Path | str,
-) -> None:
-    """Write one map a scan, and the table of their scores.
+def scored(anomaly_map: Volume, brain_mask: Volume) -> ScoredMap:
+    """A map with its `image_score`, that of every method without one of its own."""
+    return ScoredMap(anomaly_map, image_score(anomaly_map, brain_mask))
+
+
+def blocks_file(anomaly_map: Path, scan_id: str) -> Path:
+    """Where the blocks of a scan stand, beside its map."""
+    return anomaly_map.with_name(f"{scan_id}_blocks.npz")
+
+
+def write_maps(table: Path | str, scans: Mapping[str, Scan], make: MapMaker) -> None:
+    """Write the maps of some scans into the folder of a table, then the table, which vouches for them.
+
+    Earlier maps of the same scans are removed first: until the table stands there is none of another run.
 
     Parameters
     ----------
+    table
+        The path to write: `scan_id`, `score` (n/a for none), `map` (the file's name) and `sha256` (of that file, so
+        that what reads the maps runs again if and only if they change).
     scans
-        One row a scan: `scan_id`, `map` (the path to write), and what `anomaly_map` reads of a row.
-    anomaly_map
-        Makes a scan's map on the MNI grid from its row, with its score, NaN for none, if that is not `image_score`.
-    brain_mask
-        The template's brain mask on the MNI grid.
-    scores
-        The table to write: `scan_id` and `score` (n/a where there is none).
+        By the names of the files to write.
+    make
+        Makes a scan's map.
     """
-    values = []
-    for number, scan in enumerate(progress(scans.to_dict("records"), "maps"), start=1):
-        made = scored(anomaly_map(scan), brain_mask)
-        save_volume(scan["map"], made.map)
-        values.append(made.score)
-        log.info("%s: score %.4g (%d of %d)", scan["scan_id"], values[-1], number, len(scans))
-    write_table(scores, scans[["scan_id"]].assign(score=values))
+    paths = {Path(table).with_name(name): scan for name, scan in scans.items()}
+    for path, scan in paths.items():
+        path.unlink(missing_ok=True)
+        blocks_file(path, scan.scan_id).unlink(missing_ok=True)
+    rows = []
+    for path, scan in progress(paths.items(), "maps", len(paths)):
+        made = make(scan)
+        save_volume(path, made.map)
+        if made.blocks:
+            with replacing(blocks_file(path, scan.scan_id)) as temporary:
+                np.savez_compressed(temporary, **made.blocks)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append({"scan_id": scan.scan_id, "score": made.score, "map": path.name, "sha256": digest})
+        log.info("%s: score %.4g (%d of %d)", scan.scan_id, made.score, len(rows), len(paths))
+    write_table(table, pd.DataFrame(rows))
+
+
+def read_maps(tables: Iterable[Path | str]) -> pd.DataFrame:
+    """The maps that `write_maps` wrote, one row a scan: `scan_id`, `score`, `map` and `blocks` (paths; None for none).
+
+    Raises
+    ------
+    InputError
+        When a map is gone.
+    """
+    found = []
+    for table in map(Path, tables):
+        maps = pd.read_csv(table, sep="\t").drop(columns="sha256")
+        paths = [table.with_name(name) for name in maps["map"]]
+        for scan_id, path in zip(maps["scan_id"], paths, strict=True):
+            if not path.is_file():
+                raise InputError(f"{scan_id}: {path} is gone, which {table} lists; remove that table and run again.")
+        blocks = [blocks_file(path, scan_id) for path, scan_id in zip(paths, maps["scan_id"], strict=True)]
+        existing = pd.Series([path if path.is_file() else None for path in blocks])
+        found.append(maps.assign(map=pd.Series(paths), blocks=existing))
+    return pd.concat(found, ignore_index=True)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stfpm3d.imaging.grid import NetworkGrid
-from stfpm3d.imaging.volumes import Volume, load_mask, resample_like
+from stfpm3d.imaging.grid import NetworkGrid, read_grid, to_network_grid
+from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like
 from stfpm3d.learning.channels import load_atlas, stack_channels
 from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.matching import Combination, combine_blocks, feature_differences
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
-from stfpm3d.maps.form import outside_minimum, smoothed
+from stfpm3d.maps.form import Scan, ScoredMap, image_score, outside_minimum, smoothed
 from stfpm3d.maps.gaussian import FeatureGaussian, fit_gaussian, load_gaussian
-from stfpm3d.runtime.files import replacing
+
+OTHERS = ("student", "gaussian", "atlas")
+"""What `load_block_maps` may find among its files besides the teacher."""
 
 
 class BlockMaps:
@@ -77,19 +78,17 @@ class BlockMaps:
 
 
 def load_block_maps(
-    teacher: Path,
-    student: Path | None,
-    gaussian: Path | None,
-    atlas: Path | None,
-    *,
-    accelerator: str,
-    threads: int,
-    precision: Precision = "32-true",
+    files: Mapping[str, Path | str], *, accelerator: str, threads: int, precision: Precision
 ) -> BlockMaps:
-    """Load networks (a Gaussian, an atlas) to where they are computed; see `one_device`."""
+    """Load networks to where they are computed (see `one_device`).
+
+    `files` holds the weights of the `teacher` and, where there are such, of the `student`, the `gaussian` and the
+    `atlas`.
+    """
     fabric = one_device(accelerator, threads, precision)
+    student, gaussian, atlas = (Path(files[name]) if files.get(name) else None for name in OTHERS)
     return BlockMaps(
-        load_network(teacher).to(fabric.device),
+        load_network(Path(files["teacher"])).to(fabric.device),
         load_network(student).to(fabric.device) if student else None,
         load_gaussian(gaussian, fabric.device) if gaussian else None,
         load_atlas(atlas),
@@ -102,8 +101,15 @@ def fit_features(block_maps: BlockMaps, arrays: Iterable[Path]) -> FeatureGaussi
     return fit_gaussian(block_maps.features(np.load(array)) for array in arrays)
 
 
+def array_of(scan: Scan, grid: NetworkGrid) -> NDArray[np.float16]:
+    """A scan (S, S, S) on the network grid, read or resampled."""
+    if Path(scan.image).suffix == ".npy":
+        return np.load(scan.image)
+    return to_network_grid(load_volume(scan.image, scan.scan_id), grid)
+
+
 class NetworkMaps:
-    """The anomaly maps that networks make; call it with a row of `write_maps`' table.
+    """Makes maps by networks.
 
     Parameters
     ----------
@@ -111,6 +117,8 @@ class NetworkMaps:
         Makes the blocks' maps of a scan.
     grid
         The network's grid in MNI space.
+    brain_mask
+        The template's, over which a map's maximum is the score.
     combine, blocks
         How the maps of which ResNet blocks become one; the paper multiplies those of blocks 1, 2 and 3.
     smoothing_mm
@@ -121,6 +129,7 @@ class NetworkMaps:
         self,
         block_maps: BlockMaps,
         grid: NetworkGrid,
+        brain_mask: Volume,
         *,
         combine: Combination,
         blocks: Sequence[int],
@@ -128,29 +137,44 @@ class NetworkMaps:
     ) -> None:
         self.block_maps = block_maps
         self.grid = grid
+        self.brain_mask = brain_mask
         self.combine: Combination = combine
         self.blocks = blocks
         self.smoothing_mm = smoothing_mm
 
-    def __call__(self, scan: Mapping[Hashable, Any]) -> Volume:
-        """The map on the MNI grid; the blocks' maps are written to the row's `blocks` (.npz, network grid).
+    def __call__(self, scan: Scan) -> ScoredMap:
+        """The map on the MNI grid, its score, and the blocks' maps on the network grid.
 
-        The row has `scan_id`, `array` (scan on the network grid, .npy), `support` (mask on the MNI grid), `blocks` and
-        `fitted` (see `BlockMaps`). In the .npz position i of block n lies at network voxel `strides[n - 1]` * i. All is
-        float32: float16 sets a third of a product's voxels to zero.
+        Position i of block n lies at network voxel `strides[n - 1]` * i. All is float32: float16 sets a third of a
+        product's voxels to zero.
         """
-        array = np.load(scan["array"])
-        distances = self.block_maps(array, fitted=scan["fitted"])
-        with replacing(scan["blocks"]) as temporary:
-            block1, block2, block3 = (block[0].cpu().numpy() for block in distances)
-            np.savez_compressed(temporary, block1=block1, block2=block2, block3=block3, strides=STRIDES)
-        return self.combined(distances, load_mask(scan["support"], scan["scan_id"]))
-
-    def combined(self, distances: Sequence[Tensor], support: Volume) -> Volume:
-        """The map on the MNI grid from the blocks' maps of a scan, within its `support` (a mask on that grid)."""
+        distances = self.block_maps(array_of(scan, self.grid), fitted=scan.fitted)
         anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
-        on_mni = map_on_mni(Volume(anomaly, self.grid.affine), support)
-        return smoothed(on_mni, support, self.smoothing_mm)
+        support = load_mask(scan.support, scan.scan_id)
+        on_mni = smoothed(map_on_mni(Volume(anomaly, self.grid.affine), support), support, self.smoothing_mm)
+        blocks = {f"block{number}": block[0].cpu().numpy() for number, block in enumerate(distances, start=1)}
+        return ScoredMap(on_mni, image_score(on_mni, self.brain_mask), {**blocks, "strides": np.array(STRIDES)})
+
+
+def network_maps(
+    files: Mapping[str, Path | str],
+    *,
+    combine: Combination,
+    blocks: Sequence[int],
+    smoothing_mm: float,
+    accelerator: str,
+    threads: int,
+    precision: Precision,
+) -> NetworkMaps:
+    """Makes maps by the networks in some files: those of `load_block_maps`, the `grid` and the `brain_mask`."""
+    return NetworkMaps(
+        load_block_maps(files, accelerator=accelerator, threads=threads, precision=precision),
+        read_grid(files["grid"]),
+        load_mask(files["brain_mask"], "template"),
+        combine=combine,
+        blocks=blocks,
+        smoothing_mm=smoothing_mm,
+    )
 
 
 def map_on_mni(map_grid: Volume, support_mni: Volume) -> Volume:

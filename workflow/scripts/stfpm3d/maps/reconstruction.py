@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stfpm3d.imaging.grid import NetworkGrid
+from stfpm3d.imaging.grid import NetworkGrid, read_grid
 from stfpm3d.imaging.volumes import Volume, load_mask
 from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.fanogan_networks import RANGE_SD, FAnoGan, load_fanogan, to_range
-from stfpm3d.maps.form import ScoredMap
-from stfpm3d.maps.network import map_on_mni
+from stfpm3d.maps.form import Scan, ScoredMap
+from stfpm3d.maps.network import array_of, map_on_mni
 
 
 @torch.inference_mode()
@@ -33,46 +33,41 @@ def residual_map(network: FAnoGan, scan: NDArray, kappa: float) -> tuple[NDArray
 
 
 class FanoganMaps:
-    """The anomaly maps of an f-AnoGAN; call it with a row of `write_maps`' table.
+    """Makes maps by an f-AnoGAN.
 
     Parameters
     ----------
-    model
-        Weights that `save_fanogan` wrote.
+    network
+        In evaluation mode.
     grid
         The grid of its scans in MNI space.
     kappa
         Weight of the critic's features in the score.
-    accelerator, threads
-        Lightning's name of where to compute, and the number of CPU threads.
-    precision
-        Lightning's name of the networks' precision.
+    autocast
+        The context of the network's precision.
     """
 
     def __init__(
         self,
-        model: Path,
+        network: FAnoGan,
         grid: NetworkGrid,
         *,
         kappa: float,
-        accelerator: str,
-        threads: int,
-        precision: Precision = "32-true",
+        autocast: Callable[[], AbstractContextManager] = nullcontext,
     ) -> None:
-        self.fabric = one_device(accelerator, threads, precision)
-        self.network = load_fanogan(model).to(self.fabric.device)
-        self.grid = grid
-        self.kappa = kappa
+        self.network, self.grid, self.kappa, self.autocast = network, grid, kappa, autocast
 
-    def __call__(self, scan: Mapping[Hashable, Any]) -> ScoredMap:
-        """Return the map on the MNI grid and the score.
+    def __call__(self, scan: Scan) -> ScoredMap:
+        """The residual on the MNI grid, and a score of its own (see `residual_map`)."""
+        with self.autocast():
+            residual, score = residual_map(self.network, array_of(scan, self.grid), self.kappa)
+        return ScoredMap(map_on_mni(Volume(residual, self.grid.affine), load_mask(scan.support, scan.scan_id)), score)
 
-        The row has `scan_id`, `array` (scan on the network grid, .npy) and `support` (mask on the MNI grid).
-        """
-        return self.of_array(np.load(scan["array"]), load_mask(scan["support"], scan["scan_id"]))
 
-    def of_array(self, array: NDArray, support: Volume) -> ScoredMap:
-        """Return the same of a scan on the network grid and its mask on the MNI grid."""
-        with self.fabric.autocast():
-            residual, score = residual_map(self.network, array, self.kappa)
-        return ScoredMap(map_on_mni(Volume(residual, self.grid.affine), support), score)
+def fanogan_maps(
+    files: Mapping[str, Path | str], *, kappa: float, accelerator: str, threads: int, precision: Precision
+) -> FanoganMaps:
+    """Makes maps by the f-AnoGAN in some files, its weights `model` and `grid`, on one device (see `one_device`)."""
+    fabric = one_device(accelerator, threads, precision)
+    network = load_fanogan(Path(files["model"])).to(fabric.device)
+    return FanoganMaps(network, read_grid(files["grid"]), kappa=kappa, autocast=fabric.autocast)

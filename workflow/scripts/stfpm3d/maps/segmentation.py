@@ -6,12 +6,15 @@ Only the voxels inside count, those of the template's brain that the scan holds;
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from stfpm3d.imaging.volumes import Volume
+from stfpm3d.imaging.volumes import Volume, load_mask
+from stfpm3d.maps.form import MapMaker, Scan, ScoredMap
 
 
 def segment(anomaly_map: Volume, inside: NDArray[np.bool_], top_fraction: float | None) -> Volume:
@@ -44,3 +47,14 @@ def highest(values: NDArray, fraction: float) -> NDArray[np.bool_]:
     """Which of the values (N,) are among the highest `fraction`, at least one."""
     count = math.ceil(fraction * values.size)
     return values >= np.partition(values, -count)[-count]
+
+
+def segmentation_maps(files: Mapping[str, Path | str], *, top_fraction: float | None) -> MapMaker:
+    """Segments maps; they get no score, since a segmentation detects nothing. `files` holds the `brain_mask`."""
+    brain_mask = load_mask(files["brain_mask"], "template")
+
+    def make(scan: Scan) -> ScoredMap:
+        anomaly_map, support = scan.volumes()
+        return ScoredMap(segment(anomaly_map, support.data & brain_mask.data, top_fraction), math.nan)
+
+    return make

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from stfpm3d.evaluation.paired import lesion_figures
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.maps.form import ScoredMap, scored
+from stfpm3d.maps.form import MapMaker, Scan, read_maps
 from stfpm3d.probes.removed import distant_scores
 from stfpm3d.runtime.logs import progress
 
@@ -26,34 +26,29 @@ def copy_table(copies: Sequence[Mapping[str, Any]], files: Mapping[str, Any]) ->
     copies
         A row a copy: `scan_id`, `participant_id` (and `session_id`), and what tells copies of a scan apart.
     files
-        Paths in the order of the rows: `images`, `masks` (of the lesion, or of the region that lost it), `supports` of
-        the scans, and `controls`, the maps of the unaltered scans, with `scores`, the table of their scores that
-        `write_maps` wrote. The last two are empty where nothing is compared with them.
+        Paths in the order of the rows: `images`, `masks` (of the lesion, or of the region that lost it) and `supports`
+        of the scans; and `controls`, the tables of the unaltered scans' maps that `write_maps` wrote, empty where
+        nothing is compared with them.
     """
-    paths = {name.removesuffix("s"): files[name] for name in ("images", "masks", "supports", "controls") if files[name]}
+    paths = {name.removesuffix("s"): files[name] for name in ("images", "masks", "supports")}
     table = pd.DataFrame(copies).assign(**paths)
-    if not files["scores"]:
+    if not files["controls"]:
         return table
-    controls = pd.read_csv(files["scores"], sep="\t").rename(columns={"score": "score_control"})
+    controls = read_maps(files["controls"]).rename(columns={"map": "control", "score": "score_control"})
     return table.merge(controls, on="scan_id", validate="many_to_one")
 
 
-def measure_copies(
-    what: str,
-    copies: pd.DataFrame,
-    anomaly_map: Callable[[Mapping[Hashable, Any]], Volume | ScoredMap],
-    brain_mask: Volume,
-) -> pd.DataFrame:
+def measure_copies(kind: str, copies: pd.DataFrame, make: MapMaker, brain_mask: Volume) -> pd.DataFrame:
     """Make each copy's map and measure it inside the template's brain.
 
     Parameters
     ----------
-    what
+    kind
         A key of `FIGURES`.
     copies
         The rows of `copy_table`.
-    anomaly_map
-        Makes a copy's map on the MNI grid from its row, with its score as for `write_maps`.
+    make
+        Makes a copy's map, as it does a scan's.
     brain_mask
         The template's brain mask on the MNI grid.
 
@@ -62,8 +57,8 @@ def measure_copies(
     A row a copy: whose it is, and its figures.
     """
     figures = [
-        FIGURES[what](copy, scored(anomaly_map(copy), brain_mask), brain_mask)
-        for copy in progress(copies.to_dict("records"), f"{what} copies")
+        FIGURES[kind](copy, make(Scan(copy["scan_id"], copy["image"], copy["support"])), brain_mask)
+        for copy in progress(copies.to_dict("records"), f"{kind} copies")
     ]
     identity = [column for column in IDENTITY if column in copies]
     return pd.concat([copies[identity], pd.DataFrame(figures, index=copies.index)], axis=1)

@@ -9,8 +9,9 @@ import pandas as pd
 
 from stfpm3d.evaluation.intervals import Estimate
 from stfpm3d.evaluation.protocol import Row
-from stfpm3d.evaluation.voxels import BINS, Histogram, read_voxels
+from stfpm3d.evaluation.voxels import read_voxels
 from stfpm3d.evaluation.voxelwise import quantile_threshold
+from stfpm3d.imaging.ranking import BINS, Histogram
 from stfpm3d.imaging.volumes import Volume
 
 SITE_COLUMNS = ["experiment", "site", "fpr", "n_healthy_val_others", "n_healthy_test"]

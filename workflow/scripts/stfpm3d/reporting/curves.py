@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from stfpm3d.evaluation.sizes import thirds
+from stfpm3d.evaluation.lesionwise import thirds
 
 PAGE_INK = "#010203"
 GROUP_INK = {"patient": "#010204", "healthy": "#010205"}  # from top to bottom

@@ -12,15 +12,20 @@ BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class Network(NamedTuple):
-    """A ResNet without its embedding `fc`, which only the teacher's own training uses."""
+    """A teacher's ResNet without its embedding `fc`, which only its own training uses, or the networks of an f-AnoGAN.
+
+    `with_student` are the parameters of a teacher and its student together; an f-AnoGAN has none.
+    """
 
     architecture: str
     in_channels: int
     parameters: int
+    with_student: int | None
 
 
 def read_network(path: Path | str) -> Network:
-    """Read the header of a .safetensors file that `learning.resnet.save_network` wrote.
+    """Read the header of a .safetensors file that `save_network` (learning/resnet.py) or `save_fanogan`
+    (learning/fanogan_networks.py) wrote.
 
     The file begins with the length of a JSON header (8 bytes, little-endian), which gives every tensor's shape. The
     statistics of batch norm are no parameters.
@@ -34,4 +39,6 @@ def read_network(path: Path | str) -> Network:
         for name, tensor in header.items()
         if not name.startswith("fc.") and name.rpartition(".")[2] not in BUFFERS
     )
-    return Network(form["architecture"], form["in_channels"], parameters)
+    if "architecture" not in form:
+        return Network("f-AnoGAN", 1, parameters, None)
+    return Network(form["architecture"], form["in_channels"], parameters, 2 * parameters)

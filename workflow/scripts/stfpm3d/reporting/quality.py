@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
 import pandas as pd
 
 from stfpm3d.imaging.alignment import LEAST_DEVIATION, LEAST_SCANS, OUTLIER_Z, flag_outliers, measure_alignment
+from stfpm3d.imaging.placement import LIKELY_SIMILARITY, LIMITS
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import load_volume
 from stfpm3d.reporting.figures import BESIDE_MIDLINE_MM, BRAIN_MASK, TEMPLATE, contour_png
@@ -31,8 +33,8 @@ def write_quality(
     Parameters
     ----------
     scans
-        One row a scan: `scan_id`, `group`, `site`, `skull_stripped`, `image` (on the MNI grid) and `picture`
-        (the PNG to write, in the page's folder).
+        One row a scan: `scan_id`, `group`, `site`, `skull_stripped`, `image` (on the MNI grid), `placement` (the JSON
+        of `imaging.registration.write_registration`) and `picture` (the PNG to write, in the page's folder).
     template
         What the scans were registered to.
     space
@@ -46,7 +48,9 @@ def write_quality(
     for number, scan in enumerate(scans.to_dict("records"), start=1):
         image = load_volume(scan["image"], scan["scan_id"])
         stripped = bool(scan["skull_stripped"])
-        measured.append(measure_alignment(image, template.head, template.mask, skull_stripped=stripped))
+        placement = json.loads(Path(scan["placement"]).read_text(encoding="utf-8"))
+        alignment = measure_alignment(image, template.head, template.mask, skull_stripped=stripped)
+        measured.append(alignment._asdict() | placement)
         with replacing(scan["picture"]) as temporary:
             temporary.write_bytes(contour_png(image, template.brain if stripped else template.head, template.mask))
         log.info("%s (%d of %d)", scan["scan_id"], number, len(scans))
@@ -54,13 +58,15 @@ def write_quality(
     for scan in figures[figures["outlier"]].to_dict("records"):
         log.warning("%s stands out (robust z %.1f); look at its picture", scan["scan_id"], scan["z"])
     with replacing(table) as temporary:
-        listed = figures.drop(columns=["image", "picture"])
+        listed = figures.drop(columns=["image", "placement", "picture"])
         listed.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.4f")
     write_page(
         page,
         page_template,
         scans=figures.assign(picture=[Path(path).name for path in figures["picture"]]).to_dict("records"),
         space=space,
+        likely_similarity=LIKELY_SIMILARITY,
+        limits=LIMITS,
         colours={"template": TEMPLATE, "brain_mask": BRAIN_MASK},
         outlier_z=OUTLIER_Z,
         least_deviation=LEAST_DEVIATION,

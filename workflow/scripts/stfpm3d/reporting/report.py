@@ -64,7 +64,7 @@ def write_report(
     grid: NetworkGrid,
     modality: str,
     experiments: Mapping[str, Mapping[str, Any]],
-    networks: Mapping[str, Network],
+    networks: Sequence[tuple[str, Network]],
     shown: str,
     initial: Mapping[str, str],
     healthy_quantile: float,
@@ -95,11 +95,10 @@ def write_report(
         T1w, T2w or FLAIR.
     experiments
         How each experiment's maps come about: `method`; `architecture`, `weights` (random, imagenet or file) and
-        `patch_learning` of the teacher, and whether the student is `untrained` (None and False where there is none);
-        `segmented_by` (kmeans or top_fraction) of segmentations and `processed_by` (the step in words) of
-        post-processed maps, or None.
+        `patch_learning` of the teacher, the student's `residual` (distance or gaussian) and whether it is `untrained`
+        (None and False where there is none); `segmented_by` (kmeans or top_fraction) of segmentations, or None.
     networks
-        The form of each teacher, by its name.
+        The name and the form of each teacher and f-AnoGAN.
     shown
         The experiment whose maps are shown and which stands first in the summary.
     initial
@@ -139,7 +138,7 @@ def write_report(
         experiments=experiments,
         networks=networks,
         versions=resnet_versions(experiments),
-        unscored=[name for name, row in experiments.items() if row["segmented_by"]],
+        unscored=[name for name, row in experiments.items() if row["segmented_by"] or row["method"] == "mask"],
         shown=shown,
         initial=initial,
         modality=modality,
@@ -165,13 +164,14 @@ def write_report(
 
 
 def resnet_versions(experiments: Mapping[str, Mapping[str, Any]]) -> list[tuple[int, str]]:
-    """The experiments that compare versions of the ResNet as the paper's Table 2 does: with given weights and patch
-    learning, without k-means or post-processing. Each is its version and name, deepest first; none of a single version.
+    """The experiments that compare versions of the ResNet as the paper's Table 2 does: distances to a student, with
+    given weights and patch learning, without k-means. Each is its version and name, deepest first;
+    none of a single version.
     """
     versions = [
         (int(row["architecture"].removeprefix("resnet")), name)
         for name, row in experiments.items()
-        if row["method"] == "stfpm" and not row["untrained"] and not row["segmented_by"] and not row["processed_by"]
+        if row["residual"] == "distance" and not row["untrained"] and not row["segmented_by"]
         if row["patch_learning"] and row["weights"] != "random"
     ]
     return sorted(versions, key=lambda pair: -pair[0]) if len({version for version, _ in versions}) > 1 else []

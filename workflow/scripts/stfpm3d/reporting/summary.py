@@ -71,7 +71,7 @@ def summarize(
     shown
         The experiment that is summed up.
     experiments
-        The `method` of each experiment, and by what it is `segmented_by` or `processed_by`; then it is no baseline.
+        The `method` of each experiment, and by what it is `segmented_by`; then it is no baseline.
     untrained
         The experiment with the initial weights of `shown`, if there is one.
     """
@@ -80,7 +80,7 @@ def summarize(
     baselines = [
         name
         for name, row in experiments.items()
-        if row["method"] in BASELINES and not (row["segmented_by"] or row["processed_by"]) and name != shown
+        if row["method"] in BASELINES and not row["segmented_by"] and name != shown
     ]
     others = baselines + ([untrained] if untrained else [])
     standings = _standings(findings, shown, baselines, untrained)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:  # jobs of one scan need no pandas
     import pandas as pd
 
 
+NAMES = ("scan_id", "participant_id", "session_id", "site", "experiment", "reference")
+"""The columns of this project's tables that hold names which a person chose."""
+
+
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` (same suffixes); on success it is renamed onto `path`, on failure removed.
@@ -48,3 +52,11 @@ def write_table(path: Path | str, table: pd.DataFrame) -> None:
     """Write a table as tab-separated text without its index; what is missing is n/a."""
     with replacing(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """Read a table that `write_table` wrote. Names stay as they are: 007 is no number, and NA no missing value."""
+    import pandas as pd
+
+    names = dict.fromkeys(NAMES, str)
+    return pd.read_csv(path, sep="\t", dtype=names, keep_default_na=False, na_values=["n/a", ""])

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,17 @@ from typing import Any
 import pandas as pd
 
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.study.sheets import read_rows
 from stfpm3d.study.split import PARTS, teacher_scans
 
 COLUMNS = ("participant_id", "group", "site", "image", "lesion_mask", "skull_stripped")
 OPTIONAL_COLUMNS = ("session_id", "exclude", "split")
 CHOICES = {"group": ("healthy", "patient"), "skull_stripped": ("true", "false"), "split": PARTS}
-MISSING = ("", "n/a", "N/A", "nan", "NaN")
-ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+MISSING = ("", "n/a", "na", "#n/a", "nan", "none", "null", "-")
+"""What stands for nothing, in capitals or not."""
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+LAYOUT_NAMES = ("mask",)
+"""Names that no scan can have: files of other content stand under them in a folder with a file a scan."""
 NO_REASONS = ("true", "false", "yes", "no", "0", "1")
 
 
@@ -49,37 +53,46 @@ def read_participants(path: Path | str, key: str = "participants") -> pd.DataFra
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{key} table {path} is not a file; correct cohort.{key}, the path of a TSV file.")
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split()).rstrip(".")
+    (_, header), *rows = read_rows(path, f"{key} table {path}") or [(1, [])]
+    header = [re.sub(r"[ -]", "_", name.lower()) for name in header]
+    if absent := [column for column in COLUMNS if column not in header]:
         raise InputError(
-            f"{key} table {path} cannot be read as tab-separated text ({reason}); save it as UTF-8 text with"
-            " one row a scan and a tab between columns."
-        ) from error
-    if absent := [column for column in COLUMNS if column not in table]:
-        raise InputError(
-            f"{key} table {path} lacks the column(s) {', '.join(absent)}; found {', '.join(table.columns)};"
+            f"{key} table {path} lacks the column(s) {', '.join(absent)}; found {', '.join(header) or 'nothing'};"
             " separate the columns by tabs."
         )
-    if table.empty:
+    if repeated := [name for name in (*COLUMNS, *OPTIONAL_COLUMNS) if header.count(name) > 1]:
+        raise InputError(f"{key} table {path} has the column {repeated[0]} twice; remove or rename one.")
+    if not rows:
         raise InputError(f"{key} table {path} has no rows; add one for each scan.")
-    return check_participants(table, path.parent, key)
+    for line, cells in rows:
+        if len(cells) > len(header):
+            raise InputError(f"{key} table, line {line}: {len(cells)} cells, expected {len(header)} as in the header.")
+    named = [dict(zip(header, cells, strict=False)) for _, cells in rows]
+    return check_participants(
+        pd.DataFrame(named, columns=list(dict.fromkeys(header))), path.parent, key, [line for line, _ in rows]
+    )
 
 
-def check_participants(table: pd.DataFrame, folder: Path, key: str = "participants") -> pd.DataFrame:
-    """Check the cells of a table of strings and give them their types; paths are taken relative to `folder`."""
+def check_participants(
+    table: pd.DataFrame, folder: Path, key: str = "participants", lines: Sequence[int] = ()
+) -> pd.DataFrame:
+    """Check the cells of a table of strings and give them their types; paths are taken relative to `folder`.
+
+    `lines` tells on which line of its file each row stands; without it they follow the header, which is line 1.
+    """
     columns = [*COLUMNS, *(column for column in OPTIONAL_COLUMNS if column in table)]
     table = table[columns].fillna("").apply(lambda column: column.str.strip())
-    table.index = pd.Index([f"{key} table, line {line}" for line in range(2, len(table) + 2)])  # the header is line 1
+    table.index = pd.Index([f"{key} table, line {line}" for line in lines or range(2, len(table) + 2)])
     for column, choices in CHOICES.items():
+        if column in table:
+            table[column] = table[column].str.lower()  # spreadsheets write TRUE
         for place, value in _cells(table, column):
             if value not in choices:
                 raise InputError(f"{place}: {column} is {value!r}, expected {' or '.join(choices)}.")
     _check_ids(table)
     _check_subjects(table)
     for (place, group), mask in zip(_cells(table, "group"), table["lesion_mask"], strict=True):
-        if group == "healthy" and mask not in MISSING:
+        if group == "healthy" and mask.lower() not in MISSING:
             raise InputError(f"{place}: a healthy scan has the lesion_mask {mask!r}, expected n/a.")
     for place, reason in _cells(table, "exclude"):
         if reason.lower() in NO_REASONS:
@@ -87,7 +100,7 @@ def check_participants(table: pd.DataFrame, folder: Path, key: str = "participan
                 f"{place}: exclude is {reason!r}, expected the reason in words, or n/a for a scan that is kept."
             )
     for place, image in _cells(table, "image"):
-        if image in MISSING:
+        if image.lower() in MISSING:
             raise InputError(f"{place}: image is {image!r}, expected the path of a scan.")
     for column in {"session_id", "exclude"} & set(columns):
         table[column] = _none_if_missing(table[column])
@@ -137,7 +150,7 @@ def scan_ids(table: pd.DataFrame) -> pd.Series:
 
 
 def check_files(participants: pd.DataFrame) -> None:
-    """Raise `InputError` for the first image or mask that is not a file."""
+    """Raise `InputError` for the first image or mask that is not a file, or whose path cannot be used."""
     for column in ("image", "lesion_mask"):
         for place, path in _cells(participants, column):
             if path is not None and not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a closed folder
@@ -145,6 +158,16 @@ def check_files(participants: pd.DataFrame) -> None:
                     f"{place}: {column} {path} is not a file that can be reached; paths are"
                     " relative to the table: correct it, or exclude the scan."
                 )
+            if path is not None:
+                check_path(path, f"{place}: {column}")
+
+
+def check_path(path: str, what: str) -> None:
+    """Raise `InputError` for a path that Snakemake cannot take literally: {name} and <name> are filled in."""
+    if found := re.search(r"\{.*\}|<.*>", path):
+        raise InputError(
+            f"{what} {path} holds {found[0]}, which Snakemake takes for a name to fill in; rename that folder or file."
+        )
 
 
 def check_parts(participants: pd.DataFrame) -> None:
@@ -205,25 +228,30 @@ def _cells(table: pd.DataFrame, column: str) -> list[tuple[str, Any]]:
 
 
 def _none_if_missing(column: pd.Series) -> pd.Series:
-    return column.astype(object).where(~column.isin(MISSING), None)
+    return column.astype(object).where(~column.str.lower().isin(MISSING), None)
 
 
 def _check_ids(table: pd.DataFrame) -> None:
     """Ids become file names."""
     for column in ("participant_id", "session_id"):
         for place, value in _cells(table, column):
-            if not ID_PATTERN.fullmatch(value) and not (column == "session_id" and value in MISSING):
-                raise InputError(f"{place}: {column} {value!r} may hold letters, digits, - and _ only.")
+            if not ID_PATTERN.fullmatch(value) and not (column == "session_id" and value.lower() in MISSING):
+                raise InputError(f"{place}: {column} {value!r} may hold letters, digits, - and _ only, at most 100.")
 
 
 def _check_scans_differ(table: pd.DataFrame) -> None:
-    """Each id names one scan."""
-    ids = scan_ids(table)
-    for place, scan_id in _cells(table.assign(scan_id=ids)[ids.duplicated()], "scan_id"):
-        raise InputError(
-            f"{place}: {scan_id!r} stands in {ids.index[ids == scan_id][0]} already;"
-            " every scan has one row, and a session_id where a subject has several scans."
-        )
+    """Each id names one scan, also on file systems that do not tell capitals from small letters."""
+    found: dict[str, tuple[str, str]] = {}
+    for place, scan_id in _cells(table.assign(scan_id=scan_ids(table)), "scan_id"):
+        if scan_id.lower() in LAYOUT_NAMES:
+            raise InputError(f"{place}: {scan_id!r} is the name of another file in results/; give the scan another.")
+        first, known = found.setdefault(scan_id.lower(), (place, scan_id))
+        if first != place:
+            alike = "" if known == scan_id else f" as {known!r}, the same name to some file systems"
+            raise InputError(
+                f"{place}: {scan_id!r} stands in {first} already{alike};"
+                " every scan has one row, and a session_id where a subject has several scans."
+            )
 
 
 def _check_subjects(table: pd.DataFrame) -> None:

@@ -19,7 +19,6 @@ from stfpm3d.study.rows import (
     Gan,
     MaskExperiment,
     PadimExperiment,
-    PostprocessedExperiment,
     SegmentationExperiment,
     StfpmExperiment,
     Student,
@@ -39,6 +38,9 @@ from stfpm3d.study.sections import (
     Standardization,
     Template,
 )
+
+RESERVED = "histogram"
+"""The name of a probe that stands among those of the experiments in `metrics.tsv`."""
 
 
 class Config(Section):
@@ -65,8 +67,15 @@ class Config(Section):
         for kind in ("teachers", "students", "gans", "experiments"):
             rows = getattr(self, kind)
             names = [row.name for row in rows]
-            if repeated := {name for name in names if names.count(name) > 1}:
-                raise ValueError(f"{kind} has two rows named {min(repeated)!r}; names must differ")
+            folded = [name.lower() for name in names]  # they name folders, also where capitals do not count
+            if repeated := {name for name in names if folded.count(name.lower()) > 1}:
+                raise ValueError(
+                    f"{kind} has two rows named {min(repeated)!r}; names must differ, not in capitals alone"
+                )
+        if RESERVED in [row.name for row in self.experiments]:
+            raise ValueError(
+                f"experiments has a row named {RESERVED!r}, as a probe is in the tables; choose another name"
+            )
         teachers, students, gans = ([row.name for row in rows] for rows in (self.teachers, self.students, self.gans))
         for student in self.students:
             _require(student.teacher, teachers, f"student {student.name!r} names the teacher")
@@ -89,29 +98,22 @@ class Config(Section):
     def _sources_have_graded_maps(self) -> Config:
         binary = (MaskExperiment, SegmentationExperiment)
         graded = [row.name for row in self.experiments if not isinstance(row, binary)]
-        made = [row.name for row in self.experiments if not isinstance(row, (*binary, PostprocessedExperiment))]
-        if not made:
+        if not graded:
             raise ValueError("experiments has no row with graded maps; add one that is neither mask nor segmentation")
         for row in self.experiments:
             if isinstance(row, SegmentationExperiment):
-                self._check_source(row, "segments", graded, "which hold 0 and 1 alone")
-            if isinstance(row, PostprocessedExperiment):
-                self._check_source(row, "processes", made, "which are segmented or processed already")
+                subject = f"experiment {row.name!r} segments the maps of"
+                _require(row.experiment, [other.name for other in self.experiments], subject)
+                if row.experiment not in graded:
+                    raise ValueError(
+                        f"{subject} {row.experiment!r}, which hold 0 and 1 alone; name one of {', '.join(graded)}"
+                    )
         return self
-
-    def _check_source(
-        self, row: SegmentationExperiment | PostprocessedExperiment, verb: str, sources: list[str], otherwise: str
-    ) -> None:
-        subject = f"experiment {row.name!r} {verb} the maps of"
-        _require(row.experiment, [other.name for other in self.experiments], subject)
-        if row.experiment not in sources:
-            raise ValueError(f"{subject} {row.experiment!r}, {otherwise}; name one of {', '.join(sources)}")
 
     @model_validator(mode="after")
     def _reference_is_tested(self) -> Config:
         if self.evaluation.reference is not None:
-            untested = (MaskExperiment, PostprocessedExperiment)
-            tested = [row.name for row in self.experiments if not isinstance(row, untested)]
+            tested = [row.name for row in self.experiments if not isinstance(row, MaskExperiment)]
             _require(self.evaluation.reference, tested, "evaluation.reference names the experiment")
         return self
 

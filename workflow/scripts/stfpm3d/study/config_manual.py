@@ -1,4 +1,4 @@
-"""The config's manual and JSON schema, made from its models: `python -m stfpm3d.study.config_manual` writes both."""
+"""The config's manual, made from its models: `python -m stfpm3d.study.config_manual` writes it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from stfpm3d.study.config import Config, Section, section_models
 
 ROOT = Path(__file__).parents[4]
 MANUAL = ROOT / "config" / "README.md"
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.json"
 UNITS = {"_mm": "mm", "epochs": "epochs", "patience": "epochs", "size": "voxels", "batch_size": "scans"}
 LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<", "multipleOf": "multiple of"}
 HEAD = """# The config
 
 Made from the models in `workflow/scripts/stfpm3d/study/config.py` by `make docs`; do not edit.
-`config.yaml` is the default run, the demo cohort. Give overrides in a file of your own with `--configfile`:
-mappings are merged into it, lists are replaced whole. Relative paths start at the folder that Snakemake runs in.
+`config.yaml` is the default run, the demo cohort, from whichever folder it is started. A file of your own, given with
+`--configfile` or lying at `config/config.yaml` in the folder of the run, need not repeat any of it: mappings are merged
+into it, lists (`teachers`, `students`, `gans`, `experiments`) are replaced whole, and keys that stand in neither file
+have the defaults below. A workflow that has this one as a module hands over all of its `config`: what it leaves out has
+the defaults below too, but it must name its `teachers` and `experiments`.
+Relative paths start at the folder that Snakemake runs in.
 """
-
-
-def config_schema() -> str:
-    """The config's JSON schema, for editors that check and complete YAML."""
-    return json.dumps(Config.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def config_manual() -> str:
@@ -81,4 +79,3 @@ def _kind(kind: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     MANUAL.write_text(config_manual(), encoding="utf-8")
-    SCHEMA.write_text(config_schema(), encoding="utf-8")

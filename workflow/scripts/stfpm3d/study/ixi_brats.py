@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import write_table
+from stfpm3d.study.sheets import read_rows
 from stfpm3d.study.split import PARTS
 
 IXI_CONTRASTS = {"T1w": "T1", "T2w": "T2"}
@@ -100,9 +101,9 @@ def read_parts(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"{path} is not a file; give a list of subjects and their parts.")
     parts: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        name, _, part = (cell.strip() for cell in line.partition("\t"))
-        if not line.strip() or (number == 1 and part == "split"):
+    for number, cells in read_rows(path, str(path)):
+        name, part, line = cells[0], "".join(cells[1:]).lower(), "\t".join(cells)
+        if number == 1 and part == "split":
             continue
         subject = SUBJECT.match(name)
         if subject is None or part not in PARTS:
@@ -138,12 +139,23 @@ def _find(folder: Path, pattern: re.Pattern[str], example: str) -> Mapping[tuple
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give the one that holds files such as {example}.")
     files: dict[tuple[str, str], Path] = {}
-    for path in sorted(folder.resolve().rglob("*.nii*"), key=lambda path: path.name):
+    for path in sorted(_files_below(folder.resolve()), key=lambda path: path.name):
         if match := pattern.fullmatch(path.name):
             key = match["subject"], match["kind"]
-            if key in files:
+            if not path.is_file():
+                raise InputError(f"{path} is no file that can be reached; mend the link, or remove it.")
+            if not path.samefile(files.setdefault(key, path)):
                 raise InputError(f"{match['subject']} has two files, {files[key]} and {path}; keep one of them.")
-            files[key] = path
     if not files:
         raise InputError(f"{folder} holds no files such as {example}; give the folder of the set's scans.")
     return files
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Every file at any depth; links to folders are followed, and a folder is entered once, however it is reached."""
+    entered = {os.path.realpath(folder)}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        yield from (Path(place, name) for name in names)
+        real = {name: os.path.realpath(Path(place, name)) for name in sorted(folders)}
+        folders[:] = [name for name in real if real[name] not in entered]
+        entered.update(real.values())

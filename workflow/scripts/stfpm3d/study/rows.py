@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from stfpm3d.study.sections import Blocks, Fraction, Name, Section, Seed
 
@@ -41,7 +41,11 @@ class Teacher(Section):
     batch_size: PositiveInt = Field(default=2, description="Scans in a step.")
     triplets_per_scan: PositiveInt = Field(default=8, description="Triplets drawn from each scan of a step.")
     patch_size: Annotated[int, Field(ge=8)] = Field(default=32, description="Edge of a patch in network voxels.")
-    min_brain_fraction: Fraction = Field(default=0.5, description="Least share of brain in a patch.")
+    min_brain_fraction: Fraction = Field(
+        default=0.5,
+        description="Least share of brain in a patch; 0 as in the paper's text, where only anchors of background alone"
+        " are discarded.",
+    )
     margin: PositiveFloat = Field(default=1.0, description="Margin of the triplet loss.")
     squared: bool = Field(default=True, description="Squared distances (paper, eq. 3-4) or plain ones (authors' code).")
     learning_rate: PositiveFloat = Field(
@@ -195,33 +199,6 @@ class SegmentationExperiment(Section):
     )
 
 
-class PostprocessedExperiment(Section):
-    """Another experiment's maps after one more step, an untested ablation. Reruns: its maps, evaluation and report."""
-
-    name: Name = Field(description="Name of the row, and of its folder.")
-    method: Literal["postprocessed"] = Field(description="`postprocessed`.")
-    experiment: Name = Field(description="Name of the experiment row whose maps are processed.")
-    by: Literal["gaussian", "median", "left_right", "erosion", "min_component"] = Field(
-        description="The step: a Gaussian, or the median over a ball, inside the scan; the ratio of the map to its"
-        " mirrored, smoothed counterpart; the rim of the brain without signal; or small components removed, at every"
-        " threshold at once."
-    )
-    amount: Annotated[float, Field(gt=0, le=50)] | None = Field(
-        default=None,
-        description="FWHM of `gaussian`, diameter of `median`'s ball, depth of `erosion`, all mm; least volume of"
-        " `min_component`, ml. `left_right` has none, the others need one.",
-    )
-
-    @model_validator(mode="after")
-    def _amount_belongs_to_the_step(self) -> PostprocessedExperiment:
-        if self.by == "left_right" and self.amount is not None:
-            raise ValueError(f"experiment {self.name!r}: left_right has no amount; leave it out")
-        if self.by != "left_right" and self.amount is None:
-            unit = "ml" if self.by == "min_component" else "mm"
-            raise ValueError(f"experiment {self.name!r}: {self.by} needs an amount, in {unit}; add it")
-        return self
-
-
 Experiment = Annotated[
     StfpmExperiment
     | PadimExperiment
@@ -229,7 +206,6 @@ Experiment = Annotated[
     | IntensityExperiment
     | ZscoreExperiment
     | MaskExperiment
-    | SegmentationExperiment
-    | PostprocessedExperiment,
+    | SegmentationExperiment,
     Field(discriminator="method"),
 ]

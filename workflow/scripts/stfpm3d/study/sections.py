@@ -105,7 +105,7 @@ class Split(Section):
 
 
 class Checksums(Section):
-    """Which TemplateFlow files are meant. Reruns: as `template`."""
+    """Which TemplateFlow files are meant; else `templateflow.sha256` keeps the first run's. Reruns: as `template`."""
 
     head: Sha256 = Field(description="sha256 of the T1w file.")
     brain_mask: Sha256 = Field(description="sha256 of the brain mask's file.")
@@ -127,7 +127,8 @@ class Template(Section):
         default=None, description="Name of a TemplateFlow template to download instead, e.g. MNI152NLin2009cSym."
     )
     sha256: Checksums | None = Field(
-        default=None, description="Checksums that TemplateFlow's files must have; without them they are only logged."
+        default=None,
+        description="Checksums that TemplateFlow's files must have; without them those of the first run.",
     )
     space: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
         default="MNI152NLin2009cAsym",
@@ -190,7 +191,9 @@ class Grid(Section):
         description="Edge of the network's cube, mm; `brain`: the smallest that holds the brain.",
     )
     size: Annotated[int, Field(ge=16, multiple_of=8)] = Field(
-        default=80, description="Edge of that cube in network voxels."
+        default=112,
+        description="Edge of that cube in network voxels; the default is the paper's 1.4 a voxel of a 2 mm template,"
+        " or scan noise hides lesions.",
     )
 
 
@@ -203,6 +206,11 @@ class Compute(Section):
         default="32-true", description="Lightning's precision of training."
     )
     threads: PositiveInt = Field(default=2, description="CPU threads of a training; tracked, since sums depend on it.")
+    batch_scans: PositiveInt = Field(
+        default=32,
+        description="Most scans whose maps are made in one job: what a failure loses, and what a cluster runs side by"
+        " side. This key alone makes again the maps of batches that are divided otherwise, and what follows from them.",
+    )
 
 
 class SyntheticLesions(Section):
@@ -236,7 +244,7 @@ class Evaluation(Section):
     reference: Name | None = Field(
         default=None,
         description="Name of the experiment that the others are tested against by their average precision per patient;"
-        " without it the first that is measured inside the brain and not post-processed. This key alone reruns the"
+        " without it the first that is measured inside the brain. This key alone reruns the"
         " comparison and the report.",
     )
     probes: bool = Field(

@@ -1,0 +1,72 @@
+"""One object a method makes the maps of scans and of copies, whatever file these come from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stfpm3d.imaging.grid import NetworkGrid, to_network_grid, write_grid
+from stfpm3d.imaging.volumes import Volume, load_volume, save_volume
+from stfpm3d.learning.fanogan_networks import FAnoGan, save_fanogan
+from stfpm3d.learning.resnet import AcsResNet, save_network
+from stfpm3d.maps.form import Scan
+from stfpm3d.maps.makers import map_maker
+
+SHAPE = (20, 22, 20)
+AFFINE = np.diag([4.0, 4, 4, 1])
+GRID = NetworkGrid(16, np.diag([5.0, 5, 5, 1]))
+CPU = {"accelerator": "cpu", "threads": 1, "precision": "32-true"}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A scan on both grids, its support, a smaller brain mask, and untrained networks."""
+    folder = tmp_path_factory.mktemp("makers")
+    rng = np.random.default_rng(0)
+    support, brain = np.zeros((2, *SHAPE), dtype=bool)
+    support[2:-2, 2:-2, 2:-2] = brain[5:-5, 5:-5, 5:-5] = True
+    for name, data in (("image", rng.normal(size=SHAPE)), ("support", support), ("brain_mask", brain)):
+        save_volume(folder / f"{name}.nii.gz", Volume(data, AFFINE))
+    np.save(folder / "image.npy", to_network_grid(load_volume(folder / "image.nii.gz"), GRID))
+    write_grid(folder / "grid.json", GRID, 0.0)
+    for seed, name in enumerate(("teacher", "student")):
+        save_network(folder / f"{name}.safetensors", AcsResNet("resnet18", seed=seed))
+    save_fanogan(folder / "model.safetensors", FAnoGan(16, 2, 4, seed=0))
+    return {path.name if path.suffix == ".npy" else path.name.partition(".")[0]: path for path in folder.iterdir()}
+
+
+NETWORKS = {"combine": "product", "blocks": [1, 2], "smoothing_mm": 0.0, **CPU}
+
+
+@pytest.mark.parametrize(("method", "settings"), [("stfpm", NETWORKS), ("fanogan", {"kappa": 1.0, **CPU})])
+def test_a_scan_that_was_resampled_once_has_the_map_of_the_scan(files, method, settings) -> None:
+    make = map_maker(method, settings, files)
+    resampled, image = (make(Scan("sub-01", files[name], files["support"])) for name in ("image.npy", "image"))
+    assert np.array_equal(resampled.map.data, image.map.data) and resampled.score == image.score
+    assert resampled.map.shape == SHAPE
+    assert np.ptp(resampled.map.data) > 0
+
+
+def test_networks_score_by_the_maximum_in_the_brain_and_show_their_blocks(files) -> None:
+    made = map_maker("stfpm", NETWORKS, files)(Scan("sub-01", files["image.npy"], files["support"]))
+    brain = load_volume(files["brain_mask"]).data > 0
+    assert made.score == made.map.data[brain].max() < made.map.data.max()
+    assert [made.blocks[f"block{number}"].shape for number in (1, 2, 3)] == [(4, 4, 4), (2, 2, 2), (1, 1, 1)]
+    assert made.blocks["strides"].tolist() == [4, 8, 16]
+
+
+@pytest.mark.parametrize(("method", "settings"), [("intensity", {"lesion_sign": 1}), ("segmentation", {})])
+def test_what_needs_no_network_imports_no_torch(files, method, settings) -> None:
+    settings = settings or {"top_fraction": 0.1}
+    code = (
+        "import sys; from stfpm3d.maps.form import Scan; from stfpm3d.maps.makers import map_maker\n"
+        f"make = map_maker({method!r}, {settings!r}, {{'brain_mask': {str(files['brain_mask'])!r}}})\n"
+        f"make(Scan('sub-01', {str(files['image'])!r}, {str(files['support'])!r}))\n"
+        "assert 'torch' not in sys.modules"
+    )
+    scripts = Path(__file__).resolve().parents[2] / "workflow/scripts"
+    subprocess.run([sys.executable, "-c", code], cwd=scripts, check=True)

@@ -1,0 +1,14 @@
+"""What is looked at once before a run: not again by its jobs, nor in each fold, which read the other rules again."""
+
+if workflow.is_main_process:
+    GIVEN = given_scans(STUDY, COHORT)
+    if len(GIVEN):
+        from stfpm3d.imaging.headers import check_headers  # jobs on a cluster need not import nibabel
+
+        try:
+            check_files(GIVEN)
+            check_headers(GIVEN)
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
+    for remark in PLAN.remarks():
+        logger.warning(remark)

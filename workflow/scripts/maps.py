@@ -1,0 +1,20 @@
+"""Make one method's anomaly maps of a batch of scans."""
+
+from typing import TYPE_CHECKING
+
+from stfpm3d.maps.form import Scan, read_maps, write_maps
+from stfpm3d.maps.makers import map_maker
+from stfpm3d.runtime.logs import rule_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with rule_log(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    subjects, files = params["subjects"], dict(given.items())
+    images = given["images"] or read_maps([given["source"]]).set_index("scan_id")["map"][subjects]
+    scans = {
+        name: Scan(sub, image, support, sub in params["fitted"])
+        for name, sub, image, support in zip(params["names"], subjects, images, given["supports"], strict=True)
+    }
+    write_maps(snakemake.output["table"], scans, map_maker(params["method"], params["settings"], files))

@@ -1,0 +1,384 @@
+"""The plan of a study: which files and settings the rows of its config ask for, given its cohort.
+
+Paths are those of the rules' outputs, relative to the working directory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stfpm3d.runtime.fingerprint import fingerprint
+from stfpm3d.study.cohort import select
+from stfpm3d.study.config import Config
+from stfpm3d.study.opening import mask_files, path_unless
+from stfpm3d.study.rows import (
+    FanoganExperiment,
+    IntensityExperiment,
+    MaskExperiment,
+    PadimExperiment,
+    SegmentationExperiment,
+    StfpmExperiment,
+    ZscoreExperiment,
+)
+from stfpm3d.study.sections import Section
+from stfpm3d.study.split import batches, hash_order, teacher_scans
+
+BRAIN_MASK = "results/template/mask.nii.gz"
+"""The template's brain mask, on the MNI grid."""
+LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
+"""Lesions are bright in T2w and FLAIR, dark in T1w."""
+
+
+def one_of(names: Iterable[str]) -> str:
+    """A wildcard constraint: one of some names, of which one may be empty; without names it matches nothing."""
+    patterns = [re.escape(name) for name in names]
+    return f"({'|'.join(patterns)})" if patterns else "(?!)"
+
+
+def settings(row: Section, *without: str) -> dict[str, Any]:
+    """A row's settings as params, without the keys that say nothing about the computation."""
+    return row.model_dump(mode="json", exclude={"name", *without})
+
+
+def content_of(*paths: str | list[str]) -> list[str]:
+    """Fingerprints of those of some files that are the user's own, as a rule's params: a file that is replaced may be
+    older than what was made of its forerunner. What rules make, below `results/`, has none."""
+    files = [path for given in paths for path in ([given] if isinstance(given, str) else given)]
+    return [fingerprint(path) for path in files if not path.startswith("results/")]
+
+
+class Plan:
+    """What every teacher, student, GAN and experiment of a study needs.
+
+    Parameters
+    ----------
+    study
+        The checked config.
+    participants
+        The divided cohort without excluded scans (see `opening.open_cohort` and `opening.kept`).
+    """
+
+    def __init__(self, study: Config, participants: pd.DataFrame) -> None:
+        self.study = study
+        self.participants = participants
+        self._scans = participants.set_index("scan_id")
+        self.teachers = {row.name: row for row in study.teachers}
+        self.students = {row.name: row for row in study.students}
+        self.gans = {row.name: row for row in study.gans}
+        self.experiments = {row.name: row for row in study.experiments}
+        self.lesion_sign = LESION_SIGN[study.cohort.modality]
+        most = study.compute.batch_scans
+        self.batches = {part: batches(self.select(split=part), most) for part in ("val", "test")}
+        self.map_name = f"{{sub}}_space-{study.template.space}_desc-anomaly_{study.cohort.modality}.nii.gz"
+
+    # Scans
+
+    def select(self, **parts: Any) -> list[str]:
+        """The ids of the scans of one or several parts and of one group (see `cohort.select`)."""
+        return select(self.participants, **parts)
+
+    def scans(self, pattern: str, **parts: Any) -> list[str]:
+        """Paths of the scans of one part or group, from a pattern with `{sub}`; other wildcards are kept."""
+        return [pattern.replace("{sub}", sub) for sub in self.select(**parts)]
+
+    def masked(self, scans: Iterable[str]) -> list[str]:
+        """Those of some scans that have a lesion mask."""
+        return [sub for sub in scans if self._scans.at[sub, "lesion_mask"]]
+
+    def native_image(self, sub: str) -> str:
+        """The scan that is registered: the table's own, or its bias-corrected copy (native grid)."""
+        if self.study.bias_correction.method == "n4":
+            return f"results/bias_correction/{sub}/image.nii.gz"
+        return str(self._scans.at[sub, "image"])
+
+    def registration_target(self, sub: str) -> str:
+        """What a scan is registered to: the template's head, or its brain for a stripped scan."""
+        return f"results/template/{'brain' if self._scans.at[sub, 'skull_stripped'] else 'head'}.nii.gz"
+
+    def template_files(self) -> dict[str, Any]:
+        """The head and the brain mask that the template is made of; the packaged mask is no file."""
+        source = self.study.template
+        if source.templateflow:
+            return {part: f"results/template/templateflow_{part}.nii.gz" for part in ("head", "brain_mask")}
+        return {"head": source.head or "results/template/head_1mm.nii.gz", "brain_mask": source.brain_mask or []}
+
+    def chosen_masks(self, sub: str) -> list[str]:
+        """The real lesion masks that are inserted into copies of a scan; none where lesions are grown."""
+        lesions = self.study.evaluation.synthetic
+        if lesions.masks is None:
+            return []
+        paths = {f"{sub}/{name}": str(Path(lesions.masks, name)) for name in mask_files(lesions.masks)}
+        return [paths[key] for key in hash_order(list(paths), lesions.seed)[: lesions.per_scan]]
+
+    # Teachers
+
+    def initial_weights(self, teacher: str) -> str | list[str]:
+        """The checkpoint that a teacher starts from; nothing when its weights are random."""
+        row = self.teachers[teacher]
+        made = {"random": [], "imagenet": f"results/weights/{row.architecture}.pth"}
+        return made.get(row.weights, row.weights)
+
+    def atlas_file(self, teacher: str) -> str | list[str]:
+        """The map that a teacher's atlas is made from; coordinates need none."""
+        return path_unless(self.teachers[teacher].atlas, "none", "coordinates") or []
+
+    def atlas_of(self, teacher: str) -> str | list[str]:
+        """The second input channel of a teacher and its students; nothing where the scan is alone."""
+        return [] if self.teachers[teacher].atlas == "none" else f"results/teacher/{teacher}/atlas.npy"
+
+    def grid_of(self, teacher: str) -> str:
+        """The folder with the scans as a teacher and its students see them, ending in a slash."""
+        return f"results/grid/{_sampling(self.teachers[teacher].input_scale)}"
+
+    def samplings(self) -> dict[str, dict[str, Any]]:
+        """How the cube is sampled, by folder below results/grid: by `grid.size`, a teacher's scale, a GAN's size."""
+        scales = [row.input_scale for row in self.teachers.values() if row.input_scale is not None]
+        return (
+            {"": {"size": self.study.grid.size}}
+            | {_sampling(scale): {"voxels_per_mm": scale} for scale in scales}
+            | {f"size-{row.size}/": {"size": row.size} for row in self.gans.values()}
+        )
+
+    def seen_by_teacher(self, teacher: str, part: str) -> list[str]:
+        """The scans of one part that a teacher sees."""
+        return teacher_scans(self.participants, part, self.teachers[teacher].balance, self.study.split.seed)
+
+    # Students
+
+    def grid_of_student(self, student: str) -> str:
+        """The folder of the student's teacher's grid."""
+        return self.grid_of(self.students[student].teacher)
+
+    def selection(self, student: str) -> str:
+        """What chooses a student's epoch: no AUROC without a validation patient, but synthetic lesions."""
+        wanted = self.students[student].selection
+        return "synthetic_ap" if wanted == "auroc" and not self.select(split="val", group="patient") else wanted
+
+    def validation_scans(self, student: str) -> list[str]:
+        """The validation scans that choose a student's epoch: patients have a say in the AUROC alone."""
+        return self.select(split="val", group=None if self.selection(student) == "auroc" else "healthy")
+
+    def student_settings(self, student: str) -> dict[str, Any]:
+        """A student's settings as params."""
+        row = settings(self.students[student], "teacher") | {"selection": self.selection(student)}
+        if row["selection"] == "synthetic_ap":
+            row["lesion_sign"] = self.lesion_sign
+        return row
+
+    def remarks(self) -> list[str]:
+        """What this run does otherwise than its config says, one sentence each."""
+        return [
+            f"student {name!r}: no validation patient, so synthetic lesions choose its epoch."
+            for name, row in self.students.items()
+            if self.selection(name) != row.selection
+        ]
+
+    # Experiments
+
+    def experiments_by(self, *methods: str) -> str:
+        """A wildcard constraint: the names of the experiments of some methods."""
+        return one_of([name for name, row in self.experiments.items() if row.method in methods])
+
+    def has_blocks(self, experiment: str) -> bool:
+        """Whether an experiment's method makes a map from the blocks of networks."""
+        return isinstance(self.experiments[experiment], StfpmExperiment | PadimExperiment)
+
+    def teacher_of(self, experiment: str) -> str:
+        """The teacher that an experiment names, or that its student names; others have none: see `has_blocks`."""
+        row = self.experiments[experiment]
+        if isinstance(row, StfpmExperiment):
+            return self.students[row.student].teacher
+        if isinstance(row, PadimExperiment):
+            return row.teacher
+        raise ValueError(f"experiment {experiment!r} of method {row.method!r} has no teacher")
+
+    def teacher_weights(self, experiment: str) -> str:
+        """The weights of an experiment's teacher."""
+        return f"results/teacher/{self.teacher_of(experiment)}/model.safetensors"
+
+    def student_weights(self, experiment: str) -> str | list[str]:
+        """The weights of an experiment's student; nothing for a method without one."""
+        row = self.experiments[experiment]
+        if not isinstance(row, StfpmExperiment):
+            return []
+        weights = {"trained": "model", "initial": "initial"}[row.weights]
+        return f"results/student/{row.student}/{weights}.safetensors"
+
+    def gan_weights(self, experiment: str) -> str | list[str]:
+        """The weights of an experiment's GAN; nothing for a method without one."""
+        row = self.experiments[experiment]
+        return f"results/gan/{row.gan}/model.safetensors" if isinstance(row, FanoganExperiment) else []
+
+    def gaussian_scans(self, experiment: str) -> list[str]:
+        """The healthy scans that an experiment's Gaussian is fitted on; none for an experiment without one.
+
+        PaDiM's is fitted on the training part, a residual's on validation scans, since the student has matched the
+        training scans.
+        """
+        row = self.experiments[experiment]
+        if isinstance(row, PadimExperiment):
+            return self.select(split="train", group="healthy")
+        if isinstance(row, StfpmExperiment) and row.residual == "gaussian":
+            return self.select(split="val", group="healthy")
+        return []
+
+    def gaussian_of(self, experiment: str) -> str | list[str]:
+        """An experiment's Gaussian of features; nothing for an experiment without one."""
+        return f"results/gaussian/{experiment}.safetensors" if self.gaussian_scans(experiment) else []
+
+    def grid_of_gan(self, gan: str) -> str:
+        """The folder with the scans in a GAN's size, ending in a slash."""
+        return f"results/grid/size-{self.gans[gan].size}/"
+
+    def grid_of_experiment(self, experiment: str) -> str:
+        """The folder with the scans as an experiment's networks see them, ending in a slash."""
+        row = self.experiments[experiment]
+        return (
+            self.grid_of_gan(row.gan)
+            if isinstance(row, FanoganExperiment)
+            else self.grid_of(self.teacher_of(experiment))
+        )
+
+    # Maps
+
+    def network_files(self, experiment: str) -> dict[str, Any]:
+        """What the networks of an experiment with blocks are loaded from, by the names in `load_block_maps`."""
+        return {
+            "teacher": self.teacher_weights(experiment),
+            "student": self.student_weights(experiment),
+            "gaussian": self.gaussian_of(experiment),
+            "atlas": self.atlas_of(self.teacher_of(experiment)),
+        }
+
+    def maker_files(self, experiment: str) -> dict[str, Any]:
+        """What an experiment's maps are made with besides the scans, by the names in `makers.map_maker`."""
+        row, brain_mask = self.experiments[experiment], {"brain_mask": BRAIN_MASK}
+        if self.has_blocks(experiment):
+            grid = f"{self.grid_of_experiment(experiment)}grid.json"
+            return {**brain_mask, "grid": grid, **self.network_files(experiment)}
+        if isinstance(row, FanoganExperiment):
+            grid = f"{self.grid_of_gan(row.gan)}grid.json"
+            return {**brain_mask, "grid": grid, "model": self.gan_weights(experiment)}
+        if isinstance(row, ZscoreExperiment):
+            return {**brain_mask, "statistics": "results/zscore/statistics.npz"}
+        return brain_mask
+
+    def maker_settings(self, experiment: str) -> dict[str, Any]:
+        """How an experiment's maps are made, as params: the keywords of its function in `makers.MAKERS`."""
+        where = self.study.compute.model_dump(include={"accelerator", "precision", "threads"})
+        match self.experiments[experiment]:
+            case StfpmExperiment() as row:
+                return {"combine": row.combine, "blocks": row.blocks, "smoothing_mm": 0.0, **where}
+            case PadimExperiment() as row:
+                return {"combine": row.combine, "blocks": row.blocks, "smoothing_mm": row.smoothing_mm, **where}
+            case FanoganExperiment() as row:
+                return {"kappa": row.kappa, **where}
+            case IntensityExperiment():
+                return {"lesion_sign": self.lesion_sign}
+            case ZscoreExperiment() as row:
+                return {"smoothing_mm": row.smoothing_mm}
+            case SegmentationExperiment() as row:
+                return {"top_fraction": row.fraction if row.by == "top_fraction" else None}
+        raise ValueError(f"experiment {experiment!r} makes no maps")
+
+    def mapped_images(self, experiment: str, part: str, batch: str) -> list[str]:
+        """What the maps of a batch are made of, a file a scan; nothing for a method that reads another's maps."""
+        row = self.experiments[experiment]
+        if isinstance(row, SegmentationExperiment):
+            return []
+        if isinstance(row, IntensityExperiment | ZscoreExperiment):
+            pattern = "results/standardize/{sub}/image.nii.gz"
+        else:
+            pattern = f"{self.grid_of_experiment(experiment)}{{sub}}.npy"
+        return [pattern.replace("{sub}", sub) for sub in self.batches[part][batch]]
+
+    def source_maps(self, experiment: str, part: str, batch: str) -> str | list[str]:
+        """The table of the maps that a segmentation reads, of the same batch; nothing for other methods."""
+        row = self.experiments[experiment]
+        if isinstance(row, SegmentationExperiment):
+            return f"results/maps/{row.experiment}/{part}/batch-{batch}.tsv"
+        return []
+
+    def map_tables(self, experiment: str, *parts: str) -> list[str]:
+        """The tables of an experiment's maps of some parts, one a batch; none of the bare mask, itself every map."""
+        if isinstance(self.experiments[experiment], MaskExperiment):
+            return []
+        return [f"results/maps/{experiment}/{part}/batch-{batch}.tsv" for part in parts for batch in self.batches[part]]
+
+    # What is measured
+
+    def is_segmented(self, experiment: str) -> bool:
+        """Whether an experiment's maps are segmentations, 0 and 1 alone: no threshold is fitted to them."""
+        return isinstance(self.experiments[experiment], SegmentationExperiment | MaskExperiment)
+
+    def graded_experiments(self) -> list[str]:
+        """The experiments that are measured on altered copies of scans; segmentations and the bare mask have no graded
+        maps."""
+        return [name for name in self.experiments if not self.is_segmented(name)]
+
+    def lesion_experiments(self) -> list[str]:
+        """The experiments that are measured on synthetic lesions, where there are any."""
+        return self.graded_experiments() if self.study.evaluation.synthetic.per_scan else []
+
+    def probe_tables(self) -> list[str]:
+        """The tables of the probes of the shortcut, unless they are switched off."""
+        if not self.study.evaluation.probes:
+            return []
+        probes = ("removed", "within", "sites")
+        found = [
+            f"results/evaluation/{name}/probe_{probe}.tsv" for name in self.graded_experiments() for probe in probes
+        ]
+        return ["results/evaluation/probe_histogram.tsv", *found]
+
+    def protocols(self, experiment: str) -> list[str]:
+        """The protocols that measure an experiment; inside the brain the mask is constant, which says nothing."""
+        return ["paper"] if isinstance(self.experiments[experiment], MaskExperiment) else ["strict", "paper"]
+
+    def in_brain(self) -> list[str]:
+        """The experiments that are measured inside the brain."""
+        return [name for name in self.experiments if "strict" in self.protocols(name)]
+
+    def evaluated_networks(self) -> list[str]:
+        """The teachers and f-AnoGANs whose maps are measured, as folders below results, in the config's order."""
+        used = {f"teacher/{self.teacher_of(name)}" for name in self.experiments if self.has_blocks(name)}
+        used |= {f"gan/{row.gan}" for row in self.experiments.values() if isinstance(row, FanoganExperiment)}
+        networks = [f"teacher/{name}" for name in self.teachers] + [f"gan/{name}" for name in self.gans]
+        return [network for network in networks if network in used]
+
+    def description(self, experiment: str) -> dict[str, Any]:
+        """How an experiment's maps come about, for the report (see `write_report`)."""
+        row = self.experiments[experiment]
+        if isinstance(row, SegmentationExperiment):
+            return {**self.description(row.experiment), "segmented_by": row.by}
+        teacher = self.teachers[self.teacher_of(experiment)] if self.has_blocks(experiment) else None
+        weights = teacher and teacher.weights
+        return {
+            "method": row.method,
+            "architecture": teacher and teacher.architecture,
+            "weights": weights if weights in (None, "random", "imagenet") else "file",
+            "patch_learning": teacher is not None and teacher.epochs > 0,
+            "residual": row.residual if isinstance(row, StfpmExperiment) else None,
+            "untrained": isinstance(row, StfpmExperiment) and row.weights == "initial",
+            "segmented_by": None,
+        }
+
+    def initial_counterparts(self) -> dict[str, str]:
+        """For each experiment with a trained student, the one that differs only in the student's initial weights."""
+        rows = {name: row for name, row in self.experiments.items() if isinstance(row, StfpmExperiment)}
+        return {
+            trained: untrained
+            for trained, row in rows.items()
+            for untrained, other in rows.items()
+            if (row.weights, other.weights) == ("trained", "initial")
+            and settings(row, "weights") == settings(other, "weights")
+        }
+
+
+def _sampling(voxels_per_mm: float | None) -> str:
+    """The folder below results/grid of a sampling of the cube; none for the config's `grid.size`."""
+    return "" if voxels_per_mm is None else f"scale-{voxels_per_mm:g}/"
