@@ -186,9 +186,10 @@ class FAnoGan(nn.Module):
 
     def forward(self, scans: Tensor) -> Reconstruction:
         """Encode and generate scans (N, 1, size, size, size) that `to_range` made."""
-        reconstructed = self.generator(self.encoder(scans))
+        reconstructed = self.generator(self.encoder(scans)).float()
         image = (scans - reconstructed).square().flatten(1).mean(dim=1)
-        feature = (self.critic.features(scans) - self.critic.features(reconstructed)).square().mean(dim=1)
+        given, found = (self.critic.features(volumes).float() for volumes in (scans, reconstructed))
+        feature = (given - found).square().mean(dim=1)
         return Reconstruction(reconstructed, image, feature)
 
 

@@ -270,7 +270,7 @@ class Plan:
 
     def maker_settings(self, experiment: str) -> dict[str, Any]:
         """How an experiment's maps are made, as params: the keywords of its function in `makers.MAKERS`."""
-        where = self.study.compute.model_dump(include={"accelerator", "threads"})
+        where = self.study.compute.model_dump(include={"accelerator", "precision", "threads"})
         match self.experiments[experiment]:
             case StfpmExperiment() as row:
                 return {"combine": row.combine, "blocks": row.blocks, "smoothing_mm": 0.0, **where}
