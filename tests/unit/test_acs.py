@@ -6,7 +6,7 @@ from acsconv.operators import ACSConv
 from torch import nn
 from torchvision.models import resnet18
 
-from stfpm3d.learning.acs import AcsConv3d, to_acs
+from stfpm3d.learning.acs import AcsConv3d, MaxPool3d, to_acs
 
 # The ResNets' kernels: stem, block, downsampling block, shortcut.
 KERNELS = [(7, 2, 3), (3, 1, 1), (3, 2, 1), (1, 2, 0), (1, 1, 0)]
@@ -30,6 +30,16 @@ def test_a_third_of_the_channels_looks_along_each_axis() -> None:
     # Extent of the response (x, y, z) per channel: kernels (1, k, k), (k, 1, k), (k, k, 1), the remainder first.
     extents = [response.any(dim=first).any(dim=second).sum(dim=1) for first, second in ((3, 2), (3, 1), (2, 1))]
     assert torch.stack(extents, dim=1).tolist() == [[1, 3, 3]] * 22 + [[3, 1, 3]] * 21 + [[3, 3, 1]] * 21
+
+
+@pytest.mark.parametrize("shape", [(12, 12, 12), (9, 11, 13)])
+def test_pooling_and_its_gradient_are_torchs(shape: tuple[int, int, int]) -> None:
+    x = torch.randn(2, 5, *shape, requires_grad=True)
+    ours, reference = MaxPool3d(3, 2, 1)(x), nn.MaxPool3d(3, 2, 1)(x)
+    assert torch.equal(ours, reference)
+    weights = torch.randn_like(ours)
+    gradients = [torch.autograd.grad((pooled * weights).sum(), x)[0] for pooled in (ours, reference)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_a_converted_network_keeps_names_shapes_and_values() -> None:

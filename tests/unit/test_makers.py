@@ -19,7 +19,7 @@ from stfpm3d.maps.makers import map_maker
 SHAPE = (20, 22, 20)
 AFFINE = np.diag([4.0, 4, 4, 1])
 GRID = NetworkGrid(16, np.diag([5.0, 5, 5, 1]))
-CPU = {"accelerator": "cpu", "threads": 1}
+CPU = {"accelerator": "cpu", "threads": 1, "precision": "32-true"}
 
 
 @pytest.fixture(scope="module")

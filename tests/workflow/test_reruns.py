@@ -207,7 +207,12 @@ CODE = {
         {"report": 1},
     ),
     "reporting: plots": (f"{PACKAGE}/reporting/curves.py", "DECADES = 100", "DECADES = 10", {"report": 1}),
-    "the quality page": (f"{PACKAGE}/reporting/templates/quality.html.j2", "<body", "<body ", {"register_qc": 1}),
+    "the quality page": (
+        f"{PACKAGE}/reporting/templates/quality.html.j2",
+        "<body",
+        "<body ",
+        {"register_qc": 1, "report": 1},
+    ),
     "the report's template": (f"{PACKAGE}/reporting/templates/report.html.j2", "<body", "<body ", {"report": 1}),
     "a rule's script": (
         "workflow/scripts/compare.py",

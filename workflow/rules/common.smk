@@ -55,7 +55,7 @@ FOLDS = range(1, STUDY.split.folds + 1) if STUDY.split.folds and not STUDY.split
 SCANS = PARTICIPANTS.set_index("scan_id")
 KEYS = [key for key in ("participant_id", "session_id") if key in SCANS]
 COMPUTE = STUDY.compute.model_dump(mode="json", exclude={"batch_scans"})
-WHERE = {key: COMPUTE[key] for key in ("accelerator", "threads")}  # of what runs on one device
+WHERE = {key: COMPUTE[key] for key in ("accelerator", "precision", "threads")}  # of what runs on one device
 GPUS = 0 if COMPUTE["accelerator"] == "cpu" else COMPUTE["devices"]
 EVALUATED = PLAN.select(split=("val", "test"))
 

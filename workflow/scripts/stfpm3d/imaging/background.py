@@ -91,8 +91,9 @@ def zero_background(scan: Volume) -> Volume:
 
 
 def without_outliers(scan: Volume) -> Volume:
-    """A scan with background 0, its extreme voxels clipped, as something is estimated from it; an ordinary scan has
-    none.
+    """A scan with background 0, its extreme voxels clipped, as something is estimated from it.
+
+    An ordinary scan has none.
     """
     return Volume(np.minimum(scan.data, np.float32(_spread(scan.data[scan.data != 0]).most)), scan.affine)
 
@@ -136,8 +137,9 @@ def without_padding(scan: Volume) -> Volume:
 
 
 def looks_skull_stripped(scan: Volume) -> bool:
-    """Whether a scan with background 0 is a brain alone: no larger than one, with background on nearly all of the
-    faces of its box.
+    """Whether a scan with background 0 is a brain alone.
+
+    A brain is no larger than one, and nearly all of the faces of its box are background.
     """
     foreground = np.asarray(ndimage.binary_fill_holes(scan.data != 0))
     if foreground.sum() * scan.voxel_ml > MAX_BRAIN_ML or not foreground.any():

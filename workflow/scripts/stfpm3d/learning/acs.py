@@ -20,6 +20,24 @@ class AcsConv3d(ACSConv):
         return F.conv3d(x, self.weight.unsqueeze(-1), self.bias, stride=self.stride)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
+class MaxPool3d(nn.Module):
+    """The maximum over cubes of (N, C, X, Y, Z), within planes and then across them.
+
+    torch's own pooling in 3D sums its gradient on a GPU in an order that differs from run to run; in 2D it does not.
+    """
+
+    def __init__(self, kernel_size: int, stride: int, padding: int) -> None:
+        super().__init__()
+        self.window = (kernel_size, stride, padding)
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        in_planes = F.max_pool2d(volumes.flatten(1, 2), *self.window)
+        columns = in_planes.unflatten(1, volumes.shape[1:3]).flatten(3)
+        size, stride, padding = self.window
+        across = F.max_pool2d(columns, (size, 1), (stride, 1), (padding, 0))
+        return across.unflatten(3, in_planes.shape[2:])
+
+
 def to_acs(module: nn.Module) -> nn.Module:
     """Return the 3D form of a 2D network: its layers replaced in place, its parameters' names and shapes unchanged.
 
@@ -33,7 +51,7 @@ def to_acs(module: nn.Module) -> nn.Module:
         norm.load_state_dict(module.state_dict())
         return norm
     if isinstance(module, nn.MaxPool2d):
-        return nn.MaxPool3d(module.kernel_size, module.stride, module.padding)
+        return MaxPool3d(module.kernel_size, module.stride, module.padding)  # pyright: ignore[reportArgumentType]
     if isinstance(module, nn.AdaptiveAvgPool2d):
         return nn.AdaptiveAvgPool3d(1)
     for name, child in module.named_children():

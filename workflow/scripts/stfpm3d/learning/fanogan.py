@@ -45,10 +45,11 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mix: Tensor)
     """Mean squared deviation from 1 of the critic's slope between real and generated scans (N, 1, X, Y, Z).
 
     Scan i's slope is taken at real + mix[i] · (fake - real), `mix` being (N,) from 0 to 1 (Gulrajani et al. 2017,
-    equation 3).
+    equation 3). All is float32, also in a mixed-precision training: the slope of a sum overflows float16.
     """
-    between = torch.lerp(real, fake, mix.view(-1, 1, 1, 1, 1)).requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    with torch.autocast(real.device.type, enabled=False):
+        between = torch.lerp(real, fake.float(), mix.view(-1, 1, 1, 1, 1)).requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
@@ -89,14 +90,14 @@ class GanTraining(EpochSelection[FAnoGan]):
             fake = self.network.generator(self._latents(len(real), rng))
         mix = torch.from_numpy(rng.random(len(real), dtype=np.float32)).to(real)
         penalty = gradient_penalty(critic, real, fake, mix)
-        distance = critic(real).mean() - critic(fake).mean()
+        distance = critic(real).float().mean() - critic(fake).float().mean()
         self._descend(1, self.settings.gradient_penalty * penalty - distance)
         metrics = {"train_wasserstein_distance": distance, "train_gradient_penalty": penalty}
         self.log_dict(metrics, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(real))
 
     def _generator_step(self, count: int, rng: np.random.Generator) -> None:
         critic = self.network.critic.requires_grad_(False)
-        self._descend(0, -critic(self.network.generator(self._latents(count, rng))).mean())
+        self._descend(0, -critic(self.network.generator(self._latents(count, rng))).float().mean())
         critic.requires_grad_(True)
 
     def _latents(self, count: int, rng: np.random.Generator) -> Tensor:

@@ -81,8 +81,9 @@ def _linear(in_features: int, out_features: int) -> nn.Linear:
 
 
 def _batch_norm(channels: int) -> nn.Module:
-    """TensorFlow's default eps, as in the published code; the running averages follow in tens of steps, not hundreds
-    (its momentum is 0.01), since a small cohort has few.
+    """A batch norm with TensorFlow's default eps, as in the published code.
+
+    The running averages follow in tens of steps, not hundreds (its momentum is 0.01), since a small cohort has few.
     """
     return nn.BatchNorm3d(channels, eps=1e-3)
 
@@ -186,9 +187,10 @@ class FAnoGan(nn.Module):
 
     def forward(self, scans: Tensor) -> Reconstruction:
         """Encode and generate scans (N, 1, size, size, size) that `to_range` made."""
-        reconstructed = self.generator(self.encoder(scans))
+        reconstructed = self.generator(self.encoder(scans)).float()
         image = (scans - reconstructed).square().flatten(1).mean(dim=1)
-        feature = (self.critic.features(scans) - self.critic.features(reconstructed)).square().mean(dim=1)
+        given, found = (self.critic.features(volumes).float() for volumes in (scans, reconstructed))
+        feature = (given - found).square().mean(dim=1)
         return Reconstruction(reconstructed, image, feature)
 
 

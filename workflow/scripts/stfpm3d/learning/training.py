@@ -60,8 +60,10 @@ class EpochLoaders(LightningDataModule):
     """Loaders that are made anew in each epoch, so that data and order are functions of (seed, epoch).
 
     A Lightning checkpoint holds no state of the random generators; this makes a resumed training equal an
-    uninterrupted one.
+    uninterrupted one, however many `workers` (processes beside the training) load the scans.
     """
+
+    workers = 0
 
     def __init__(
         self, train_of_epoch: Callable[[int], Dataset], validation: Sequence[Dataset], *, batch_size: int, seed: int
@@ -78,10 +80,13 @@ class EpochLoaders(LightningDataModule):
         scans = self.train_of_epoch(epoch)
         # Not the loader's own shuffling: its generator's state depends on how often Lightning opens the loader.
         order = np.random.default_rng([self.seed, epoch]).permutation(len(scans))  # pyright: ignore[reportArgumentType]
-        return DataLoader(Subset(scans, order.tolist()), self.batch_size)
+        return self._loader(Subset(scans, order.tolist()))
 
     def val_dataloader(self) -> list[DataLoader]:
-        return [DataLoader(scans, self.batch_size) for scans in self.validation]
+        return [self._loader(scans) for scans in self.validation]
+
+    def _loader(self, scans: Dataset) -> DataLoader:
+        return DataLoader(scans, self.batch_size, num_workers=self.workers, pin_memory=self.workers > 0)
 
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -230,7 +235,7 @@ def fit(
         callbacks=callbacks,
         # Under srun Lightning would choose its SLURM environment, start no second rank and can hang.
         plugins=[LightningEnvironment(), WholeCheckpoints()],
-        # Strictly deterministic max pooling in 3D has no backward pass on CUDA.
+        # A warning, no error, since torch does not tell f-AnoGAN's mean pooling, which is deterministic, from others.
         deterministic="warn",
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
@@ -238,6 +243,8 @@ def fit(
         enable_progress_bar=watched,
         enable_model_summary=False,
     )
+    if trainer.strategy.root_device.type != "cpu":
+        loaders.workers = compute.threads  # which else would wait for the GPU
     last = checkpoint_dir / "last.ckpt"
     # No news: a teacher in evaluation mode, loaders without workers, a checkpoint to resume from, other products.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
@@ -246,7 +253,10 @@ def fit(
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")
         warnings.filterwarnings("ignore", message="You passed in a `val_dataloader`")  # a GAN has no use for it
         warnings.filterwarnings("ignore", message="The dirpath has changed")  # all that counts is in the checkpoint
-        trainer.fit(training, loaders, ckpt_path=last if last.exists() else None)
+        try:
+            trainer.fit(training, loaders, ckpt_path=last if last.exists() else None)
+        except InputError as error:  # of a worker it is a traceback that ends in the sentence
+            raise InputError(str(error).rsplit(f"{InputError.__name__}: ", 1)[-1].strip()) from error
     training.network.load_state_dict(training.best_weights)
 
 

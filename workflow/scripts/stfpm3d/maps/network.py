@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
 from stfpm3d.imaging.grid import NetworkGrid, read_grid, to_network_grid
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like
 from stfpm3d.learning.channels import load_atlas, stack_channels
+from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.matching import Combination, combine_blocks, feature_differences
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
 from stfpm3d.maps.form import Scan, ScoredMap, image_score, outside_minimum, smoothed
@@ -37,6 +38,8 @@ class BlockMaps:
         Of these features.
     atlas
         The second channel (X, Y, Z) of networks that have two.
+    autocast
+        The context of the networks' precision.
     """
 
     def __init__(
@@ -45,23 +48,28 @@ class BlockMaps:
         student: AcsResNet | None = None,
         gaussian: FeatureGaussian | None = None,
         atlas: NDArray | None = None,
+        autocast: Callable[[], AbstractContextManager] = nullcontext,
     ) -> None:
         self.teacher, self.student, self.gaussian, self.atlas = teacher, student, gaussian, atlas
+        self.autocast = autocast
 
     @torch.inference_mode()
     def features(self, scan: NDArray) -> list[Tensor]:
         """Features (1, channels, X', Y', Z') of a scan (X, Y, Z) after blocks 1-3."""
         device = next(self.teacher.parameters()).device
         volume = torch.from_numpy(stack_channels(scan, self.atlas))[None].to(device)
-        teacher = self.teacher.pyramid(volume)
-        if self.student is None:
+        with self.autocast():
+            teacher = self.teacher.pyramid(volume)
+            student = self.student.pyramid(volume) if self.student else None
+        if student is None:
             return [block.float() for block in teacher]
-        return list(feature_differences(teacher, self.student.pyramid(volume)))
+        return list(feature_differences(teacher, student))
 
     @torch.inference_mode()
     def __call__(self, scan: NDArray, *, fitted: bool = False) -> list[Tensor]:
-        """The blocks' maps (1, X', Y', Z'), each at its own size; `fitted` tells that the Gaussian has seen the scan,
-        which is then taken out of it.
+        """The blocks' maps (1, X', Y', Z'), each at its own size.
+
+        `fitted` tells that the Gaussian has seen the scan, which is then taken out of it.
         """
         features = self.features(scan)
         if self.gaussian is None:
@@ -70,20 +78,22 @@ class BlockMaps:
         return gaussian.distances(features)
 
 
-def load_block_maps(files: Mapping[str, Path | str], *, accelerator: str, threads: int) -> BlockMaps:
-    """Load networks to where they are computed: Lightning's `accelerator`, or CPU `threads`.
+def load_block_maps(
+    files: Mapping[str, Path | str], *, accelerator: str, threads: int, precision: Precision
+) -> BlockMaps:
+    """Load networks to where they are computed (see `one_device`).
 
     `files` holds the weights of the `teacher` and, where there are such, of the `student`, the `gaussian` and the
     `atlas`.
     """
-    torch.set_num_threads(threads)
-    device = Fabric(accelerator=accelerator, devices=1).device
+    fabric = one_device(accelerator, threads, precision)
     student, gaussian, atlas = (Path(files[name]) if files.get(name) else None for name in OTHERS)
     return BlockMaps(
-        load_network(Path(files["teacher"])).to(device),
-        load_network(student).to(device) if student else None,
-        load_gaussian(gaussian, device) if gaussian else None,
+        load_network(Path(files["teacher"])).to(fabric.device),
+        load_network(student).to(fabric.device) if student else None,
+        load_gaussian(gaussian, fabric.device) if gaussian else None,
         load_atlas(atlas),
+        fabric.autocast,
     )
 
 
@@ -161,10 +171,11 @@ def network_maps(
     smoothing_mm: float,
     accelerator: str,
     threads: int,
+    precision: Precision,
 ) -> NetworkMaps:
     """Makes maps by the networks in some files: those of `load_block_maps`, the `grid` and the `brain_mask`."""
     return NetworkMaps(
-        load_block_maps(files, accelerator=accelerator, threads=threads),
+        load_block_maps(files, accelerator=accelerator, threads=threads, precision=precision),
         read_grid(files["grid"]),
         load_mask(files["brain_mask"], "template"),
         combine=combine,

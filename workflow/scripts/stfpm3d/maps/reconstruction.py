@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from numpy.typing import NDArray
 
 from stfpm3d.imaging.grid import NetworkGrid, read_grid
 from stfpm3d.imaging.volumes import Volume, load_mask
+from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.fanogan_networks import RANGE_SD, FAnoGan, load_fanogan, to_range
 from stfpm3d.maps.form import Scan, ScoredMap
 from stfpm3d.maps.network import array_of, map_on_mni
@@ -42,23 +43,32 @@ class FanoganMaps:
         The grid of its scans in MNI space.
     kappa
         Weight of the critic's features in the score.
+    autocast
+        The context of the network's precision.
     """
 
-    def __init__(self, network: FAnoGan, grid: NetworkGrid, *, kappa: float) -> None:
-        self.network, self.grid, self.kappa = network, grid, kappa
+    def __init__(
+        self,
+        network: FAnoGan,
+        grid: NetworkGrid,
+        *,
+        kappa: float,
+        autocast: Callable[[], AbstractContextManager] = nullcontext,
+    ) -> None:
+        self.network, self.grid, self.kappa, self.autocast = network, grid, kappa, autocast
 
     def __call__(self, scan: Scan) -> ScoredMap:
         """The residual on the MNI grid, and a score of its own (see `residual_map`)."""
-        residual, score = residual_map(self.network, array_of(scan, self.grid), self.kappa)
+        with self.autocast():
+            residual, score = residual_map(self.network, array_of(scan, self.grid), self.kappa)
         source = Volume(residual, self.grid.affine)
         return ScoredMap(map_on_mni(source, load_mask(scan.support, scan.scan_id)), score, source=source)
 
 
-def fanogan_maps(files: Mapping[str, Path | str], *, kappa: float, accelerator: str, threads: int) -> FanoganMaps:
-    """Makes maps by the f-AnoGAN in some files, its weights `model` and `grid`.
-
-    It is computed on Lightning's `accelerator`, or by CPU `threads`.
-    """
-    torch.set_num_threads(threads)
-    network = load_fanogan(Path(files["model"])).to(Fabric(accelerator=accelerator, devices=1).device)
-    return FanoganMaps(network, read_grid(files["grid"]), kappa=kappa)
+def fanogan_maps(
+    files: Mapping[str, Path | str], *, kappa: float, accelerator: str, threads: int, precision: Precision
+) -> FanoganMaps:
+    """Makes maps by the f-AnoGAN in some files, its weights `model` and `grid`, on one device (see `one_device`)."""
+    fabric = one_device(accelerator, threads, precision)
+    network = load_fanogan(Path(files["model"])).to(fabric.device)
+    return FanoganMaps(network, read_grid(files["grid"]), kappa=kappa, autocast=fabric.autocast)

@@ -118,8 +118,9 @@ def scan_png(
 
 
 def contour_png(image: Volume, template: Volume, brain_mask: Volume) -> bytes:
-    """The outlines of the template's tissue and of its brain mask over a registered scan, in three planes through the
-    middle of the brain, the sagittal one `BESIDE_MIDLINE_MM` beside it; all on the MNI grid.
+    """The outlines of the template's tissue and of its brain mask over a registered scan, all on the MNI grid.
+
+    Three planes through the middle of the brain, the sagittal one `BESIDE_MIDLINE_MM` beside it.
     """
     corners = np.argwhere(brain_mask.data)
     centre = (corners.min(axis=0) + corners.max(axis=0)) // 2
@@ -153,8 +154,10 @@ def finding_png(
     threshold: float,
     centre_mm: tuple[float, float, float] | None = None,
 ) -> bytes:
-    """A scan in three planes through a place, and below it the same with what lies at or above the threshold of its
-    map; all on the MNI grid. Without a place the slices go through the hottest one.
+    """A scan in three planes through a place, and below it the same with what its map marks.
+
+    That is what lies at or above the threshold. All lies on the MNI grid; without a place the slices go through the
+    hottest one.
     """
     panels = ScanPanels(image, [], anomaly_map, None)
     if centre_mm is None:
@@ -251,6 +254,7 @@ def _label_edges(axes: Axes, orientation: Orientation) -> None:
 
 
 def brain_box(brain_mask: Volume) -> tuple[slice, slice, slice]:
+    """The box (X, Y, Z) of the template's brain with `MARGIN_MM` around it, within the grid."""
     voxels = np.argwhere(brain_mask.data)
     margin = np.ceil(MARGIN_MM / brain_mask.spacing_mm).astype(int)
     low = np.maximum(voxels.min(axis=0) - margin, 0)

@@ -171,8 +171,9 @@ def check_path(path: str, what: str) -> None:
 
 
 def check_parts(participants: pd.DataFrame) -> None:
-    """Raise `InputError` when the divided cohort lacks scans that every run needs: healthy ones to train and validate
-    on, and any to test on.
+    """Raise `InputError` when the divided cohort lacks scans that every run needs.
+
+    These are healthy ones to train and validate on, and any to test on.
     """
     for part in ("train", "val"):
         if not select(participants, split=part, group="healthy"):
