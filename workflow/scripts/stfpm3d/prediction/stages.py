@@ -64,10 +64,15 @@ class ScanStages:
     """
 
     def __init__(self, scan: GivenScan, bundle: Bundle, out: Path, compute: Compute) -> None:
-        self.scan, self.bundle, self.out, self.compute = scan, bundle, out, compute
+        self.scan, self.bundle, self.out = scan, bundle, out
         self.work = out / "work" / scan.name
         self.who = f"{scan.name}: {scan.image}"
         self.row: dict[str, Any] = {}
+        settings = dict(bundle.description["maker"])
+        if {"teacher", "model"} & set(bundle.files):
+            settings |= compute._asdict()
+        # Outside of the stages: that this machine lacks a device is no fault of the scan's.
+        self.make = map_maker(bundle.description["method"], settings, bundle.files)
 
     def predict(self) -> dict[str, Any]:
         """Go through all stages and return the scan's row, with `status` predicted or refused."""
@@ -133,11 +138,7 @@ class ScanStages:
     def map(self) -> None:
         """The anomaly map, and all that is read from it, in the scan's own space and in MNI space."""
         description = self.bundle.description
-        settings = dict(description["maker"])
-        if {"teacher", "model"} & set(self.bundle.files):
-            settings |= self.compute._asdict()
-        make = map_maker(description["method"], settings, self.bundle.files)
-        made = make(Scan(self.scan.name, self.work / "standardized.nii.gz", self.work / "support.nii.gz"))
+        made = self.make(Scan(self.scan.name, self.work / "standardized.nii.gz", self.work / "support.nii.gz"))
         atlas = read_atlas(self.bundle.files["regions"], self.bundle.files["region_names"])
         found = find_anomalies(
             made.map,

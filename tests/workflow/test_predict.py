@@ -1,0 +1,116 @@
+"""A bundle in an empty clone makes maps of new scans, refuses others with a reason, and makes nothing twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import DRY_RUN, Project, planned_rules
+
+EXPERIMENT = "stfpm-gaussian"
+SCAN = "sub-demoP06"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A clone without results, with a bundle, a scan, an oblique copy of it, half a file and another contrast."""
+    finished.run(f"results/bundle/{EXPERIMENT}/bundle.json")
+    project = Project.clone(tmp_path_factory.mktemp("elsewhere"))
+    folder = project.folder
+    shutil.copytree(finished.folder / f"results/bundle/{EXPERIMENT}", folder / "bundle")
+    (folder / "scans").mkdir()
+    given = finished.folder / f"data/{SCAN}_T2w.nii.gz"
+    shutil.copy(given, folder / "scans/plain.nii.gz")
+    image = nib.Nifti1Image.from_filename(given)
+    data, affine = image.get_fdata(dtype=np.float32), np.asarray(image.affine)
+    turned = np.eye(4)
+    turned[:2, :2] = [[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]]
+    nib.save(nib.Nifti1Image(data[::-1], turned @ affine @ _flip(data.shape[0])), folder / "scans/oblique.nii.gz")
+    nib.save(nib.Nifti1Image(np.where(data > 0, data.max() - data, 0), affine), folder / "scans/inverted.nii.gz")
+    (folder / "scans/broken.nii.gz").write_bytes(given.read_bytes()[:2000])
+    return project
+
+
+def _flip(size: int) -> np.ndarray:
+    """Voxel indices of a volume whose first axis is turned round."""
+    matrix = np.diag([-1.0, 1, 1, 1])
+    matrix[0, 3] = size - 1
+    return matrix
+
+
+def predict(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+    settings = ("bundle=bundle", "scans=scans", "out=found", "accelerator=cpu")
+    return project.snakemake("-s", "workflow/predict/Snakefile", *arguments, "--config", *settings)
+
+
+@pytest.fixture(scope="module")
+def predicted(elsewhere: Project) -> pd.DataFrame:
+    done = predict(elsewhere)
+    assert done.returncode == 1, done.stdout[-8000:]
+    assert "2 of 4 scans were refused: sub-broken (read); sub-inverted (" in done.stdout
+    return pd.read_csv(elsewhere.folder / "found/predictions.tsv", sep="\t", index_col="scan_id")
+
+
+def test_scans_that_cannot_be_used_are_rows_with_a_reason_and_no_map(elsewhere: Project, predicted) -> None:
+    assert predicted["status"].to_dict() == {
+        "sub-broken": "refused",
+        "sub-inverted": "refused",
+        "sub-oblique": "predicted",
+        "sub-plain": "predicted",
+    }
+    assert "cannot be read as NIfTI" in predicted["reason"]["sub-broken"]
+    assert not list((elsewhere.folder / "found").glob("sub-inverted/anat/*"))
+    page = (elsewhere.folder / "found/index.html").read_text(encoding="utf-8")
+    assert "sub-inverted" in page and "http" not in page.split("<main>")[1]
+
+
+@pytest.mark.parametrize("name", ["plain", "oblique"])
+def test_map_and_mask_lie_on_the_scans_own_grid(elsewhere: Project, predicted, name: str) -> None:
+    scan = nib.Nifti1Image.from_filename(elsewhere.folder / f"scans/{name}.nii.gz")
+    anat = elsewhere.folder / f"found/sub-{name}/anat"
+    found = nib.Nifti1Image.from_filename(anat / f"sub-{name}_desc-anomaly_T2w.nii.gz")
+    mask = nib.Nifti1Image.from_filename(anat / f"sub-{name}_label-lesion_desc-anomaly_mask.nii.gz")
+    for image in (found, mask):
+        assert image.shape == scan.shape
+        assert np.array_equal(image.affine, scan.affine)
+    threshold = json.loads((anat / f"sub-{name}_desc-anomaly_T2w.json").read_text())["Threshold"]
+    values = found.get_fdata()
+    assert np.array_equal(mask.get_fdata() > 0, values >= threshold)
+    outside = scan.get_fdata() == 0
+    assert np.mean(values[outside] == values.min()) > 0.97  # but for the rim, where the grids differ
+
+
+def test_an_oblique_copy_has_the_same_findings(predicted) -> None:
+    plain, oblique = predicted.loc["sub-plain"], predicted.loc["sub-oblique"]
+    assert oblique["score"] == pytest.approx(plain["score"], rel=0.2)
+
+
+def test_the_output_is_a_valid_data_set(elsewhere: Project, predicted) -> None:
+    validator = Path(sys.executable).with_name("bids-validator-deno")
+    command = [str(validator), str(elsewhere.folder / "found"), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    assert [issue for issue in issues if issue["severity"] == "error"] == []
+
+
+def test_one_scan_more_is_one_map_more_and_nothing_else_again(elsewhere: Project, predicted) -> None:
+    assert planned_rules(predict(elsewhere, *DRY_RUN).stdout) == {"verdict": 1}
+    scans = elsewhere.folder / "scans"
+    shutil.copy(scans / "plain.nii.gz", scans / "another.nii.gz")
+    planned = planned_rules(predict(elsewhere, *DRY_RUN).stdout)
+    (scans / "another.nii.gz").unlink()
+    assert planned == {"predict_scan": 1, "predictions": 1, "verdict": 1}
+
+
+def test_a_changed_bundle_is_refused(elsewhere: Project, predicted) -> None:
+    with elsewhere.kept("bundle/landmarks.tsv") as path:
+        path.write_text(path.read_text() + "\n")
+        done = predict(elsewhere, *DRY_RUN)
+    assert done.returncode == 1 and "landmarks.tsv has changed since the bundle was made" in done.stdout
