@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 from conftest import DRY_RUN, Project, planned_rules
 
+from stfpm3d.imaging.volumes import load_mask, load_volume
+
 EXPERIMENT = "stfpm-gaussian"
 SCAN = "sub-demoP06"
 
@@ -28,8 +30,7 @@ def elsewhere(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
     (folder / "scans").mkdir()
     given = finished.folder / f"data/{SCAN}_T2w.nii.gz"
     shutil.copy(given, folder / "scans/plain.nii.gz")
-    image = nib.Nifti1Image.from_filename(given)
-    data, affine = image.get_fdata(dtype=np.float32), np.asarray(image.affine)
+    data, affine = load_volume(given)
     turned = np.eye(4)
     turned[:2, :2] = [[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]]
     nib.save(nib.Nifti1Image(data[::-1], turned @ affine @ _flip(data.shape[0])), folder / "scans/oblique.nii.gz")
@@ -73,18 +74,17 @@ def test_scans_that_cannot_be_used_are_rows_with_a_reason_and_no_map(elsewhere: 
 
 @pytest.mark.parametrize("name", ["plain", "oblique"])
 def test_map_and_mask_lie_on_the_scans_own_grid(elsewhere: Project, predicted, name: str) -> None:
-    scan = nib.Nifti1Image.from_filename(elsewhere.folder / f"scans/{name}.nii.gz")
+    scan = load_volume(elsewhere.folder / f"scans/{name}.nii.gz")
     anat = elsewhere.folder / f"found/sub-{name}/anat"
-    found = nib.Nifti1Image.from_filename(anat / f"sub-{name}_desc-anomaly_T2w.nii.gz")
-    mask = nib.Nifti1Image.from_filename(anat / f"sub-{name}_label-lesion_desc-anomaly_mask.nii.gz")
+    found = load_volume(anat / f"sub-{name}_desc-anomaly_T2w.nii.gz")
+    mask = load_mask(anat / f"sub-{name}_label-lesion_desc-anomaly_mask.nii.gz")
     for image in (found, mask):
         assert image.shape == scan.shape
         assert np.array_equal(image.affine, scan.affine)
     threshold = json.loads((anat / f"sub-{name}_desc-anomaly_T2w.json").read_text())["Threshold"]
-    values = found.get_fdata()
-    assert np.array_equal(mask.get_fdata() > 0, values >= threshold)
-    outside = scan.get_fdata() == 0
-    assert np.mean(values[outside] == values.min()) > 0.97  # but for the rim, where the grids differ
+    assert np.array_equal(mask.data, found.data >= threshold)
+    outside = scan.data == 0
+    assert np.mean(found.data[outside] == found.data.min()) > 0.97  # but for the rim, where the grids differ
 
 
 def test_an_oblique_copy_has_the_same_findings(predicted) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.study.bids import NIFTI, bids_scans, is_bids, stem
 from stfpm3d.study.cohort import MISSING
 from stfpm3d.study.sheets import read_rows
 
-NIFTI = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 ANSWERS = {"true": True, "false": False}
-DERIVED = ("_space-", "_desc-")
-"""Entities of derivatives, which are no scans as they came."""
 
 
 class GivenScan(NamedTuple):
@@ -53,9 +50,9 @@ def list_scans(given: Path | str, suffix: str) -> list[GivenScan]:
     """
     path = Path(given)
     if path.is_dir():
-        scans = _of_dataset(path, suffix) if _is_bids(path) else _of_folder(path)
+        scans = _of_dataset(path, suffix) if is_bids(path) else _of_folder(path)
     elif NIFTI.search(path.name):
-        scans = [GivenScan(_name(_stem(path)), str(path), None, path.name)]
+        scans = [GivenScan(_name(stem(path)), str(path), None, path.name)]
     elif path.is_file():
         scans = _of_table(path)
     else:
@@ -70,43 +67,11 @@ def scans_folder(given: Path | str) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def _is_bids(folder: Path) -> bool:
-    return (folder / "dataset_description.json").is_file() or any(folder.glob("sub-*/**/anat"))
-
-
 def _of_dataset(folder: Path, suffix: str) -> list[GivenScan]:
-    found = [
-        path
-        for pattern in ("sub-*/anat", "sub-*/ses-*/anat")
-        for path in folder.glob(f"{pattern}/sub-*_{suffix}.nii*")
-        if NIFTI.search(path.name) and not any(entity in path.name for entity in DERIVED)
-    ]
-    if not found:
-        raise InputError(
-            f"{folder} is a BIDS data set without a {suffix} scan (sub-*/[ses-*/]anat/*_{suffix}.nii.gz), which the"
-            " bundle was trained on; give a data set that has some, or a table."
-        )
     return [
-        GivenScan(
-            _stem(path).removesuffix(f"_{suffix}"),
-            str(path),
-            _said_by_sidecar(path),
-            path.relative_to(folder).as_posix(),
-        )
-        for path in sorted(found)
+        GivenScan(scan.entities, str(scan.image), scan.skull_stripped, scan.image.relative_to(folder).as_posix())
+        for scan in bids_scans(folder, suffix)
     ]
-
-
-def _said_by_sidecar(path: Path) -> bool | None:
-    """`SkullStripped` of the JSON file beside a scan."""
-    sidecar = path.with_name(f"{_stem(path)}.json")
-    if not sidecar.is_file():
-        return None
-    try:
-        said = json.loads(sidecar.read_text(encoding="utf-8")).get("SkullStripped")
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{sidecar} cannot be read as a JSON object ({error}); correct it or remove it.") from error
-    return said if isinstance(said, bool) else None
 
 
 def _of_folder(folder: Path) -> list[GivenScan]:
@@ -115,7 +80,7 @@ def _of_folder(folder: Path) -> list[GivenScan]:
         raise InputError(
             f"{folder} holds no NIfTI file (.nii or .nii.gz) and is no BIDS data set; give a folder with scans."
         )
-    return [GivenScan(_name(_stem(path)), str(path), None, path.name) for path in found]
+    return [GivenScan(_name(stem(path)), str(path), None, path.name) for path in found]
 
 
 def _of_table(path: Path) -> list[GivenScan]:
@@ -138,14 +103,10 @@ def _of_table(path: Path) -> list[GivenScan]:
                 f"table {path}, line {line}: skull_stripped is {said!r}, expected true, false, or n/a where the image"
                 " shall tell."
             )
-        subject = row.get("participant_id", _stem(Path(row["image"])))
+        subject = row.get("participant_id", stem(Path(row["image"])))
         name = _name(subject, row.get("session_id"))
         scans.append(GivenScan(name, str(path.parent / row["image"]), ANSWERS.get(said), row["image"]))
     return scans
-
-
-def _stem(path: Path) -> str:
-    return NIFTI.sub("", path.name)
 
 
 def _name(subject: str, session: str | None = None) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.study.bids import bids_cohort
 from stfpm3d.study.sheets import read_rows
 from stfpm3d.study.split import PARTS, teacher_scans
 
@@ -73,16 +74,27 @@ def read_participants(path: Path | str, key: str = "participants") -> pd.DataFra
     )
 
 
+def read_bids(folder: Path | str, modality: str, key: str = "participants") -> pd.DataFrame:
+    """Read and check a BIDS data set as a cohort (see `bids.bids_cohort`), as `read_participants` does a table."""
+    table = bids_cohort(Path(folder), modality)
+    return check_participants(table, Path(folder), key, places=[f"{Path(folder, image)}" for image in table["image"]])
+
+
 def check_participants(
-    table: pd.DataFrame, folder: Path, key: str = "participants", lines: Sequence[int] = ()
+    table: pd.DataFrame,
+    folder: Path,
+    key: str = "participants",
+    lines: Sequence[int] = (),
+    places: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Check the cells of a table of strings and give them their types; paths are taken relative to `folder`.
 
     `lines` tells on which line of its file each row stands; without it they follow the header, which is line 1.
+    `places` names the rows of what is no such file.
     """
     columns = [*COLUMNS, *(column for column in OPTIONAL_COLUMNS if column in table)]
     table = table[columns].fillna("").apply(lambda column: column.str.strip())
-    table.index = pd.Index([f"{key} table, line {line}" for line in lines or range(2, len(table) + 2)])
+    table.index = pd.Index(places or [f"{key} table, line {line}" for line in lines or range(2, len(table) + 2)])
     for column, choices in CHOICES.items():
         if column in table:
             table[column] = table[column].str.lower()  # spreadsheets write TRUE

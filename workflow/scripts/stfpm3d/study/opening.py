@@ -15,6 +15,7 @@ from stfpm3d.study.cohort import (
     check_path,
     check_statistics,
     check_teacher,
+    read_bids,
     read_participants,
     with_test_table,
 )
@@ -51,15 +52,20 @@ def open_cohort(study: Config, demo: Sequence[Mapping[str, str]]) -> pd.DataFram
         if split.folds:
             table = table.drop(columns="split")
     else:
-        table = read_participants(study.cohort.participants)
+        table = _read(study, "participants", study.cohort.participants)
     if split.folds:
         parts = assign_fold(table, split.folds, split.fold or 1, split.seed)
     else:
         parts = assign_split(table, split.model_dump(include={"healthy", "patient"}), split.seed)
     table["split"] = parts.values
     if study.cohort.test_participants is not None:
-        table = with_test_table(table, read_participants(study.cohort.test_participants, "test_participants"))
+        table = with_test_table(table, _read(study, "test_participants", study.cohort.test_participants))
     return table
+
+
+def _read(study: Config, key: str, path: str) -> pd.DataFrame:
+    """A cohort, from its table or its BIDS data set."""
+    return read_bids(path, study.cohort.modality, key) if Path(path).is_dir() else read_participants(path, key)
 
 
 def kept(table: pd.DataFrame) -> pd.DataFrame:

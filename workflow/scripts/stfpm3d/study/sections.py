@@ -29,12 +29,13 @@ class Cohort(Section):
     """Who is studied. Reruns: everything that depends on the scans which are new, changed or gone."""
 
     participants: str = Field(
-        default="demo", description="Path of participants.tsv, or `demo` for the synthetic cohort."
+        default="demo",
+        description="Path of participants.tsv, or of the folder of a BIDS data set; `demo` for the synthetic cohort.",
     )
     test_participants: str | None = Field(
         default=None,
-        description="Path of a second table of the same columns, all of whose scans are test scans; those of the first"
-        " are then left out. Nothing is trained or fitted again.",
+        description="Path of a second table of the same columns, or of a second data set, all of whose scans are test"
+        " scans; those of the first are then left out. Nothing is trained or fitted again.",
     )
     modality: Literal["T1w", "T2w", "FLAIR"] = Field(default="T2w", description="Contrast of every scan of the cohort.")
 
