@@ -237,7 +237,7 @@ def test_the_encoder_learns_beside_networks_that_stay_as_they_are(folder: Path) 
 
 
 def test_a_mixed_precision_trains_as_the_full_one_does(folder: Path) -> None:
-    settings = {"gan_epochs": 1, "encoder_epochs": 1, "batch_size": 4, "critic_steps": 1}
+    settings: dict[str, Any] = {"gan_epochs": 1, "encoder_epochs": 1, "batch_size": 4, "critic_steps": 1}
     train(folder, "full", **settings)
     train(folder, "mixed", COMPUTE._replace(precision="bf16-mixed"), **settings)
     for record in ("", "-gan"):
