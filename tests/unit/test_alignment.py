@@ -113,7 +113,7 @@ def test_the_page_lists_the_scan_that_went_astray_first(template, tmp_path):
     assert listed["outlier"].tolist() == [True] + [False] * 7
     assert "1 of 8 scans stands out" in text
     assert "1 scan was hard to register" in text
-    assert listed.loc[0, ["rotation_deg", "overlap", "start", "starts"]].tolist() == [10, 0.95, "crown", 6]
+    assert listed[["rotation_deg", "overlap", "start", "starts"]].to_numpy()[0].tolist() == [10, 0.95, "crown", 6]
     assert "A&lt;B" in text
     assert str(tmp_path) not in text
     assert "too few scans of this kind to tell" not in text

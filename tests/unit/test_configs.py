@@ -89,6 +89,7 @@ def test_the_row_that_leads_is_named_for_its_gaussian_and_stands_beside_its_untr
 
 def test_the_row_called_stfpm_is_the_papers() -> None:
     row = next(row for row in study().experiments if row.name == "stfpm")
+    assert isinstance(row, StfpmExperiment)
     assert row == StfpmExperiment(name="stfpm", method="stfpm", student="student")
     assert (row.weights, row.residual, row.combine, row.blocks) == ("trained", "distance", "product", [1, 2, 3])
 

@@ -195,7 +195,7 @@ def test_the_report_counts_the_parameters_of_the_networks_that_are_measured(plan
 def test_stripped_scans_are_registered_to_the_brain_and_heads_to_the_head(plan: Plan) -> None:
     assert plan.registration_target("P1") == "results/template/brain.nii.gz"
     assert plan.registration_target("H1") == "results/template/head.nii.gz"
-    assert plan_of(registration={"transform": "none"}).registration_target("H1") == "results/template/mask.nii.gz"
+    assert plan_of(registration={"transform": "none"}).registration_target("H1") == "results/template/head.nii.gz"
 
 
 def test_healthy_scans_have_no_lesion_mask(plan: Plan) -> None:

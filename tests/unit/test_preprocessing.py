@@ -16,7 +16,7 @@ from torchio import ScalarImage, Subject
 from torchio.transforms import HistogramStandardization
 
 from stfpm3d.imaging import registration
-from stfpm3d.imaging.background import zero_background
+from stfpm3d.imaging.background import load_scan, zero_background
 from stfpm3d.imaging.bias import correct_bias
 from stfpm3d.imaging.grid import (
     brain_cut_share,
@@ -31,6 +31,7 @@ from stfpm3d.imaging.placement import Target, measure_placement, misplaced
 from stfpm3d.imaging.registration import apply_transform, estimate_transform, read_transform, register
 from stfpm3d.imaging.skullstrip import brain_support
 from stfpm3d.imaging.standardize import apply_landmarks, standardize
+from stfpm3d.imaging.template import brain_mask, build_template, fetch_head_template
 from stfpm3d.imaging.volumes import Volume, load_volume, resample_like, save_volume, to_sitk
 from stfpm3d.runtime.errors import InputError
 
@@ -403,3 +404,27 @@ def test_every_label_of_a_brats_segmentation_is_lesion_after_registration(tmp_pa
     subprocess.run([sys.executable, "-c", RULE, script], cwd=tmp_path, env=environment, check=True)
     registered = load_volume(tmp_path / "registered.nii.gz")
     np.testing.assert_array_equal(registered.data, np.roll(labels > 0, 2, axis=0))
+
+
+REAL = os.environ.get("STFPM3D_REAL_DATA", "")
+
+
+@pytest.mark.skipif(not REAL, reason="STFPM3D_REAL_DATA names no folder of real scans")
+def test_a_real_head_that_is_cut_from_below_and_filled_up_lies_where_it_lay_uncut(tmp_path):
+    fetch_head_template(tmp_path / "head.nii.gz")
+    template = build_template(load_volume(tmp_path / "head.nii.gz"), brain_mask(), 2)
+    target = Target(template.head, template.mask, skull_stripped=False)
+    head = load_scan(sorted(Path(REAL).glob("real_t1/images/IXI*.nii.gz"))[0])
+    axis = int(np.abs(head.affine[2, :3]).argmax())
+    below = np.indices(head.shape)[axis] * np.sign(head.affine[2, axis]) * head.spacing_mm[axis]
+    crown_mm = below[head.data > 100].max()
+    transforms = []
+    for number, fill in enumerate((None, 0, -1024)):
+        lower = below < crown_mm - 140  # through the neck and the lower cerebellum
+        scan = head if fill is None else Volume(np.where(lower, np.float32(fill), head.data), head.affine)
+        files = [tmp_path / f"{number}.mat"]
+        register(zero_background(scan), target, files, kind="AffineFast", seed=0)
+        transforms.append(read_transform(files))
+    points = np.argwhere(template.mask.data)[::500] @ template.mask.affine[:3, :3].T + template.mask.affine[:3, 3]
+    uncut, *cut = (np.array([t.TransformPoint(p) for p in (points * [-1, -1, 1]).tolist()]) for t in transforms)
+    assert max(np.linalg.norm(each - uncut, axis=1).mean() for each in cut) < 3

@@ -112,6 +112,7 @@ def render(output, tables, scans, brain_mask, grid, experiments=EXPERIMENTS):
         initial={"trained": "untrained"},
         healthy_quantile=0.99,
         min_lesion_ml=0.05,
+        registration=pd.DataFrame({"outlier": [True, False, False], "starts": [6, 1, 6]}),
     )
     return output.read_text(encoding="utf-8")
 
@@ -389,6 +390,13 @@ def test_notes_warn_of_few_patients_and_state_the_share_of_brain_cut_off(tables)
     assert any("cuts off 3.8 %" in note.text for note in found)
     many = tables["metrics"].assign(n_patient=10)
     assert not any(note.warning for note in notes.notes(many, "trained", {}, 0.99, 0.0))
+
+
+def test_the_page_counts_the_scans_that_registration_flagged(page, tables):
+    assert "Of 3 registered scans 1 stands out and 2 were hard to register" in page
+    plain = pd.DataFrame({"outlier": [False, False], "starts": [1, 1]})
+    found = notes.notes(tables["metrics"], "trained", {}, 0.99, 0.0, (), plain)
+    assert not any("registered" in note.text for note in found)
 
 
 def test_slices_are_shown_in_radiological_display():

@@ -26,12 +26,24 @@ def on_maps(experiments: int) -> dict[str, int]:
 MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}
 PROBED = {"probe_histogram": 1, "probe_removed": 7, "probe_within": 7, "probe_sites": 7}  # the first two have no scans
 SYNTHETIC_MEASURED = {"evaluate_synthetic": 7, "compare": 1, "report": 1}
-OF_STUDENT = {f"maps_{of}_{part}": n for of, n in (("network", 3), ("segmentation", 1)) for part in ("val", "test")}
-OF_STUDENT |= {"synthetic_network": 3}
-OF_TEACHER = {**OF_STUDENT, "maps_network_val": 4, "maps_network_test": 4, "synthetic_network": 4}  # PaDiM: no student
-OF_GAN = {"maps_fanogan_val": 1, "maps_fanogan_test": 1, "synthetic_fanogan": 1}
-BASELINES = {f"maps_{method}_{part}": 1 for method in ("intensity", "zscore") for part in ("val", "test")}
-BASELINES |= {"synthetic_baseline": 2}
+
+
+def maps(networks: int = 0, baselines: int = 0, segmented: int = 0, parts: int = 2) -> dict[str, int]:
+    """The maps of some experiments, a batch a part, and those of copies of test scans, which are not segmented."""
+    jobs = {
+        "maps_learning": parts * networks,
+        "maps_imaging": parts * (baselines + segmented),
+        "copies_learning": networks,
+        "copies_imaging": baselines,
+    }
+    return {name: count for name, count in jobs.items() if count}
+
+
+OF_STUDENT = maps(3, segmented=1)
+OF_TEACHER = maps(4, segmented=1)  # PaDiM has no student
+ALL_MAPS = maps(5, baselines=2, segmented=1)
+TEST_MAPS = maps(5, baselines=2, segmented=1, parts=1)
+ON_LESIONS = {"copies_learning": 5, "copies_imaging": 2}
 AFTER_STUDENT = {
     "student": 1,
     "feature_gaussian": 2,
@@ -54,7 +66,7 @@ AFTER_TEACHER = {
 AFTER_NETWORKS = {
     **AFTER_TEACHER,
     "fanogan": 1,
-    **OF_GAN,
+    **maps(5, segmented=1),
     "evaluate": 6,
     "evaluate_synthetic": 5,
     **on_maps(5),
@@ -64,29 +76,20 @@ AFTER_STANDARDIZE = {
     "synthetic_lesions": 2,
     "zscore_statistics": 1,
     **AFTER_NETWORKS,
-    **BASELINES,
+    **ALL_MAPS,
     **MEASURED,
     **on_maps(7),
 }
 AFTER_STRIP = {"landmarks": 1, "standardize": 15, **AFTER_STANDARDIZE}
 AFTER_REGISTER = {"register_qc": 1, "register_lesion": 4, "strip": 15, **AFTER_STRIP}
 AFTER_TEMPLATE = {"network_grid": 2, "register": 15, **AFTER_REGISTER}
-TEST_MAPS = {name: n for name, n in {**OF_TEACHER, **OF_GAN, **BASELINES}.items() if not name.endswith("_val")}
-PREPARED = {"register": 1, "register_qc": 1, "strip": 1, "standardize": 1, "grid": 2}
+ONE_PREPARED = {"register": 1, "strip": 1, "standardize": 1}
+PREPARED = {**ONE_PREPARED, "register_qc": 1, "grid": 2}
 ONE_TEST_SCAN = {**PREPARED, "synthetic_lesions": 1, **TEST_MAPS, **MEASURED, **on_maps(7)}
 ONE_TEST_MASK = {"register_lesion": 1, **MEASURED, "probe_within": 7}
-ON_LESIONS = {name: n for name, n in TEST_MAPS.items() if name.startswith("synthetic_")}
 
-AFTER_CONTRAST = {**OF_TEACHER, **OF_GAN, **BASELINES, **MEASURED, **on_maps(7)}  # it stands in the maps' names
-AFTER_ZSCORE = {
-    "maps_zscore_val": 1,
-    "maps_zscore_test": 1,
-    "synthetic_baseline": 2,  # one script makes both baselines' maps of copies
-    **MEASURED,
-    "evaluate": 1,
-    "evaluate_synthetic": 2,
-    **on_maps(1),
-}
+AFTER_CONTRAST = {**ALL_MAPS, **MEASURED, **on_maps(7)}  # it stands in the maps' names
+AFTER_BASELINES = {**maps(baselines=2), **MEASURED, "evaluate": 2, "evaluate_synthetic": 2, **on_maps(2)}
 
 CONFIG = {
     "a student's setting": ("epochs: 2", "epochs: 2\n    weight_decay: 0.001", AFTER_STUDENT),
@@ -98,6 +101,11 @@ CONFIG = {
     ),
     "an atlas": ("patch_size: 16", "patch_size: 16\n    atlas: coordinates", {"atlas": 1, **AFTER_TEACHER}),
     "where it is computed": ("threads: 1", "threads: 2", AFTER_NETWORKS),
+    "the size of batches": (
+        "threads: 1",
+        "threads: 1\n  batch_scans: 4",  # of the 4 test scans and the 5 of validation
+        {"maps_learning": 10, "maps_imaging": 6, **MEASURED, "probe_sites": 7},
+    ),
     "the network's cube": (
         "size: 48",
         "size: 64",
@@ -140,7 +148,7 @@ CODE = {
         f"{PACKAGE}/runtime/files.py",
         'na_rep="n/a"',
         'na_rep="NA"',
-        {"cohort": 1, **OF_TEACHER, **OF_GAN, **BASELINES, **MEASURED, **PROBED},
+        {"cohort": 1, **ALL_MAPS, **MEASURED, **PROBED},
     ),
     "runtime: how logs look": (f"{PACKAGE}/runtime/logs.py", "%(levelname)s", "%(levelname)s:", {}),
     "imaging: stripping": (
@@ -166,7 +174,13 @@ CODE = {
         f"{PACKAGE}/maps/baselines.py",
         "sd_floor: float = 0.1",
         "sd_floor: float = 0.2",
-        AFTER_ZSCORE,
+        AFTER_BASELINES,
+    ),
+    "maps: the GAN's": (
+        f"{PACKAGE}/maps/reconstruction.py",
+        "* RANGE_SD",
+        "* 1 * RANGE_SD",
+        {**maps(1), **MEASURED, "evaluate": 1, "evaluate_synthetic": 1, **on_maps(1)},
     ),
     "evaluation: the metrics": (
         f"{PACKAGE}/imaging/ranking.py",
@@ -193,7 +207,12 @@ CODE = {
         {"report": 1},
     ),
     "reporting: plots": (f"{PACKAGE}/reporting/curves.py", "DECADES = 100", "DECADES = 10", {"report": 1}),
-    "the quality page": (f"{PACKAGE}/reporting/templates/quality.html.j2", "<body", "<body ", {"register_qc": 1}),
+    "the quality page": (
+        f"{PACKAGE}/reporting/templates/quality.html.j2",
+        "<body",
+        "<body ",
+        {"register_qc": 1, "report": 1},
+    ),
     "the report's template": (f"{PACKAGE}/reporting/templates/report.html.j2", "<body", "<body ", {"report": 1}),
     "a rule's script": (
         "workflow/scripts/compare.py",
@@ -278,6 +297,37 @@ def test_a_subject_added(finished):
         row = f"{SPARE}\thealthy\tnorth\t{SPARE}_T2w.nii.gz\tn/a\tfalse\ttest\n"
         table.write_text(table.read_text(encoding="utf-8") + row, encoding="utf-8")
         assert finished.planned() == {"cohort": 1, **ONE_TEST_SCAN, **PROBED}
+
+
+def test_a_test_scan_that_is_added_remakes_its_batch_alone(finished, tmp_path):
+    project = finished.copy(tmp_path / "batches")
+    table = project.folder / "data/participants.tsv"
+    measured = "results/evaluation/intensity/metrics.tsv"
+    with project.edited(TINY, "threads: 1", "threads: 1\n  batch_scans: 3"):
+        project.run(measured)
+        kept, touched = (project.folder / f"results/maps/intensity/test/batch-{name}.tsv" for name in ("01", "00"))
+        assert [len(pd.read_csv(path, sep="\t")) for path in (kept, touched)] == [3, 1]
+        row = f"{SPARE}\thealthy\tnorth\t{SPARE}_T2w.nii.gz\tn/a\tfalse\ttest\n"
+        table.write_text(table.read_text(encoding="utf-8") + row, encoding="utf-8")
+        assert project.planned(measured) == {**ONE_PREPARED, "maps_imaging": 1, "evaluate": 1}
+        time_of_kept = kept.stat().st_mtime_ns
+        project.run(measured)
+    assert kept.stat().st_mtime_ns == time_of_kept
+    assert len(pd.read_csv(touched, sep="\t")) == 2
+
+
+def test_a_batch_whose_last_scan_fails_leaves_nothing_that_passes_for_a_result(finished, tmp_path):
+    project = finished.copy(tmp_path / "failure")
+    table = project.folder / "results/maps/intensity/test/batch-0.tsv"
+    last = project.folder / "results/standardize/sub-demoP06/image.nii.gz"
+    before = {path.name: path.read_bytes() for path in table.parent.iterdir()}
+    whole = last.read_bytes()
+    last.write_bytes(whole[:-100])
+    assert project.snakemake(table.relative_to(project.folder)).returncode != 0
+    assert not table.exists()
+    last.write_bytes(whole)
+    project.run(table.relative_to(project.folder))
+    assert {path.name: path.read_bytes() for path in table.parent.iterdir()} == before
 
 
 def test_a_test_subject_removed(finished):

@@ -10,10 +10,8 @@ import pandas as pd
 import pytest
 from conftest import FITTED, Project
 
-ONE_MAP_JOB = ("segmentation", "fanogan", "intensity", "zscore")
 UNSCORED = "stfpm-kmeans"  # a segmentation
-MAPS = {"maps_network_test": 4, **{f"maps_{method}_test": 1 for method in ONE_MAP_JOB}}
-MAPS |= {"synthetic_network": 4, "synthetic_fanogan": 1, "synthetic_baseline": 2}
+MAPS = {"maps_learning": 5, "maps_imaging": 3, "copies_learning": 5, "copies_imaging": 2}  # of test scans
 MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}
 PROBED = {"probe_histogram": 1, "probe_removed": 7, "probe_within": 7, "probe_sites": 7}
 

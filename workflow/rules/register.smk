@@ -36,7 +36,7 @@ rule register:
         transform=STUDY.registration.transform,
         seed=STUDY.registration.seed,
         skull_stripped=lambda w: bool(SCANS.skull_stripped[w.sub]),
-        content=lambda w: content_of(PLAN.native_image(w.sub)),
+        content=lambda w: content_of(SCANS.image[w.sub]),
         code=code("register"),
         env=environment("imaging"),
     script:

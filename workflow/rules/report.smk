@@ -20,6 +20,7 @@ rule report:
         curves=[f"results/evaluation/{name}/curves.tsv" for name in PLAN.in_brain()],
         patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.in_brain()],
         lesions=[f"results/evaluation/{name}/lesions.tsv" for name in PLAN.in_brain()],
+        registration="results/qc/registration.tsv",
         images=expand(STANDARDIZED, sub=PICTURED),
         maps=PLAN.map_tables(SHOWN, "test"),
         lesion_masks=expand(LESION_MASK, sub=PLAN.masked(PICTURED)),

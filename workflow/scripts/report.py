@@ -34,6 +34,7 @@ with rule_log(snakemake.log[0]):
         scans=scans,
         brain_mask=load_mask(given["brain_mask"], "template"),
         grid=read_grid(given["grid"]),
+        registration=read_table(given["registration"]),
         networks=list(zip(names, map(read_network, given["networks"]), strict=True)),
         **{name: params[name] for name in settings},
     )

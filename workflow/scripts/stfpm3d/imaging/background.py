@@ -26,8 +26,8 @@ OUTLYING = 5.0
 of the 48 real scans tried lies farther than 1.5."""
 MAX_REACH = 1e5
 """Largest distance between two values, in spreads: single precision has seven digits."""
-MAX_GAP = 0.5
-"""Largest distance, in spreads, between the background and the least other value; stripped T2w brains have 0.27."""
+MAX_GAP = 2.0
+"""Largest distance, in spreads, between the background and the least other value; stripped T2w brains have 0.3."""
 MAX_BELOW = 0.05
 """Largest share of what is not background that lies below it, as after interpolation by splines."""
 LIFT = 0.001

@@ -13,7 +13,7 @@ from stfpm3d.imaging.volumes import Volume, from_sitk, to_sitk
 FIT_SPACING_MM = 4.0
 """The field is smooth: it is fitted on voxels of about this size and applied at full resolution."""
 FIT_MAXIMUM = 1000.0
-"""The brightest voxel where the field is fitted, as in a usual scan: at 1e9 N4 finds a field of nonsense."""
+"""The brightest voxel where the field is fitted, as in a usual scan, whatever the scan's unit."""
 ITERATIONS = (50, 50, 50, 50)
 
 
@@ -21,7 +21,7 @@ def correct_bias(scan: Volume) -> Volume:
     """Divide a scan by its smooth multiplicative bias field, estimated inside the head (above Otsu's threshold).
 
     One thread makes the sums, and so the result, reproducible. The scan's background is 0 and stays 0: a bias is a
-    factor, so the field of a shifted scan would be another. Nor is N4 free of the scan's unit: it gets one of its own.
+    factor, so the field of a shifted scan would be another. N4 sees the scan in a unit of its own.
     """
     data = without_outliers(scan).data
     image = to_sitk(Volume(data * (FIT_MAXIMUM / data.max()), scan.affine))

@@ -26,7 +26,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "rotation_deg": (0.0, 60.0),  # 1 to 25
     "centre_mm": (0.0, 40.0),  # 0.3 to 6.7
     "overlap": (0.6, 1.0),  # 0.93 to 1.00; a part of the brain may be cut off
-    "similarity": (0.15, 1.0),  # 0.37 to 0.65; 25 mm off 0.16 at most
+    "similarity": (0.2, 1.0),  # 0.37 to 0.65, half of a brain 0.33; 25 mm off 0.16 at most
 }
 """Least and most of each figure, and beside it what was observed."""
 LIKELY_SIMILARITY = 0.35

@@ -20,7 +20,7 @@ class Start(NamedTuple):
     """Where ANTs begins to search."""
 
     name: str
-    centre: Callable[[Volume], NDArray[np.float64]] | None
+    centre: Callable[[Volume], NDArray[np.floating]] | None
     """The point (3,) in mm, RAS+, that both images share at first; None for ANTs' own centre of mass."""
     pitch_deg: float = 0.0
     """How far the head nods to begin with."""
@@ -28,12 +28,12 @@ class Start(NamedTuple):
     """Factor on the width of the Gaussians of all levels."""
 
 
-def _middle(volume: Volume) -> NDArray[np.float64]:
+def _middle(volume: Volume) -> NDArray[np.floating]:
     """The middle of the field of view."""
     return _world(volume, (np.array(volume.shape) - 1) / 2)
 
 
-def _below_crown(volume: Volume) -> NDArray[np.float64]:
+def _below_crown(volume: Volume) -> NDArray[np.floating]:
     """The middle of the upper part of what has signal, `BELOW_CROWN_MM` below its highest point: neither a neck with
     shoulders nor a cut through the head moves it as it moves the centre of mass.
     """
@@ -43,7 +43,7 @@ def _below_crown(volume: Volume) -> NDArray[np.float64]:
     return np.array([x, y, crown_mm - BELOW_CROWN_MM])
 
 
-def _world(volume: Volume, voxels: NDArray) -> NDArray[np.float64]:
+def _world(volume: Volume, voxels: NDArray) -> NDArray[np.floating]:
     """Voxel indices (..., 3) as points in mm, RAS+."""
     return np.asarray(voxels @ volume.affine[:3, :3].T + volume.affine[:3, 3], dtype=np.float64)
 

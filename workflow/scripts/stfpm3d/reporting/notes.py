@@ -32,6 +32,7 @@ def notes(
     healthy_quantile: float,
     cut_share: float,
     excluded: Sequence[str] = (),
+    registration: pd.DataFrame | None = None,
 ) -> list[Note]:
     """What a reader must know before believing the numbers, warnings first.
 
@@ -49,6 +50,8 @@ def notes(
         Share of the template's brain outside the network's crop.
     excluded
         The reason of each excluded scan.
+    registration
+        The table of `quality.write_quality`: every scan's `outlier` and `starts`.
     """
     findings = Findings(metrics)
     found = []
@@ -58,6 +61,8 @@ def notes(
     found += _patients_notes(findings, shown)
     if failing := site_warning(metrics, shown, healthy_quantile):
         found.append(Note(True, failing))
+    if registration is not None and (text := _registration_note(registration)):
+        found.append(Note(True, text))
     if not findings.count(shown, "image_auroc", "patient", "val"):
         text = "The validation part has no patient: healthy scans alone chose a student's epoch."
         found.append(Note(False, text))
@@ -71,6 +76,17 @@ def notes(
         unseen = f"{percent(outside)} of the lesion volume lies outside the template's brain mask"
         found.append(Note(False, f"{unseen}, where nothing is scored."))
     return sorted(found, key=lambda note: not note.warning)
+
+
+def _registration_note(registration: pd.DataFrame) -> str:
+    """How many scans lie on the template unlike the others, or were hard to bring there; empty for none."""
+    outliers, hard = int(registration["outlier"].sum()), int((registration["starts"] > 1).sum())
+    if not outliers and not hard:
+        return ""
+    return (
+        f"Of {len(registration)} registered scans {outliers} stand{'s' if outliers == 1 else ''} out and {hard}"
+        f" {'was' if hard == 1 else 'were'} hard to register: look at their pictures in results/qc/index.html."
+    )
 
 
 def _patients_notes(findings: Findings, shown: str) -> list[Note]:

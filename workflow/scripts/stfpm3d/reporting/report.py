@@ -70,6 +70,7 @@ def write_report(
     healthy_quantile: float,
     min_lesion_ml: float,
     excluded: Sequence[str] = (),
+    registration: pd.DataFrame,
 ) -> None:
     """Write the page; nothing in it refers to another file.
 
@@ -109,6 +110,8 @@ def write_report(
         Lesions and components below it did not count.
     excluded
         The reason of each scan that the cohort's table excludes.
+    registration
+        The table of `quality.write_quality`.
     """
     findings = Findings(metrics)
     colours = dict(zip(experiments, cycle(PALETTE), strict=False))
@@ -153,7 +156,9 @@ def write_report(
         patients=_patient_rows(patients, shown),
         comparisons=comparisons.to_dict("records"),
         colours=colours,
-        notes=notes(metrics, shown, initial, healthy_quantile, brain_cut_share(brain_mask, grid), excluded),
+        notes=notes(
+            metrics, shown, initial, healthy_quantile, brain_cut_share(brain_mask, grid), excluded, registration
+        ),
         plots=[plot._replace(svg=Markup(plot.svg)) for plot in drawn],
         scores=_score_rows(scores, shown),
         pictured=set(scan_ids(scans)),
