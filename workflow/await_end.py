@@ -25,7 +25,7 @@ def is_at_work(process: psutil.Process, folder: Path) -> bool:
 
 
 def slurm_jobs(folder: Path) -> list[str]:
-    """This user's jobs of this directory that wait or run in SLURM; none where there is no SLURM.
+    """The user's jobs of this directory that wait or run in SLURM; none where there is no SLURM.
 
     They outlive a Snakemake that was killed: it can no longer cancel them, and on their nodes nothing misses it.
     """
@@ -44,6 +44,7 @@ def slurm_jobs(folder: Path) -> list[str]:
 
 
 def main() -> None:
+    """Wait, or exit with what is still at work."""
     folder = Path.cwd()
     _, alive = psutil.wait_procs([p for p in psutil.process_iter() if is_at_work(p, folder)], PATIENCE_S)
     if alive:

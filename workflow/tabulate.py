@@ -14,6 +14,7 @@ from stfpm3d.study.ixi_brats import BRATS_CONTRASTS, tabulate
 
 
 def main() -> None:
+    """Read the command line and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ixi", type=Path, metavar="DIR", help="folder of IXI's scans")
     parser.add_argument("--brats", type=Path, metavar="DIR", help="folder of BraTS 2021's training subjects")

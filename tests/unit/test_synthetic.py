@@ -10,7 +10,6 @@ import pytest
 from scipy import ndimage
 from sklearn.metrics import average_precision_score
 
-from stfpm3d.evaluation.paired import detection_level
 from stfpm3d.imaging.lesions import (
     SIZES_ML,
     blob_lesion,
@@ -25,7 +24,7 @@ from stfpm3d.imaging.lesions import (
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
 from stfpm3d.maps.form import ScoredMap
 from stfpm3d.probes.copies import measure_copies
-from stfpm3d.probes.synthetic import detected_lesions, synthetic_metrics
+from stfpm3d.probes.synthetic import detected_lesions, detection_level, synthetic_metrics
 from stfpm3d.runtime.errors import InputError
 
 SHAPE = (32, 36, 32)

@@ -1,7 +1,7 @@
-"""All experiments in one table, and the primary endpoint: each one's average precision per patient against a reference
-experiment's, in pairs.
+"""All experiments in one table, and each one's average precision per patient against a reference experiment's.
 
-Everything else in the tables is descriptive, so the correction for many comparisons is over these alone.
+That comparison, in pairs, is the primary endpoint. Everything else in the tables is descriptive, so the
+correction for many comparisons is over these alone.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ def compare_patients(patients: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def sign_flip_p(differences: ArrayLike, seed: int = 0) -> float:
-    """Two-sided p that paired differences have mean zero, by flipping their signs: all flips up to `EXACT_PATIENTS`
-    pairs, else `FLIPS` random ones; NaN below `MIN_PATIENTS` pairs.
+    """Two-sided p that paired differences have mean zero, by flipping their signs.
+
+    All flips up to `EXACT_PATIENTS` pairs, else `FLIPS` random ones; NaN below `MIN_PATIENTS` pairs.
     """
     values = np.asarray(differences, dtype=float)
     if values.size < MIN_PATIENTS:

@@ -101,8 +101,9 @@ def evaluate_experiment(
 
 
 def score_table(experiment: str, scans: pd.DataFrame) -> pd.DataFrame:
-    """An experiment's scores, columns `SCORE_COLUMNS`; with `session_id` after `participant_id` where a cohort has
-    sessions.
+    """An experiment's scores, columns `SCORE_COLUMNS`.
+
+    `session_id` stands after `participant_id` where a cohort has sessions.
     """
     return scans.assign(experiment=experiment)[_keyed(SCORE_COLUMNS, scans)]
 

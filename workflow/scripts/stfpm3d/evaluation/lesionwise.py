@@ -86,8 +86,9 @@ def found_lesions(called: Labels, lesions: Labels) -> NDArray[np.bool_]:
 
 
 def thirds(volumes: ArrayLike) -> dict[str, NDArray[np.intp]]:
-    """The places of the small, the medium and the large lesions among `volumes` (n,), by rising volume; thirds of those
-    at hand, so that none is empty. None below three lesions.
+    """The places of the small, the medium and the large lesions among `volumes` (n,), by rising volume.
+
+    They are thirds of the lesions at hand, so that none is empty. None below three lesions.
     """
     order = np.argsort(np.asarray(volumes), kind="stable")
     if order.size < len(SIZES):
@@ -149,8 +150,10 @@ class LesionwiseTest:
         self.patients.append({**scan, **counts, "n_component": found.n_component})
 
     def metrics(self) -> dict[str, Estimate]:
-        """Recall over the lesions of all patients, precision over the components in patients, their F1; recall by
-        terciles of the lesions' volumes; sensitivity at rates of false positives per scan, and its mean over the rates.
+        """Recall over the lesions of all patients, precision over the components in patients, and their F1.
+
+        Besides, recall by terciles of the lesions' volumes, and sensitivity at rates of false positives per scan with
+        its mean over the rates.
         """
         names = ("participant_id", "n_lesion", "n_detected", "n_component")
         table = pd.DataFrame(self.patients, columns=names)
@@ -166,8 +169,9 @@ class LesionwiseTest:
         return estimates | self._recall_by_size() | self._froc_sensitivities()
 
     def froc(self) -> Curve | None:
-        """False-positive components per test scan, rising, and the best sensitivity up to there; None without a lesion
-        or without thresholds.
+        """False-positive components per test scan, rising, and the best sensitivity up to there.
+
+        None without a lesion or without thresholds.
         """
         n_lesion = len(self.lesions)
         if not n_lesion or not len(self.froc_thresholds):

@@ -16,8 +16,9 @@ METRIC_COLUMNS = ["experiment", "protocol", "split", "metric", "value", "ci_low"
 
 
 class Row(NamedTuple):
-    """One number with its interval, and how many scans of each group stand behind it; NaN where the scans do not allow
-    it.
+    """One number with its interval, and how many scans of each group stand behind it.
+
+    The number is NaN where the scans do not allow it.
     """
 
     split: str

@@ -31,8 +31,9 @@ Cuts = Mapping[str, int | None]
 
 
 class StrictProtocol:
-    """Image AUROC and AP of all scans of a split, the pooled voxels of its patients and each patient's own; on the test
-    scans the lesions, and the healthy scans' false alarms.
+    """Image AUROC and AP of all scans of a split, the pooled voxels of its patients and each patient's own.
+
+    On the test scans the lesions as well, and the healthy scans' false alarms.
 
     Parameters
     ----------
@@ -90,8 +91,9 @@ class StrictProtocol:
 
     @cached_property
     def cuts(self) -> dict[str, int | None]:
-        """The thresholds' bins that healthy validation voxels set, by the endings of the metrics; None where there is
-        nothing to fit one on. The one that validation patients set is known to test patients alone.
+        """The thresholds' bins that healthy validation voxels set, by the endings of the metrics.
+
+        None where there is nothing to fit one on. The one that validation patients set is known to test patients alone.
         """
         cuts = dict.fromkeys(MEASURED_AT)
         if self.healthy_quantile is None:
@@ -160,9 +162,10 @@ class StrictProtocol:
         return rows
 
     def _curves(self, scans: pd.DataFrame) -> dict[tuple[str, str], Curve]:
-        """By split and name: `image_roc` over scans, `roc` and `pr` over voxels pooled over patients, `froc` over
-        lesions, and `dice`: the patients' mean against the share of healthy validation brain voxels at or above the
-        threshold.
+        """Curves for drawing, by split and name.
+
+        `image_roc` over scans, `roc` and `pr` over voxels pooled over patients, `froc` over lesions, and `dice`: the
+        patients' mean against the share of healthy validation brain voxels at or above the threshold.
         """
         curves = {}
         for split in SPLITS:

@@ -69,10 +69,10 @@ def quantile_threshold(healthy: Histogram, quantile: float) -> int:
 
 
 def youden_bin(normal: Histogram, lesion: Histogram) -> int:
-    """The bin from which on the true positive rate exceeds the false positive rate most (Youden's J), the highest of
-    equals.
+    """The bin from which on the true positive rate exceeds the false positive rate most (Youden's J).
 
-    Only values that occur are thresholds: scikit-learn's first one, infinity, would make a mean of them infinite.
+    The highest of equals. Only values that occur are thresholds: scikit-learn's first one, infinity, would make a
+    mean of them infinite.
     """
     false_positive_rate, true_positive_rate = roc_curve(normal, lesion)
     falling = np.flatnonzero(normal + lesion)[::-1]
@@ -145,8 +145,9 @@ class PooledVoxels:
         return {"roc": thin(roc, along=roc[0] + roc[1]), "pr": thin(precision_recall, along=precision_recall[0])}
 
     def dice_by_rate(self, healthy: Histogram) -> Curve:
-        """Share of the `healthy` voxels at or above a threshold, rising, and the patients' mean Dice there; thinned for
-        drawing. There must be a patient.
+        """Share of the `healthy` voxels at or above a threshold, rising, and the patients' mean Dice there.
+
+        Thinned for drawing. There must be a patient.
         """
         occupied = np.flatnonzero(healthy + self.normal + self.lesion)[::-1]
         rate = healthy[occupied].cumsum() / healthy.sum()

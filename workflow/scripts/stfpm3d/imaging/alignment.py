@@ -44,9 +44,10 @@ def measure_alignment(image: Volume, head: Volume, brain_mask: Volume, *, skull_
 
 
 def robust_z(values: pd.Series) -> pd.Series:
-    """Distance below the median in robust standard deviations (1.4826 x the median absolute deviation, at least
-    `LEAST_DEVIATION`), 0 above it: a scan that lies better than the others is no outlier. NaN where values are missing,
-    and everywhere if fewer than `LEAST_SCANS` are known.
+    """Distance below the median in robust standard deviations, 0 above it.
+
+    A scan that lies better than the others is no outlier. The deviation is 1.4826 x the median absolute deviation, at
+    least `LEAST_DEVIATION`. NaN where values are missing, and everywhere if fewer than `LEAST_SCANS` are known.
     """
     if values.count() < LEAST_SCANS:
         return pd.Series(np.nan, index=values.index)
@@ -56,8 +57,9 @@ def robust_z(values: pd.Series) -> pd.Series:
 
 
 def flag_outliers(figures: pd.DataFrame) -> pd.DataFrame:
-    """Add `z`, the worst of a scan's robust z within its kind (`skull_stripped`), and `outlier`; the worst first, and
-    last the scans of a kind with too few to tell, whose z is NaN.
+    """Add `z`, the worst of a scan's robust z within its kind (`skull_stripped`), and `outlier`.
+
+    The worst scan comes first, and last those of a kind with too few to tell, whose z is NaN.
     """
     kinds = figures["skull_stripped"]
     z = pd.concat([figures[name].groupby(kinds).transform(robust_z) for name in FIGURES], axis=1).max(axis=1)

@@ -91,8 +91,9 @@ def zero_background(scan: Volume) -> Volume:
 
 
 def without_outliers(scan: Volume) -> Volume:
-    """A scan with background 0, its extreme voxels clipped, as something is estimated from it; an ordinary scan has
-    none.
+    """A scan with background 0, its extreme voxels clipped, as something is estimated from it.
+
+    An ordinary scan has none.
     """
     return Volume(np.minimum(scan.data, np.float32(_spread(scan.data[scan.data != 0]).most)), scan.affine)
 

@@ -1,5 +1,6 @@
-"""The network's grid: a cube of MNI space, cropped and scaled once, so that training reads arrays and transforms
-nothing.
+"""The network's grid: a cube of MNI space.
+
+Scans are cropped and scaled to it once, so that training reads arrays and transforms nothing.
 """
 
 from __future__ import annotations

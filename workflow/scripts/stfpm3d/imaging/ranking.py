@@ -48,8 +48,9 @@ def auroc(normal: Counts, lesion: Counts) -> NDArray[np.float64]:
 
 
 def average_precision(normal: Counts, lesion: Counts) -> NDArray[np.float64]:
-    """Average precision (...) of each pair of histograms (..., bins): the sum of precision times the step in recall
-    (AUPRC without interpolation).
+    """Average precision (...) of each pair of histograms (..., bins).
+
+    The sum of precision times the step in recall (AUPRC without interpolation).
     """
     false_positives, true_positives = _cumulated(normal), _cumulated(lesion)
     called = np.maximum(false_positives + true_positives, np.finfo(float).tiny)  # nothing above the highest value

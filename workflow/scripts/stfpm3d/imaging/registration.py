@@ -190,8 +190,10 @@ def read_transform(files: Sequence[Path | str]) -> sitk.Transform:
 
 
 def apply_transform(volume: Volume, reference: Volume, files: Sequence[Path | str]) -> Volume:
-    """Bring a native image (linear, or means over coarser voxels) or mask (nearest) to the grid of `reference` in one
-    interpolation; 0 outside the scan, and where the scan is 0 at a voxel's centre: a stripped scan keeps its outline.
+    """Bring a native image or mask to the grid of `reference` in one interpolation.
+
+    An image is interpolated linearly, or by means over coarser voxels; a mask takes the nearest voxel. It is 0 outside
+    the scan, and where the scan is 0 at a voxel's centre: a stripped scan keeps its outline.
     """
     transform = read_transform(files)
     if volume.data.dtype == bool:

@@ -19,8 +19,9 @@ MARGIN_MM = 4.0
 
 
 def distance_mm(region: Volume) -> NDArray[np.float64]:
-    """Distance (X, Y, Z) of each voxel's centre to that of the region's nearest voxel, 0 inside; infinite where the
-    region is empty.
+    """Distance (X, Y, Z) of each voxel's centre to that of the region's nearest voxel.
+
+    0 inside the region, infinite where it is empty.
     """
     if not region.data.any():
         return np.full(region.shape, np.inf)

@@ -30,8 +30,9 @@ def read_landmarks(path: Path | str) -> NDArray[np.float64]:
 def apply_landmarks(
     data: NDArray[np.float32], mask: NDArray[np.bool_], landmarks: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Map intensities so that the percentiles inside `mask` fall on the landmarks; the end segments are extended
-    linearly.
+    """Map intensities so that the percentiles inside `mask` fall on the landmarks.
+
+    The end segments are extended linearly.
     """
     percentiles, targets = np.percentile(data[mask], PERCENTILES)[KNOTS], landmarks[KNOTS]
     width = np.diff(percentiles)

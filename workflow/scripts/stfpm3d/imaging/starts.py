@@ -34,8 +34,9 @@ def _middle(volume: Volume) -> NDArray[np.floating]:
 
 
 def _below_crown(volume: Volume) -> NDArray[np.floating]:
-    """The middle of the upper part of what has signal, `BELOW_CROWN_MM` below its highest point: neither a neck with
-    shoulders nor a cut through the head moves it as it moves the centre of mass.
+    """The middle of the upper part of what has signal, `BELOW_CROWN_MM` below its highest point.
+
+    Neither a neck with shoulders nor a cut through the head moves it as it moves the centre of mass.
     """
     places = _world(volume, np.argwhere(volume.data > signal_level(volume)))
     crown_mm = np.percentile(places[:, 2], 99.9)

@@ -61,8 +61,9 @@ def load_volume(path: Path | str, subject: str = "") -> Volume:
 
 
 def load_mask(path: Path | str, subject: str = "") -> Volume:
-    """Read a label image as a boolean mask: every label above 0 is inside (BraTS' labels 1, 2 and 4 become one
-    lesion). A mask may be empty.
+    """Read a label image as a boolean mask: every label above 0 is inside.
+
+    BraTS' labels 1, 2 and 4 become one lesion. A mask may be empty.
 
     Raises
     ------

@@ -81,8 +81,9 @@ def _linear(in_features: int, out_features: int) -> nn.Linear:
 
 
 def _batch_norm(channels: int) -> nn.Module:
-    """TensorFlow's default eps, as in the published code; the running averages follow in tens of steps, not hundreds
-    (its momentum is 0.01), since a small cohort has few.
+    """A batch norm with TensorFlow's default eps, as in the published code.
+
+    The running averages follow in tens of steps, not hundreds (its momentum is 0.01), since a small cohort has few.
     """
     return nn.BatchNorm3d(channels, eps=1e-3)
 

@@ -67,8 +67,9 @@ class BlockMaps:
 
     @torch.inference_mode()
     def __call__(self, scan: NDArray, *, fitted: bool = False) -> list[Tensor]:
-        """The blocks' maps (1, X', Y', Z'), each at its own size; `fitted` tells that the Gaussian has seen the scan,
-        which is then taken out of it.
+        """The blocks' maps (1, X', Y', Z'), each at its own size.
+
+        `fitted` tells that the Gaussian has seen the scan, which is then taken out of it.
         """
         features = self.features(scan)
         if self.gaussian is None:

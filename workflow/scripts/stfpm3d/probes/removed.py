@@ -20,10 +20,10 @@ DISTANCES_MM = (6, 30)
 
 
 def distant_scores(copy: Mapping[Hashable, Any], made: ScoredMap, brain_mask: Volume) -> dict[str, float]:
-    """The maxima of a copy's map over brain voxels farther than `DISTANCES_MM` from its region (path `mask`), as
-    `score_6mm` and so on; NaN where there is no such voxel.
+    """The maxima of a copy's map over brain voxels farther than `DISTANCES_MM` from its region (path `mask`).
 
-    It is the map's maximum for every method, also for one with a score of its own, which has no place.
+    They are called `score_6mm` and so on; NaN where there is no such voxel. It is the map's maximum for every
+    method, also for one with a score of its own, which has no place.
     """
     distance = distance_mm(load_mask(copy["mask"]))[brain_mask.data]
     values = made.map.data[brain_mask.data]

@@ -18,8 +18,9 @@ SITE_COLUMNS = ["experiment", "site", "fpr", "n_healthy_val_others", "n_healthy_
 
 
 def site_rates(scans: pd.DataFrame, brain_mask: Volume, healthy_quantile: float) -> pd.DataFrame:
-    """Each site's false-positive rate: the share of its healthy test scans' brain voxels at or above the threshold that
-    the other sites' healthy validation scans set.
+    """Each site's false-positive rate at the threshold that the other sites' healthy validation scans set.
+
+    It is the share of the site's healthy test scans' brain voxels at or above that threshold.
 
     Parameters
     ----------

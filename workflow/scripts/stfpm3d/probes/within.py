@@ -69,10 +69,10 @@ def slice_auroc(scores: Sequence[float] | NDArray[np.float64], lesioned: NDArray
 
 
 def mirror_auroc(anomaly_map: NDArray[np.floating], lesion: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
-    """AUROC of a lesion's voxels against those at its mirrored place that are brain and no lesion themselves; NaN where
-    none are left, as for a lesion on the midline.
+    """AUROC of a lesion's voxels against those at its mirrored place that are brain and no lesion themselves.
 
-    `anomaly_map` (X, Y, Z) is minus infinity outside the brain; `affine` (4, 4) maps its voxels to MNI space.
+    NaN where none are left, as for a lesion on the midline. `anomaly_map` (X, Y, Z) is minus infinity outside
+    the brain; `affine` (4, 4) maps its voxels to MNI space.
     """
     index = np.linalg.inv(affine) @ MIRROR @ affine
     mirrored = ndimage.affine_transform(lesion.astype(np.uint8), index, order=0).astype(bool)

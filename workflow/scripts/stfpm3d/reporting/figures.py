@@ -118,8 +118,9 @@ def scan_png(
 
 
 def contour_png(image: Volume, template: Volume, brain_mask: Volume) -> bytes:
-    """The outlines of the template's tissue and of its brain mask over a registered scan, in three planes through the
-    middle of the brain, the sagittal one `BESIDE_MIDLINE_MM` beside it; all on the MNI grid.
+    """The outlines of the template's tissue and of its brain mask over a registered scan, all on the MNI grid.
+
+    Three planes through the middle of the brain, the sagittal one `BESIDE_MIDLINE_MM` beside it.
     """
     corners = np.argwhere(brain_mask.data)
     centre = (corners.min(axis=0) + corners.max(axis=0)) // 2
@@ -211,6 +212,7 @@ def _label_edges(axes: Axes, orientation: Orientation) -> None:
 
 
 def brain_box(brain_mask: Volume) -> tuple[slice, slice, slice]:
+    """The box (X, Y, Z) of the template's brain with `MARGIN_MM` around it, within the grid."""
     voxels = np.argwhere(brain_mask.data)
     margin = np.ceil(MARGIN_MM / brain_mask.spacing_mm).astype(int)
     low = np.maximum(voxels.min(axis=0) - margin, 0)

@@ -24,8 +24,7 @@ class Network(NamedTuple):
 
 
 def read_network(path: Path | str) -> Network:
-    """Read the header of a .safetensors file that `save_network` (learning/resnet.py) or `save_fanogan`
-    (learning/fanogan_networks.py) wrote.
+    """Read the header of a .safetensors file that `save_network` or `save_fanogan` wrote.
 
     The file begins with the length of a JSON header (8 bytes, little-endian), which gives every tensor's shape. The
     statistics of batch norm are no parameters.

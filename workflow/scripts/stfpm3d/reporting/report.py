@@ -169,9 +169,10 @@ def write_report(
 
 
 def resnet_versions(experiments: Mapping[str, Mapping[str, Any]]) -> list[tuple[int, str]]:
-    """The experiments that compare versions of the ResNet as the paper's Table 2 does: distances to a student, with
-    given weights and patch learning, without k-means. Each is its version and name, deepest first;
-    none of a single version.
+    """The experiments that compare versions of the ResNet as the paper's Table 2 does.
+
+    They take distances to a student, with given weights and patch learning, without k-means. Each is its version and
+    name, deepest first; none of a single version.
     """
     versions = [
         (int(row["architecture"].removeprefix("resnet")), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def _sections(prefix: str, model: type[Section]) -> Iterator[str]:
 
 
 def _table(key: str, section: type[Section]) -> Iterator[str]:
-    yield f"## `{key}`\n\n{section.__doc__}\n"
+    yield f"## `{key}`\n\n{inspect.getdoc(section)}\n"
     schema = section.model_json_schema()
     rows = [
         f"| `{name}` | {field.description} | {_unit(name)} | {_default(field.default)} | {_values(schema, name)} |"

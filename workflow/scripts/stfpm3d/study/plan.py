@@ -46,8 +46,11 @@ def settings(row: Section, *without: str) -> dict[str, Any]:
 
 
 def content_of(*paths: str | list[str]) -> list[str]:
-    """Fingerprints of those of some files that are the user's own, as a rule's params: a file that is replaced may be
-    older than what was made of its forerunner. What rules make, below `results/`, has none."""
+    """Fingerprints of those of some files that are the user's own, as a rule's params.
+
+    A file that is replaced may be older than what was made of its forerunner. What rules make, below `results/`, has
+    none.
+    """
     files = [path for given in paths for path in ([given] if isinstance(given, str) else given)]
     return [fingerprint(path) for path in files if not path.startswith("results/")]
 
@@ -317,8 +320,10 @@ class Plan:
         return isinstance(self.experiments[experiment], SegmentationExperiment | MaskExperiment)
 
     def graded_experiments(self) -> list[str]:
-        """The experiments that are measured on altered copies of scans; segmentations and the bare mask have no graded
-        maps."""
+        """The experiments that are measured on altered copies of scans.
+
+        Segmentations and the bare mask have no graded maps.
+        """
         return [name for name in self.experiments if not self.is_segmented(name)]
 
     def lesion_experiments(self) -> list[str]:

@@ -222,8 +222,10 @@ class Compute(Section):
 
 
 class SyntheticLesions(Section):
-    """Lesions in copies of healthy test scans; the scan itself is the control. Reruns: these lesions, their maps, and
-    the tables and report."""
+    """Lesions in copies of healthy test scans, which are their controls.
+
+    Reruns: these lesions, their maps, and the tables and report.
+    """
 
     per_scan: Annotated[int, Field(ge=0)] = Field(
         default=3,
