@@ -57,6 +57,11 @@ LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written
 
 onstart:
     LOGS_BEFORE.update(written(workflow.dag.needrun_jobs()))
+    if workflow.local_exec and any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs()):
+        try:
+            check_gpu(STUDY.compute, has_gpu())
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
 
 
 onerror:

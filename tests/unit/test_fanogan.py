@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def train(folder: Path, run: str, **changes: Any) -> dict[str, Tensor]:
+def train(folder: Path, run: str, compute: Compute = COMPUTE, **changes: Any) -> dict[str, Tensor]:
     settings = SETTINGS | changes
     checkpoints = folder / settings.pop("checkpoints", f"{run}-checkpoints")
     volumes = [folder / f"sub-{index}.npy" for index in range(8)]
@@ -72,7 +72,7 @@ def train(folder: Path, run: str, **changes: Any) -> dict[str, Tensor]:
         folder / f"{run}.tsv",
         checkpoints,
         FanoganSettings(**settings),
-        COMPUTE,
+        compute,
     )
     return load_file(folder / f"{run}.safetensors")
 
@@ -234,6 +234,15 @@ def test_the_encoder_learns_beside_networks_that_stay_as_they_are(folder: Path) 
     assert changed and all(name.startswith("encoder.") for name in changed)
     other = train(folder, "other", critic_steps=1)  # twice as many steps of the generator
     assert not torch.equal(fast["generator.input.weight"], other["generator.input.weight"])
+
+
+def test_a_mixed_precision_trains_as_the_full_one_does(folder: Path) -> None:
+    settings: dict[str, Any] = {"gan_epochs": 1, "encoder_epochs": 1, "batch_size": 4, "critic_steps": 1}
+    train(folder, "full", **settings)
+    train(folder, "mixed", COMPUTE._replace(precision="bf16-mixed"), **settings)
+    for record in ("", "-gan"):
+        full, mixed = (pd.read_csv(folder / f"{run}{record}.tsv", sep="\t") for run in ("full", "mixed"))
+        np.testing.assert_allclose(mixed, full, rtol=0.1, atol=0.05)
 
 
 @pytest.mark.parametrize("phase", ["gan", "encoder"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from stfpm3d.imaging.grid import NetworkGrid, write_grid
 from stfpm3d.learning.compute import Compute
 from stfpm3d.learning.resnet import AcsResNet, load_network, save_network
 from stfpm3d.learning.student import FrozenTeacher, StudentSettings, StudentTraining, feature_losses, train_student
+from stfpm3d.learning.training import EpochLoaders
 from stfpm3d.runtime.errors import InputError
 
 SIZE = 16
@@ -115,6 +117,13 @@ def test_the_teacher_stays_in_evaluation_mode_and_keeps_features_within_its_limi
     torch.testing.assert_close(first.block3, network.pyramid(volumes).block3, atol=1e-3, rtol=1e-3)
 
 
+def test_a_scan_that_two_devices_have_seen_counts_once() -> None:
+    rows = torch.tensor([[[4.0, 0.1], [5.0, 0.2], [6.0, 0.3]], [[7.0, 0.4], [8.0, 0.5], [4.0, 0.1 + 1e-7]]])
+    devices = SimpleNamespace(all_gather=lambda own: rows)
+    gathered = StudentTraining._gathered(devices, [rows[0]])  # pyright: ignore[reportArgumentType]
+    np.testing.assert_allclose(gathered, [[4, 0.1], [5, 0.2], [6, 0.3], [7, 0.4], [8, 0.5]], rtol=1e-5)
+
+
 def test_of_epochs_with_equal_auroc_the_lower_healthy_loss_is_best() -> None:
     networks = FrozenTeacher(AcsResNet("resnet18", seed=0), 0), AcsResNet("resnet18", seed=1)
 
@@ -207,6 +216,19 @@ def test_a_scan_with_nan_and_a_diverging_training_are_named(folder: Path) -> Non
     save_network(folder / "teacher.safetensors", wild)
     with pytest.raises(InputError, match="teacher's features are not finite"):
         train(folder, "blind", epochs=1)
+
+
+def test_processes_that_load_scans_change_nothing_but_the_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"epochs": 2, "corruption": "noise"}
+    alone = train(folder, "alone", **settings)
+    monkeypatch.setattr(EpochLoaders, "workers", 2)
+    helped = train(folder, "helped", **settings)
+    assert all(torch.equal(alone[name], helped[name]) for name in alone)
+    assert (folder / "alone.tsv").read_text() == (folder / "helped.tsv").read_text()
+    np.save(folder / "sub-2.npy", np.full((SIZE,) * 3, np.nan))
+    with pytest.raises(InputError) as error:
+        train(folder, "nan", epochs=1)
+    assert str(error.value) == f"{folder}/sub-2.npy holds NaN or infinite voxels; remove the file and run again."
 
 
 def test_a_second_training_in_the_same_folder_is_refused(folder: Path) -> None:

@@ -28,6 +28,7 @@ from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.lifeline import DRIVER_VARIABLE
 from stfpm3d.study.cohort import check_files, in_turn
 from stfpm3d.study.config import read_config
+from stfpm3d.study.devices import check_gpu, has_gpu, requested_gpus
 from stfpm3d.study.opening import check_study, given_scans, kept, open_cohort
 from stfpm3d.study.plan import BRAIN_MASK, Plan, content_of, one_of, settings
 
@@ -56,7 +57,8 @@ SCANS = PARTICIPANTS.set_index("scan_id")
 KEYS = [key for key in ("participant_id", "session_id") if key in SCANS]
 COMPUTE = STUDY.compute.model_dump(mode="json", exclude={"batch_scans"})
 WHERE = {key: COMPUTE[key] for key in ("accelerator", "precision", "threads")}  # of what runs on one device
-GPUS = 0 if COMPUTE["accelerator"] == "cpu" else COMPUTE["devices"]
+GPUS = requested_gpus(STUDY.compute, has_gpu())
+TRAINING_THREADS = COMPUTE["devices"] * COMPUTE["threads"]
 EVALUATED = PLAN.select(split=("val", "test"))
 
 

@@ -16,9 +16,10 @@ rule fanogan:
         "benchmarks/gan/{gan}.tsv"
     conda:
         "../../envs/learning.yaml"
-    threads: COMPUTE["threads"]
+    threads: TRAINING_THREADS
     resources:
         gpu=GPUS,
+        nodes=1,
         mem_mb=scaled(16000),
         runtime=48 * 60,
     params:

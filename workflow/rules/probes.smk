@@ -139,7 +139,7 @@ rule probe_sites:
         mem_mb=scaled(2000),
         runtime=scaled(60),
     params:
-        scans=SCANS.loc[HEALTHY_EVALUATED, [*KEYS, "group", "split", "site"]].to_dict("records"),
+        scans=SCANS.loc[HEALTHY_EVALUATED, [*KEYS, "group", "split", "site"]].reset_index().to_dict("records"),
         healthy_quantile=STUDY.evaluation.healthy_quantile,
         code=code("probe_sites"),
         env=environment("imaging"),

@@ -43,9 +43,10 @@ rule teacher:
         "benchmarks/teacher/{teacher}.tsv"
     conda:
         "../../envs/learning.yaml"
-    threads: COMPUTE["threads"]
+    threads: TRAINING_THREADS
     resources:
         gpu=GPUS,
+        nodes=1,
         mem_mb=scaled(16000),
         runtime=24 * 60,  # not scaled: the next attempt goes on from the last checkpoint
     params:

@@ -42,9 +42,8 @@ def devices_found(accelerator: str, devices: int) -> Iterator[None]:
     """Let Lightning choose devices within; raise `InputError` where this machine has not as many."""
     try:
         yield
-    except MisconfigurationException as error:
+    except (MisconfigurationException, RuntimeError) as error:  # Trainer's and Fabric's
         raise InputError(
-            f"compute.accelerator is {accelerator} and compute.devices {devices}, but PyTorch finds"
-            f" {torch.cuda.device_count()} GPUs on this machine: run where there are as many, or set the accelerator to"
-            " `auto` or `cpu`, or devices to a lower number."
+            f"compute.accelerator is {accelerator} and compute.devices {devices}, which this machine does not have"
+            f" ({str(error).strip()}): run where it has, or change the two keys."
         ) from error

@@ -167,11 +167,13 @@ class StudentTraining(SgdTraining):
             self.log("val_synthetic_ap", float(self._gathered(self.lesioned)[:, 1].mean()))
 
     def _gathered(self, batches: list[Tensor]) -> NDArray[np.float32]:
-        """The rows of all batches of all devices, which get equal numbers of scans, some of them twice."""
+        """The rows of all batches of all devices, by their index, one a scan: devices get equal numbers, some twice."""
         gathered = self.all_gather(torch.cat(batches))
         assert isinstance(gathered, Tensor)
         batches.clear()
-        return np.unique(gathered.reshape(-1, gathered.shape[-1]).cpu().numpy(), axis=0)
+        rows = gathered.reshape(-1, gathered.shape[-1]).cpu().numpy()
+        _, first = np.unique(rows[:, 0], return_index=True)  # by index: a second time the last bits may differ
+        return rows[first]
 
 
 def train_student(

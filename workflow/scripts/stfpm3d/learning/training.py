@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from stfpm3d.learning.channels import stack_channels
-from stfpm3d.learning.compute import Compute
+from stfpm3d.learning.compute import Compute, devices_found
 from stfpm3d.learning.resnet import AcsResNet
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
@@ -226,23 +226,24 @@ def fit(
     watched = sys.stderr.isatty() and sys.stdout.isatty()  # Lightning draws its bar on stdout
     if watched:
         callbacks.append(TQDMProgressBar())
-    trainer = Trainer(
-        accelerator=compute.accelerator,
-        devices=compute.devices,
-        strategy=training.strategy if compute.devices > 1 else "auto",
-        precision=compute.precision,
-        max_epochs=epochs,
-        callbacks=callbacks,
-        # Under srun Lightning would choose its SLURM environment, start no second rank and can hang.
-        plugins=[LightningEnvironment(), WholeCheckpoints()],
-        # A warning, no error, since torch does not tell f-AnoGAN's mean pooling, which is deterministic, from others.
-        deterministic="warn",
-        reload_dataloaders_every_n_epochs=1,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_progress_bar=watched,
-        enable_model_summary=False,
-    )
+    with devices_found(compute.accelerator, compute.devices):
+        trainer = Trainer(
+            accelerator=compute.accelerator,
+            devices=compute.devices,
+            strategy=training.strategy if compute.devices > 1 else "auto",
+            precision=compute.precision,
+            max_epochs=epochs,
+            callbacks=callbacks,
+            # Under srun Lightning would choose its SLURM environment, start no second rank and can hang.
+            plugins=[LightningEnvironment(), WholeCheckpoints()],
+            # No error: torch warns of f-AnoGAN's mean pooling, which repeats to the bit.
+            deterministic="warn",
+            reload_dataloaders_every_n_epochs=1,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_progress_bar=watched,
+            enable_model_summary=False,
+        )
     if trainer.strategy.root_device.type != "cpu":
         loaders.workers = compute.threads  # which else would wait for the GPU
     last = checkpoint_dir / "last.ckpt"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,13 +24,17 @@ def rule_log(path: Path | str) -> Iterator[logging.Logger]:
     """Log to `path` and stderr while a rule's script runs.
 
     An `InputError` ends the script with its one sentence and exit status 1; any other exception leaves its traceback
-    in the log and propagates. The script ends with the Snakemake that runs it.
+    in the log and propagates. The script ends with the Snakemake that runs it. Of a training on several devices the
+    first process alone tells what happens; another one only why it ends, after what the log holds.
     """
+    is_first = os.environ.get("LOCAL_RANK", "0") == "0"
+    if not is_first:
+        logging.disable(logging.WARNING)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     end_with_driver(path)
     root = logging.getLogger()
     root.setLevel(logging.INFO)
-    for handler in (logging.FileHandler(path, mode="w"), logging.StreamHandler(sys.stderr)):
+    for handler in (logging.FileHandler(path, mode="w" if is_first else "a"), logging.StreamHandler(sys.stderr)):
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         root.addHandler(handler)
     log = logging.getLogger("stfpm3d")

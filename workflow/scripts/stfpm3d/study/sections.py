@@ -201,12 +201,20 @@ class Grid(Section):
 class Compute(Section):
     """Where trainings and maps are computed. Reruns: trainings and what follows, since sums depend on it."""
 
-    accelerator: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="Lightning's accelerator.")
-    devices: PositiveInt = Field(default=1, description="Number of devices that one training uses.")
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
-        default="32-true", description="Lightning's precision of training."
+    accelerator: Literal["auto", "cpu", "gpu"] = Field(
+        default="auto",
+        description="`auto`: a GPU if the job's machine has one. A GPU is asked of a cluster by `gpu`, and by `auto`"
+        " only where the machine that plans the run has one; with `gpu` a job without one ends with an error.",
     )
-    threads: PositiveInt = Field(default=2, description="CPU threads of a training; tracked, since sums depend on it.")
+    devices: PositiveInt = Field(default=1, description="Number of devices that one training uses, of one machine.")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
+        default="32-true", description="Lightning's precision of trainings and maps; mixed ones need less memory."
+    )
+    threads: PositiveInt = Field(
+        default=2,
+        description="CPU threads of a device, or the processes that load scans for a GPU; tracked, since sums on a CPU"
+        " depend on it.",
+    )
     batch_scans: PositiveInt = Field(
         default=32,
         description="Most scans whose maps are made in one job: what a failure loses, and what a cluster runs side by"
