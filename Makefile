@@ -7,7 +7,7 @@ OUT ?= predictions
 .PHONY: demo predict resume test soak install format docs lock clean
 
 demo: install
-	$(BIN)/snakemake --cores all $(ARGS)
+	$(BIN)/snakemake all bundles --cores all $(ARGS)
 
 # New scans by a bundle: make predict BUNDLE=results/bundle/stfpm SCANS=scans.tsv [OUT=predictions] (docs/predict.md).
 predict: install

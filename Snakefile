@@ -50,6 +50,16 @@ rule all:
     localrule: True
 
 
+rule bundles:
+    """Make the bundle of the first experiment that can have one, for new scans (docs/predict.md)."""
+    input:
+        [
+            f"results/{part}bundle/{PLAN.graded_experiments()[0]}/bundle.json"
+            for part in ([f"folds/{number}/" for number in FOLDS] or [""])
+        ],
+    localrule: True
+
+
 from stfpm3d.runtime.failures import summary, written
 
 LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written
