@@ -82,7 +82,7 @@ def test_every_config_that_comes_with_the_project_is_valid(names: tuple[str, ...
 def test_the_row_that_leads_is_named_for_its_gaussian_and_stands_beside_its_untrained_self(
     names: tuple[str, ...],
 ) -> None:
-    plan = Plan(study(*names), pd.DataFrame({"scan_id": []}))
+    plan = Plan(study(*names), pd.DataFrame(columns=["scan_id", "group", "split"]))
     assert plan.initial_counterparts() == {"stfpm-gaussian": "untrained-gaussian"}
     assert plan.in_brain()[0] == "stfpm-gaussian"
 
