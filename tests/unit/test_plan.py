@@ -20,7 +20,8 @@ from stfpm3d.prediction.contents import (
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.config import read_config
 from stfpm3d.study.opening import check_study, given_scans, kept, open_cohort
-from stfpm3d.study.plan import LESION_SIGN, Plan, one_of
+from stfpm3d.study.plan import Plan
+from stfpm3d.study.training_plan import LESION_SIGN, one_of
 
 PARTS = {"healthy": (3, 3, 2), "patient": (2, 2, 2)}
 ROWS = {

@@ -30,7 +30,8 @@ from stfpm3d.study.cohort import check_files, in_turn
 from stfpm3d.study.config import read_config
 from stfpm3d.study.devices import check_gpu, has_gpu, requested_gpus
 from stfpm3d.study.opening import check_study, given_scans, kept, open_cohort
-from stfpm3d.study.plan import BRAIN_MASK, Plan, content_of, one_of, settings
+from stfpm3d.study.plan import Plan
+from stfpm3d.study.training_plan import BRAIN_MASK, content_of, one_of, settings
 
 os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process is gone
 # Threads that wait for others sleep: spinning, they slow a training down several times where anything else runs.

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from stfpm3d.study.config import Config
-from stfpm3d.study.plan import BRAIN_MASK, Plan
+from stfpm3d.study.plan import Plan
+from stfpm3d.study.training_plan import BRAIN_MASK
 
 COMPUTED = ("accelerator", "threads")
 """What of a map maker's settings is the machine's, not the experiment's."""

@@ -5,17 +5,11 @@ Paths are those of the rules' outputs, relative to the working directory.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from stfpm3d.runtime.fingerprint import fingerprint
-from stfpm3d.study.cohort import select
 from stfpm3d.study.config import Config
-from stfpm3d.study.opening import mask_files, path_unless
 from stfpm3d.study.rows import (
     FanoganExperiment,
     IntensityExperiment,
@@ -25,167 +19,19 @@ from stfpm3d.study.rows import (
     StfpmExperiment,
     ZscoreExperiment,
 )
-from stfpm3d.study.sections import Section
-from stfpm3d.study.split import batches, hash_order, teacher_scans
-
-BRAIN_MASK = "results/template/mask.nii.gz"
-"""The template's brain mask, on the MNI grid."""
-LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
-"""Lesions are bright in T2w and FLAIR, dark in T1w."""
+from stfpm3d.study.split import batches
+from stfpm3d.study.training_plan import BRAIN_MASK, TrainingPlan, one_of, settings
 
 
-def one_of(names: Iterable[str]) -> str:
-    """A wildcard constraint: one of some names, of which one may be empty; without names it matches nothing."""
-    patterns = [re.escape(name) for name in names]
-    return f"({'|'.join(patterns)})" if patterns else "(?!)"
-
-
-def settings(row: Section, *without: str) -> dict[str, Any]:
-    """A row's settings as params, without the keys that say nothing about the computation."""
-    return row.model_dump(mode="json", exclude={"name", *without})
-
-
-def content_of(*paths: str | list[str]) -> list[str]:
-    """Fingerprints of those of some files that are the user's own, as a rule's params.
-
-    A file that is replaced may be older than what was made of its forerunner. What rules make, below `results/`, has
-    none.
-    """
-    files = [path for given in paths for path in ([given] if isinstance(given, str) else given)]
-    return [fingerprint(path) for path in files if not path.startswith("results/")]
-
-
-class Plan:
-    """What every teacher, student, GAN and experiment of a study needs.
-
-    Parameters
-    ----------
-    study
-        The checked config.
-    participants
-        The divided cohort without excluded scans (see `opening.open_cohort` and `opening.kept`).
-    """
+class Plan(TrainingPlan):
+    """What every experiment of a study needs besides its networks: how it makes maps, and how these are measured."""
 
     def __init__(self, study: Config, participants: pd.DataFrame) -> None:
-        self.study = study
-        self.participants = participants
-        self._scans = participants.set_index("scan_id")
-        self.teachers = {row.name: row for row in study.teachers}
-        self.students = {row.name: row for row in study.students}
-        self.gans = {row.name: row for row in study.gans}
+        super().__init__(study, participants)
         self.experiments = {row.name: row for row in study.experiments}
-        self.lesion_sign = LESION_SIGN[study.cohort.modality]
         most = study.compute.batch_scans
         self.batches = {part: batches(self.select(split=part), most) for part in ("val", "test")}
         self.map_name = f"{{sub}}_space-{study.template.space}_desc-anomaly_{study.cohort.modality}.nii.gz"
-
-    # Scans
-
-    def select(self, **parts: Any) -> list[str]:
-        """The ids of the scans of one or several parts and of one group (see `cohort.select`)."""
-        return select(self.participants, **parts)
-
-    def scans(self, pattern: str, **parts: Any) -> list[str]:
-        """Paths of the scans of one part or group, from a pattern with `{sub}`; other wildcards are kept."""
-        return [pattern.replace("{sub}", sub) for sub in self.select(**parts)]
-
-    def masked(self, scans: Iterable[str]) -> list[str]:
-        """Those of some scans that have a lesion mask."""
-        return [sub for sub in scans if self._scans.at[sub, "lesion_mask"]]
-
-    def native_image(self, sub: str) -> str:
-        """The scan that is registered: the table's own, or its bias-corrected copy (native grid)."""
-        if self.study.bias_correction.method == "n4":
-            return f"results/bias_correction/{sub}/image.nii.gz"
-        return str(self._scans.at[sub, "image"])
-
-    def registration_target(self, sub: str) -> str:
-        """What a scan is registered to: the template's head, or its brain for a stripped scan."""
-        return f"results/template/{'brain' if self._scans.at[sub, 'skull_stripped'] else 'head'}.nii.gz"
-
-    def template_files(self) -> dict[str, Any]:
-        """The head and the brain mask that the template is made of; the packaged mask is no file."""
-        source = self.study.template
-        if source.templateflow:
-            return {part: f"results/template/templateflow_{part}.nii.gz" for part in ("head", "brain_mask")}
-        return {"head": source.head or "results/template/head_1mm.nii.gz", "brain_mask": source.brain_mask or []}
-
-    def chosen_masks(self, sub: str) -> list[str]:
-        """The real lesion masks that are inserted into copies of a scan; none where lesions are grown."""
-        lesions = self.study.evaluation.synthetic
-        if lesions.masks is None:
-            return []
-        paths = {f"{sub}/{name}": str(Path(lesions.masks, name)) for name in mask_files(lesions.masks)}
-        return [paths[key] for key in hash_order(list(paths), lesions.seed)[: lesions.per_scan]]
-
-    # Teachers
-
-    def initial_weights(self, teacher: str) -> str | list[str]:
-        """The checkpoint that a teacher starts from; nothing when its weights are random."""
-        row = self.teachers[teacher]
-        made = {"random": [], "imagenet": f"results/weights/{row.architecture}.pth"}
-        return made.get(row.weights, row.weights)
-
-    def atlas_file(self, teacher: str) -> str | list[str]:
-        """The map that a teacher's atlas is made from; coordinates need none."""
-        return path_unless(self.teachers[teacher].atlas, "none", "coordinates") or []
-
-    def atlas_of(self, teacher: str) -> str | list[str]:
-        """The second input channel of a teacher and its students; nothing where the scan is alone."""
-        return [] if self.teachers[teacher].atlas == "none" else f"results/teacher/{teacher}/atlas.npy"
-
-    def grid_of(self, teacher: str) -> str:
-        """The folder with the scans as a teacher and its students see them, ending in a slash."""
-        return f"results/grid/{_sampling(self.teachers[teacher].input_scale)}"
-
-    def samplings(self) -> dict[str, dict[str, Any]]:
-        """How the cube is sampled, by folder below results/grid: by `grid.size`, a teacher's scale, a GAN's size."""
-        scales = [row.input_scale for row in self.teachers.values() if row.input_scale is not None]
-        return (
-            {"": {"size": self.study.grid.size}}
-            | {_sampling(scale): {"voxels_per_mm": scale} for scale in scales}
-            | {f"size-{row.size}/": {"size": row.size} for row in self.gans.values()}
-        )
-
-    def seen_by_teacher(self, teacher: str, part: str) -> list[str]:
-        """The scans of one part that a teacher sees."""
-        return teacher_scans(self.participants, part, self.teachers[teacher].balance, self.study.split.seed)
-
-    # Students
-
-    def grid_of_student(self, student: str) -> str:
-        """The folder of the student's teacher's grid."""
-        return self.grid_of(self.students[student].teacher)
-
-    def selection(self, student: str) -> str:
-        """What chooses a student's epoch: no AUROC without a validation patient, but synthetic lesions."""
-        wanted = self.students[student].selection
-        return "synthetic_ap" if wanted == "auroc" and not self.select(split="val", group="patient") else wanted
-
-    def validation_scans(self, student: str) -> list[str]:
-        """The validation scans that choose a student's epoch: patients have a say in the AUROC alone."""
-        return self.select(split="val", group=None if self.selection(student) == "auroc" else "healthy")
-
-    def student_settings(self, student: str) -> dict[str, Any]:
-        """A student's settings as params."""
-        row = settings(self.students[student], "teacher") | {"selection": self.selection(student)}
-        if row["selection"] == "synthetic_ap":
-            row["lesion_sign"] = self.lesion_sign
-        return row
-
-    def remarks(self) -> list[str]:
-        """What this run does otherwise than its config says, one sentence each."""
-        found = [
-            f"student {name!r}: no validation patient, so synthetic lesions choose its epoch."
-            for name, row in self.students.items()
-            if self.selection(name) != row.selection
-        ]
-        if not self.select(split="test", group="healthy"):
-            found.append(
-                "No healthy test scan, so nothing is said of false alarms, of synthetic lesions, or of how scores tell"
-                " patients from healthy scans."
-            )
-        return found
 
     # Experiments
 
@@ -389,8 +235,3 @@ class Plan:
             if (row.weights, other.weights) == ("trained", "initial")
             and settings(row, "weights") == settings(other, "weights")
         }
-
-
-def _sampling(voxels_per_mm: float | None) -> str:
-    """The folder below results/grid of a sampling of the cube; none for the config's `grid.size`."""
-    return "" if voxels_per_mm is None else f"scale-{voxels_per_mm:g}/"
