@@ -13,8 +13,6 @@ from stfpm3d.imaging.volumes import Volume
 TO_MNI = np.diag([2.0, 2, 2, 1])
 TO_MNI[:3, 3] = [-96, -132, -78]
 MNI = Volume(np.zeros((97, 115, 97), dtype=bool), TO_MNI)
-    np.zeros((97, 115, 97), dtype=bool), np.diag([2.0, 2, 2, 1]) + np.outer([-96.0, -132, -78, 0], [0, 0, 0, 1.0])
-)
 CENTRE_MM = np.array([20.0, -10, 15])
 
 
