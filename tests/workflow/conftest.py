@@ -69,7 +69,7 @@ class Project:
 
     def planned(self, *arguments: str | Path) -> dict[str, int]:
         """The rules that a dry run would run, with the number of jobs of each."""
-        return planned_rules(self.run(*DRY_RUN, *arguments))
+        return planned_rules(self.run(*arguments, *DRY_RUN))  # targets first: --quiet would take them
 
     @contextmanager
     def kept(self, name: str) -> Iterator[Path]:
