@@ -24,7 +24,7 @@ test: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
-	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/predict workflow/rules
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest
 
@@ -48,7 +48,7 @@ install: .venv/installed
 format: install
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/snakefmt Snakefile workflow/Snakefile workflow/rules
+	$(BIN)/snakefmt Snakefile workflow/Snakefile workflow/predict workflow/rules
 
 # Make the config's manual anew from its models.
 docs: install
