@@ -1,13 +1,16 @@
 """Maps on the MNI grid: what was not seen counts as healthy, the brain's maximum is the score, a table lists files."""
 
 import math
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stfpm3d.imaging.volumes import Volume, load_volume
 from stfpm3d.maps.form import Scan, ScoredMap, blocks_file, outside_minimum, read_maps, scored, write_maps
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import write_table
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
 VALUES = {"sub-01": np.array([3.0, 5.0, 9.0, 1.0]), "sub-02": np.array([-2.0, -4.0, 0.0, -9.0])}
@@ -75,3 +78,10 @@ def test_what_the_blocks_find_stands_beside_the_map(tmp_path):
     write_maps(tmp_path / "batch-0.tsv", scans(sub_01=""), lambda _: made)
     with np.load(blocks_file(tmp_path / "sub_01_map.nii.gz", "sub-01")) as blocks:
         assert blocks["block1"].tolist() == [1, 1, 1]
+
+
+def test_a_scan_called_by_a_number_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / "007_map.nii.gz").touch()
+    table = pd.DataFrame({"scan_id": ["007"], "score": [1.5], "map": ["007_map.nii.gz"], "sha256": ["0"]})
+    write_table(tmp_path / "batch-0.tsv", table)
+    assert read_maps([tmp_path / "batch-0.tsv"])["scan_id"].tolist() == ["007"]

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from stfpm3d.prediction.making import make_bundle
+from stfpm3d.runtime.files import read_table
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
@@ -17,8 +16,8 @@ with rule_log(snakemake.log[0]):
         Path(snakemake.output["description"]).parent,
         {role: given[role] for role in params["roles"]},
         validation=list(zip(given["images"], given["supports"], strict=True)),
-        scores=pd.read_csv(given["scores"], sep="\t"),
-        metrics=pd.read_csv(given["metrics"], sep="\t"),
+        scores=read_table(given["scores"]),
+        metrics=read_table(given["metrics"]),
         card_template=given["card"],
         **{name: params[name] for name in ("settings", "config", "participants", "made_by")},
     )

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
 from stfpm3d.runtime.errors import InputError
-from stfpm3d.runtime.files import replacing, write_table
+from stfpm3d.runtime.files import read_table, replacing, write_table
 from stfpm3d.runtime.logs import progress
 
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
@@ -136,7 +136,7 @@ def read_maps(tables: Iterable[Path | str]) -> pd.DataFrame:
     """
     found = []
     for table in map(Path, tables):
-        maps = pd.read_csv(table, sep="\t").drop(columns="sha256")
+        maps = read_table(table).drop(columns="sha256")
         paths = [table.with_name(name) for name in maps["map"]]
         for scan_id, path in zip(maps["scan_id"], paths, strict=True):
             if not path.is_file():

@@ -13,6 +13,7 @@ import pandas as pd
 from stfpm3d.prediction.scans import GivenScan
 from stfpm3d.reporting.pages import write_page
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import read_table
 
 COLUMNS = (
     "scan_id",
@@ -38,7 +39,7 @@ def gather(statuses: Iterable[Path | str]) -> pd.DataFrame:
 
 def check_all_predicted(table: Path | str) -> None:
     """Raise `InputError` when a row of the table was refused."""
-    rows = pd.read_csv(table, sep="\t")
+    rows = read_table(table)
     refused = rows[rows["status"] == "refused"]
     if len(refused):
         told = "; ".join(f"{row['scan_id']} ({row['stage']})" for row in refused.to_dict("records"))
