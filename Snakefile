@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import min_version
@@ -23,6 +24,11 @@ configfile: DEFAULTS  # one set of them, whichever folder the run is in
 
 
 if OWN.is_file() and not OWN.samefile(DEFAULTS):
+    with OWN.open(encoding="utf-8") as file:
+        try:
+            yaml.safe_load(file)
+        except yaml.YAMLError as error:  # Snakemake would not say where
+            raise WorkflowError(f"{OWN} is no YAML, which is indented by spaces alone: {error}") from None
 
     configfile: OWN
 

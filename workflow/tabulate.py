@@ -23,6 +23,7 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, metavar="FILE", default=Path("participants.tsv"), help="default: %(default)s"
     )
+    parser.add_argument("--force", action="store_true", help="replace a table that is there already")
     arguments = parser.parse_args()
     if arguments.ixi is None and arguments.brats is None:
         parser.error("give --ixi, --brats or both")

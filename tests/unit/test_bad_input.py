@@ -501,6 +501,16 @@ def test_more_rows_than_files_are_named_with_their_line(tmp_path: Path) -> None:
         check_files(participants)
 
 
+@pytest.mark.parametrize("image", [r"C:\scans\sub-1.nii.gz", "C:/scans/sub-1.nii.gz", r"scans\sub-1.nii.gz"])
+def test_a_path_of_windows_is_recognised(tmp_path: Path, image: str) -> None:
+    with pytest.raises(
+        InputError, match=r"line 2: image .* \(a path of Windows: .* /mnt/c/data under WSL\); paths are"
+    ):
+        check_files(table(tmp_path, HEADER + row("sub-1", image=image)))
+    with pytest.raises(InputError, match=r"not a file \(a path of Windows"):
+        read_participants(r"C:\scans\participants.tsv")
+
+
 def cohort(folder: Path, healthy: tuple[int, int, int], patients: tuple[int, int, int]):
     parts = [(group, part) for group in ("healthy", "patient") for part in ("train", "val", "test")]
     counts = dict(zip(parts, (*healthy, *patients), strict=True))

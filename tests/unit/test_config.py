@@ -24,11 +24,11 @@ def test_rows_alone_are_a_config():
         ({"grid": {"crop": 156}}, "config: unknown key grid.crop; did you mean 'crop_mm'?"),
         (
             {"students": [{"name": "s", "teacher": "t", "learningrate": 1}]},
-            "config: unknown key students.0.learningrate; did you mean 'learning_rate'?",
+            "config: unknown key students.s.learningrate; did you mean 'learning_rate'?",
         ),
         (
             {"experiments": [{"name": "e", "method": "zscore", "smoothing": 1}]},
-            "config: unknown key experiments.0.smoothing; did you mean 'smoothing_mm'?",
+            "config: unknown key experiments.e.smoothing; did you mean 'smoothing_mm'?",
         ),
         ({"experiments": [{"name": "m", "method": "mask"}]}, "experiments has no row with graded maps"),
         (
@@ -50,7 +50,12 @@ def test_rows_alone_are_a_config():
             {"experiments": [{"name": "histogram", "method": "mask"}]},
             "experiments has a row named 'histogram'",
         ),
-        ({"teachers": [{"name": "../t"}]}, "config: teachers.0.name"),
+        ({"teachers": [{"name": "../t"}]}, "config: teachers.../t.name"),
+        ({"teachers": [{"epochs": 1}]}, "config: teachers.(number 1).name: field required"),
+        (
+            {"experiments": [E | {"blocks": [1, 4]}]},
+            "config: experiments.e.blocks.(number 2): input should be 1, 2 or 3",
+        ),
         ({"split": {"healthy": {"train": 0.9}}}, "train, val and test sum to 1.2, expected 1"),
         ({"cohort": {"modality": "T1w"}}, "the demo cohort is T2w"),
         ({"template": {"templateflow": "MNI152Lin", "head": "h.nii", "brain_mask": "m.nii"}}, "two sources"),
@@ -61,7 +66,7 @@ def test_rows_alone_are_a_config():
             {"experiments": [E, {"name": "m", "method": "mask"}], "evaluation": {"reference": "m"}},
             "evaluation.reference names the experiment 'm', which is not defined",
         ),
-        ({"gans": [{"name": "g", "size": 40}]}, "config: gans.0.size: input should be a multiple of 16 (got 40)"),
+        ({"gans": [{"name": "g", "size": 40}]}, "config: gans.g.size: input should be a multiple of 16 (got 40)"),
         ({"gans": [{"name": "g"}, {"name": "g"}]}, "gans has two rows named 'g'"),
         (
             {"experiments": [{"name": "e", "method": "fanogan", "gan": "g"}]},

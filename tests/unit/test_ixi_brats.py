@@ -119,6 +119,16 @@ def test_folders_with_a_mistake_are_refused(tmp_path: Path, ixi: Path, brats: Pa
     assert not (tmp_path / "participants.tsv").exists()
 
 
+def test_a_table_that_is_there_is_replaced_on_demand_alone(tmp_path: Path, ixi: Path) -> None:
+    output = tmp_path / "participants.tsv"
+    output.write_text("edited by hand")
+    with pytest.raises(InputError, match=r"participants\.tsv is there already; give another --output, or --force"):
+        tabulate(ixi, None, "T2w", None, output)
+    assert output.read_text() == "edited by hand"
+    tabulate(ixi, None, "T2w", None, output, force=True)
+    assert len(table(output)) == 3
+
+
 def test_ixi_has_no_flair(tmp_path: Path, ixi: Path) -> None:
     with pytest.raises(InputError, match=r"IXI has no FLAIR scans; expected T1w or T2w"):
         tabulate(ixi, None, "FLAIR", None, tmp_path / "participants.tsv")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.errors import InputError, windows_remark
 from stfpm3d.study.bids import NIFTI, bids_scans, is_bids, stem
 from stfpm3d.study.cohort import MISSING
 from stfpm3d.study.sheets import read_rows
@@ -56,7 +56,10 @@ def list_scans(given: Path | str, suffix: str) -> list[GivenScan]:
     elif path.is_file():
         scans = _of_table(path)
     else:
-        raise InputError(f"{path} does not exist; give a table of scans (.tsv), a NIfTI file or a folder of them.")
+        raise InputError(
+            f"{path} does not exist{windows_remark(str(path))}; give a table of scans (.tsv), a NIfTI file or a folder"
+            " of them."
+        )
     _check_names(scans)
     return scans
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.errors import InputError, windows_remark
 from stfpm3d.study.bids import bids_cohort
 from stfpm3d.study.sheets import read_rows
 from stfpm3d.study.split import PARTS, teacher_scans
@@ -53,7 +53,10 @@ def read_participants(path: Path | str, key: str = "participants") -> pd.DataFra
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{key} table {path} is not a file; correct cohort.{key}, the path of a TSV file.")
+        raise InputError(
+            f"{key} table {path} is not a file{windows_remark(str(path))}; correct cohort.{key}, the path of a"
+            " TSV file."
+        )
     (_, header), *rows = read_rows(path, f"{key} table {path}") or [(1, [])]
     header = [re.sub(r"[ -]", "_", name.lower()) for name in header]
     if absent := [column for column in COLUMNS if column not in header]:
@@ -167,7 +170,7 @@ def check_files(participants: pd.DataFrame) -> None:
         for place, path in _cells(participants, column):
             if path is not None and not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a closed folder
                 raise InputError(
-                    f"{place}: {column} {path} is not a file that can be reached; paths are"
+                    f"{place}: {column} {path} is not a file that can be reached{windows_remark(path)}; paths are"
                     " relative to the table: correct it, or exclude the scan."
                 )
             if path is not None:

@@ -141,13 +141,13 @@ def read_config(mapping: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(mapping)
     except ValidationError as error:
-        raise InputError("\n".join(_sentence(problem) for problem in error.errors())) from error
+        raise InputError("\n".join(_sentence(problem, mapping) for problem in error.errors())) from error
 
 
-def _sentence(problem: Any) -> str:
+def _sentence(problem: Any, config: Mapping[str, Any]) -> str:
     """One sentence for one of pydantic's problems."""
     place = [part for part in problem["loc"] if not (isinstance(part, str) and part in _METHODS)]
-    key = ".".join(str(part) for part in place) or "config"
+    key = _key(place, config)
     if problem["type"] == "extra_forbidden":
         valid = sorted(_keys_beside(problem["loc"]))
         return f"config: unknown key {key}{_suggestion(str(place[-1]), valid)}"
@@ -157,6 +157,21 @@ def _sentence(problem: Any) -> str:
         if place
         else f"config: {message}"
     )
+
+
+def _key(place: list[int | str], config: Mapping[str, Any]) -> str:
+    """The place of a problem as a person would name it: a row by its name, by its number where it has none."""
+    words: list[str] = []
+    found: Any = config
+    for part in place:
+        if isinstance(part, int):
+            found = found[part]
+            name = found.get("name") if isinstance(found, Mapping) else None
+            words.append(name if isinstance(name, str) else f"(number {part + 1})")
+        else:
+            found = found.get(part) if isinstance(found, Mapping) else None
+            words.append(part)
+    return ".".join(words)
 
 
 def section_models(annotation: Any) -> Iterator[type[Section]]:

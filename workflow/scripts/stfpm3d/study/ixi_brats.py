@@ -25,7 +25,9 @@ SUBJECT = re.compile(r"(?:sub-)?(IXI\d+|BraTS2021_?\d+)")
 log = logging.getLogger(__name__)
 
 
-def tabulate(ixi: Path | None, brats: Path | None, modality: str, split: Path | None, output: Path) -> None:
+def tabulate(
+    ixi: Path | None, brats: Path | None, modality: str, split: Path | None, output: Path, *, force: bool = False
+) -> None:
     """Write the participants table of IXI, BraTS 2021 or both to `output` (.tsv), its paths relative to it.
 
     Parameters
@@ -38,12 +40,17 @@ def tabulate(ixi: Path | None, brats: Path | None, modality: str, split: Path | 
         T1w, T2w or FLAIR; IXI has no FLAIR.
     split
         A list to make the `split` column from (see `read_parts`), or None to leave it out.
+    force
+        Whether a table that is there already, perhaps edited by hand, is replaced.
 
     Raises
     ------
     InputError
-        When a folder lacks the set's scans, a subject has two of them or no segmentation, or is not in the list.
+        When a folder lacks the set's scans, a subject has two of them or no segmentation, or is not in the list, or
+        the table is there already.
     """
+    if output.exists() and not force:
+        raise InputError(f"{output} is there already; give another --output, or --force to replace it.")
     rows = [*(ixi_rows(ixi, modality) if ixi else []), *(brats_rows(brats, modality) if brats else [])]
     table = pd.DataFrame(rows)
     if split is not None:
