@@ -127,7 +127,7 @@ def test_a_tab_in_the_config_of_the_runs_folder_is_named_with_its_line(tmp_path:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "indented by spaces alone" in done.stderr and 'in "config/config.yaml", line 2' in done.stderr
+    assert "indented by spaces alone" in done.stdout and 'in "config/config.yaml", line 2' in done.stdout
 
 
 def test_every_module_and_test_that_the_papers_document_names_is_there() -> None:
