@@ -147,7 +147,7 @@ def test_a_bad_scan_is_named_once_leaves_nothing_behind_and_holds_up_no_other(pr
     added = [copy_of(table, "sub-demoH08", name) for name in ("sub-good", "sub-damaged")]
     added.append(copy_of(table, "sub-demoH08", "sub-head", skull_stripped="true"))
     use(project, pd.concat([table, *added]))
-    done = project.snakemake("--keep-going", "--until", "register")
+    done = project.snakemake("--until", "register")
     assert done.returncode != 0
     for sentence in (
         "sub-damaged: data/sub-damaged.nii.gz cannot be read as NIfTI",  # the list at the end has columns
@@ -172,7 +172,7 @@ def test_bad_headers_are_all_named_before_any_job_runs(project):
     )
     (project.folder / "data/sub-text.nii.gz").write_text("not an image")
     use(project, pd.concat([table, *(copy_of(table, "sub-demoH08", name) for name in ("sub-4d", "sub-text"))]))
-    done = project.snakemake("--keep-going")
+    done = project.snakemake()
     assert done.returncode != 0
     assert done.stdout.count("sub-4d: data/sub-4d.nii.gz has shape (40, 40, 40, 3); expected one 3D volume") == 1
     assert done.stdout.count("sub-text: data/sub-text.nii.gz cannot be read as NIfTI") == 1
