@@ -105,6 +105,8 @@ def unprovided(imported: set[str], environment: str) -> set[str]:
 def test_an_environment_holds_the_versions_of_the_lock(environment: str) -> None:
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     locked = {normalized(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, flags=re.MULTILINE)}
+    if environment == "snakemake":  # its SLURM plugin wants a newer numpy than antspyx, which only jobs need
+        locked["numpy"] = pinned("snakemake")["numpy"]
     assert {name: locked.get(normalized(name)) for name in pinned(environment)} == pinned(environment)
 
 
