@@ -72,6 +72,8 @@ LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written
 
 
 onstart:
+    # With the limiter each job that has ended adds a timer, and with it a scheduling a second (snakemake 9.27).
+    workflow.scheduler.job_rate_limiter = None
     LOGS_BEFORE.update(written(workflow.dag.needrun_jobs()))
     if workflow.local_exec and any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs()):
         try:

@@ -99,11 +99,11 @@ def page_of(template, folder, kinds, astray=None):
     scans = pd.DataFrame(rows).assign(
         image=[folder / f"{number}.nii.gz" for number in range(len(rows))],
         placement=[folder / f"{number}.json" for number in range(len(rows))],
-        picture=[folder / f"sub-{number}.png" for number in range(len(rows))],
     )
     page_template = "workflow/scripts/stfpm3d/reporting/templates/quality.html.j2"
-    page, table = folder / "index.html", folder / "registration.tsv"
-    write_quality(scans, template, space="MNI", page_template=page_template, page=page, table=table)
+    page, table, pictures = folder / "index.html", folder / "registration.tsv", folder / "pictures"
+    files = {"page": page, "table": table, "pictures": pictures}
+    write_quality(scans, template, space="MNI", page_template=page_template, **files)
     return page.read_text(encoding="utf-8"), pd.read_csv(table, sep="\t", na_values="n/a")
 
 
@@ -117,8 +117,8 @@ def test_the_page_lists_the_scan_that_went_astray_first(template, tmp_path):
     assert "A&lt;B" in text
     assert str(tmp_path) not in text
     assert "too few scans of this kind to tell" not in text
-    assert text.index('src="sub-5.png"') < text.index('src="sub-0.png"')
-    assert all((tmp_path / f"sub-{number}.png").read_bytes().startswith(b"\x89PNG") for number in range(8))
+    assert text.index('src="pictures/sub-5.png"') < text.index('src="pictures/sub-0.png"')
+    assert all((tmp_path / f"pictures/sub-{number}.png").read_bytes().startswith(b"\x89PNG") for number in range(8))
 
 
 def test_the_page_says_where_there_are_too_few_scans_to_tell(template, tmp_path):

@@ -91,8 +91,8 @@ def test_every_scan_is_shown_in_the_quality_control_and_none_of_the_demo_is_astr
     assert sorted(quality["scan_id"]) == sorted(table(finished, "cohort/participants.tsv")["participant_id"])
     page = (finished.folder / "results/qc/index.html").read_text(encoding="utf-8")
     for sub in quality["scan_id"]:
-        assert f'src="{sub}.png"' in page
-        assert (finished.folder / "results/qc" / f"{sub}.png").is_file()
+        assert f'src="pictures/{sub}.png"' in page
+        assert (finished.folder / "results/qc/pictures" / f"{sub}.png").is_file()
     assert quality["coverage"].min() > 0.9
     assert quality.loc[quality["skull_stripped"], "dice"].min() > 0.9
 

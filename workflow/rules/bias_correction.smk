@@ -4,7 +4,7 @@
 rule bias_correction:
     """Divide a scan by the bias field that N4 estimates inside the head (native grid)."""
     input:
-        image=lambda w: SCANS.image[w.sub],
+        image=lambda w: given(SCANS.image[w.sub]),
     output:
         image=ensure("results/bias_correction/{sub}/image.nii.gz", non_empty=True),
     log:

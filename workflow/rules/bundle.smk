@@ -21,8 +21,6 @@ rule bundle:
         description="results/bundle/{experiment}/bundle.json",
     log:
         "logs/bundle/{experiment}.log",
-    benchmark:
-        "benchmarks/bundle/{experiment}.tsv"
     wildcard_constraints:
         experiment=one_of(bundled_experiments(PLAN)),
     localrule: True

@@ -8,8 +8,6 @@ rule cohort:
         split="results/cohort/split.tsv",
     log:
         "logs/cohort.log",
-    benchmark:
-        "benchmarks/cohort.tsv"
     localrule: True
     conda:
         "../../envs/imaging.yaml"

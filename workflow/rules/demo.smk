@@ -15,8 +15,6 @@ rule demo_anatomy:
         csf="results/demo/anatomy/csf.nii.gz",
     log:
         "logs/demo/anatomy.log",
-    benchmark:
-        "benchmarks/demo/anatomy.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -42,8 +40,6 @@ rule demo_healthy:
         image="results/demo/{sub}_T2w.nii.gz",
     log:
         "logs/demo/{sub}.log",
-    benchmark:
-        "benchmarks/demo/{sub}.tsv"
     wildcard_constraints:
         sub="sub-demoH[0-9]+",
     conda:

@@ -17,8 +17,6 @@ rule evaluate:
         lesions="results/evaluation/{experiment}/lesions.tsv",
     log:
         "logs/evaluate/{experiment}.log",
-    benchmark:
-        "benchmarks/evaluate/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -51,8 +49,6 @@ rule compare:
         comparisons="results/evaluation/comparisons.tsv",
     log:
         "logs/compare.log",
-    benchmark:
-        "benchmarks/compare.tsv"
     localrule: True
     conda:
         "../../envs/imaging.yaml"

@@ -11,8 +11,6 @@ rule embeddings:
         embeddings="results/figures/{experiment}/{sub}.npz",
     log:
         "logs/embeddings/{experiment}/{sub}.log",
-    benchmark:
-        "benchmarks/embeddings/{experiment}/{sub}.tsv"
     wildcard_constraints:
         experiment=PLAN.experiments_by("stfpm", "padim"),
     conda:
@@ -47,8 +45,6 @@ rule figures:
         figure4="results/figures/{experiment}/{sub}_figure4.png",
     log:
         "logs/figures/{experiment}/{sub}.log",
-    benchmark:
-        "benchmarks/figures/{experiment}/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

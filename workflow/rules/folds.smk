@@ -49,8 +49,6 @@ rule folds:
         metrics="results/folds/metrics.tsv",
     log:
         "logs/folds.log",
-    benchmark:
-        "benchmarks/folds.tsv"
     localrule: True
     conda:
         "../../envs/imaging.yaml"

@@ -14,8 +14,6 @@ rule network_grid:
         mask="results/grid/{sampling}mask.npy",
     log:
         "logs/network_grid/{sampling}network_grid.log",
-    benchmark:
-        "benchmarks/network_grid/{sampling}network_grid.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -40,8 +38,6 @@ rule grid:
         array=ensure("results/grid/{sampling}{sub}.npy", non_empty=True),
     log:
         "logs/grid/{sampling}{sub}.log",
-    benchmark:
-        "benchmarks/grid/{sampling}{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -13,8 +13,6 @@ rule zscore_statistics:
         statistics="results/zscore/statistics.npz",
     log:
         "logs/maps/zscore_statistics.log",
-    benchmark:
-        "benchmarks/maps/zscore_statistics.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -22,8 +22,6 @@ rule probe_histogram:
         metrics="results/evaluation/probe_histogram.tsv",
     log:
         "logs/probe_histogram.log",
-    benchmark:
-        "benchmarks/probe_histogram.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -52,8 +50,6 @@ rule probe_removal:
         region=ensure("results/probes/{sub}/region.nii.gz", non_empty=True),
     log:
         "logs/probe_removal/{sub}.log",
-    benchmark:
-        "benchmarks/probe_removal/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -75,8 +71,6 @@ rule probe_removed:
         metrics="results/evaluation/{experiment}/probe_removed.tsv",
     log:
         "logs/probe_removed/{experiment}.log",
-    benchmark:
-        "benchmarks/probe_removed/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -102,8 +96,6 @@ rule probe_within:
         metrics="results/evaluation/{experiment}/probe_within.tsv",
     log:
         "logs/probe_within/{experiment}.log",
-    benchmark:
-        "benchmarks/probe_within/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -130,8 +122,6 @@ rule probe_sites:
         metrics="results/evaluation/{experiment}/probe_sites.tsv",
     log:
         "logs/probe_sites/{experiment}.log",
-    benchmark:
-        "benchmarks/probe_sites/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

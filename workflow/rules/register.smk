@@ -14,8 +14,8 @@ rule register:
     `placement.json` tells where the transform puts the scan; one beyond the limits of `imaging.placement` is no result.
     """
     input:
-        image=lambda w: PLAN.native_image(w.sub),
-        scan=lambda w: SCANS.image[w.sub],
+        image=lambda w: given(PLAN.native_image(w.sub)),
+        scan=lambda w: given(SCANS.image[w.sub]),
         template=lambda w: PLAN.registration_target(w.sub),
         brain_mask=BRAIN_MASK,
     output:
@@ -46,16 +46,14 @@ rule register:
 rule register_lesion:
     """Bring a patient's lesion mask to the MNI grid with the scan's transform, nearest neighbour."""
     input:
-        image=lambda w: SCANS.image[w.sub],
-        lesion_mask=lambda w: SCANS.lesion_mask[w.sub],
+        image=lambda w: given(SCANS.image[w.sub]),
+        lesion_mask=lambda w: given(SCANS.lesion_mask[w.sub]),
         transform=TRANSFORM,
         template=BRAIN_MASK,
     output:
         lesion_mask=ensure(LESION_MASK, non_empty=True),
     log:
         "logs/register_lesion/{sub}.log",
-    benchmark:
-        "benchmarks/register_lesion/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -83,11 +81,9 @@ rule register_qc:
     output:
         page="results/qc/index.html",
         table="results/qc/registration.tsv",
-        pictures=PLAN.scans("results/qc/{sub}.png"),
+        pictures=directory("results/qc/pictures"),  # one output: all inputs are noted, and hashed, for each
     log:
         "logs/register_qc.log",
-    benchmark:
-        "benchmarks/register_qc.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

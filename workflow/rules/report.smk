@@ -31,8 +31,6 @@ rule report:
         page=report("results/report/index.html", category="Report"),
     log:
         "logs/report.log",
-    benchmark:
-        "benchmarks/report.tsv"
     localrule: True
     conda:
         "../../envs/imaging.yaml"

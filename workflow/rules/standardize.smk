@@ -12,8 +12,6 @@ rule landmarks:
         landmarks="results/standardize/landmarks.tsv",
     log:
         "logs/landmarks.log",
-    benchmark:
-        "benchmarks/landmarks.tsv"
     conda:
         "../../envs/learning.yaml"
     threads: 1
@@ -37,8 +35,6 @@ rule standardize:
         image=ensure(STANDARDIZED, non_empty=True),
     log:
         "logs/standardize/{sub}.log",
-    benchmark:
-        "benchmarks/standardize/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

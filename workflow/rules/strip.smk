@@ -11,8 +11,6 @@ rule strip:
         mask=ensure(SUPPORT, non_empty=True),
     log:
         "logs/strip/{sub}.log",
-    benchmark:
-        "benchmarks/strip/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -13,14 +13,12 @@ rule synthetic_lesions:
     input:
         image=STANDARDIZED,
         support=SUPPORT,
-        given=lambda w: PLAN.chosen_masks(w.sub),
+        given=lambda w: [given(mask) for mask in PLAN.chosen_masks(w.sub)],
     output:
         images=[f"results/synthetic/{{sub}}/lesion-{n}_image.nii.gz" for n in range(SYNTHETIC.per_scan)],
         masks=[f"results/synthetic/{{sub}}/lesion-{n}_mask.nii.gz" for n in range(SYNTHETIC.per_scan)],
     log:
         "logs/synthetic_lesions/{sub}.log",
-    benchmark:
-        "benchmarks/synthetic_lesions/{sub}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -47,8 +45,6 @@ rule evaluate_synthetic:
         metrics="results/evaluation/{experiment}/synthetic_metrics.tsv",
     log:
         "logs/evaluate_synthetic/{experiment}.log",
-    benchmark:
-        "benchmarks/evaluate_synthetic/{experiment}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1

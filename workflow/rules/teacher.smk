@@ -5,13 +5,11 @@ rule atlas:
     """Bring a teacher's atlas to the network's grid (float32 in [0, 1]): the second input channel of its networks."""
     input:
         grid=lambda w: f"{PLAN.grid_of(w.teacher)}grid.json",
-        atlas=lambda w: PLAN.atlas_file(w.teacher),
+        atlas=lambda w: given(PLAN.atlas_file(w.teacher)),
     output:
         channel="results/teacher/{teacher}/atlas.npy",
     log:
         "logs/atlas/{teacher}.log",
-    benchmark:
-        "benchmarks/atlas/{teacher}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -32,7 +30,7 @@ rule teacher:
         train=lambda w: [f"{PLAN.grid_of(w.teacher)}{scan}.npy" for scan in PLAN.seen_by_teacher(w.teacher, "train")],
         val=lambda w: [f"{PLAN.grid_of(w.teacher)}{scan}.npy" for scan in PLAN.seen_by_teacher(w.teacher, "val")],
         brain_mask=lambda w: f"{PLAN.grid_of(w.teacher)}mask.npy",
-        weights=lambda w: PLAN.initial_weights(w.teacher),
+        weights=lambda w: given(PLAN.initial_weights(w.teacher)),
         atlas=lambda w: PLAN.atlas_of(w.teacher),
     output:
         model="results/teacher/{teacher}/model.safetensors",

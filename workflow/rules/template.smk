@@ -7,8 +7,6 @@ rule head_template:
         head="results/template/head_1mm.nii.gz",
     log:
         "logs/template/head_template.log",
-    benchmark:
-        "benchmarks/template/head_template.tsv"
     retries: 3
     localrule: True
     conda:
@@ -34,8 +32,6 @@ rule templateflow:
         brain_mask="results/template/templateflow_brain_mask.nii.gz",
     log:
         "logs/template/templateflow.log",
-    benchmark:
-        "benchmarks/template/templateflow.tsv"
     retries: 3
     localrule: True
     conda:
@@ -57,15 +53,13 @@ rule templateflow:
 rule template:
     """Resample head and brain mask to one isotropic MNI grid; the brain is the head times the mask."""
     input:
-        **PLAN.template_files(),
+        **{part: given(path) for part, path in PLAN.template_files().items()},
     output:
         head="results/template/head.nii.gz",
         brain="results/template/brain.nii.gz",
         mask=BRAIN_MASK,
     log:
         "logs/template/template.log",
-    benchmark:
-        "benchmarks/template/template.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: 1
@@ -88,8 +82,6 @@ rule regions:
         names="results/template/regions.csv",
     log:
         "logs/template/regions.log",
-    benchmark:
-        "benchmarks/template/regions.tsv"
     retries: 3
     localrule: True
     conda:

@@ -7,8 +7,6 @@ rule imagenet_weights:
         weights="results/weights/{architecture}.pth",
     log:
         "logs/weights/{architecture}.log",
-    benchmark:
-        "benchmarks/weights/{architecture}.tsv"
     retries: 3
     localrule: True
     conda:

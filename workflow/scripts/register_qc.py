@@ -1,5 +1,6 @@
 """Show how well the scans were registered."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 with rule_log(snakemake.log[0]):
     given, output = snakemake.input, snakemake.output
     scans = pd.DataFrame(snakemake.params["scans"])
-    scans = scans.assign(image=given["images"], placement=given["placements"], picture=output["pictures"])
+    scans = scans.assign(image=given["images"], placement=given["placements"])
     head, brain = load_volume(given["head"], "template"), load_volume(given["brain"], "template")
     write_quality(
         scans,
@@ -24,4 +25,5 @@ with rule_log(snakemake.log[0]):
         page_template=given["page_template"],
         page=output["page"],
         table=output["table"],
+        pictures=Path(output["pictures"]),
     )

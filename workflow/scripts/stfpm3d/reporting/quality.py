@@ -27,14 +27,15 @@ def write_quality(
     page_template: Path | str,
     page: Path | str,
     table: Path | str,
+    pictures: Path,
 ) -> None:
     """Measure, draw and list registered scans, read one at a time.
 
     Parameters
     ----------
     scans
-        One row a scan: `scan_id`, `group`, `site`, `skull_stripped`, `image` (on the MNI grid), `placement` (the JSON
-        of `imaging.registration.write_registration`) and `picture` (the PNG to write, in the page's folder).
+        One row a scan: `scan_id`, `group`, `site`, `skull_stripped`, `image` (on the MNI grid) and `placement` (the
+        JSON of `imaging.registration.write_registration`).
     template
         What the scans were registered to.
     space
@@ -43,7 +44,10 @@ def write_quality(
         The page's Jinja2 template.
     page, table
         The files to write.
+    pictures
+        The folder to write a PNG of each scan to, below the page's.
     """
+    pictures.mkdir(exist_ok=True)
     measured = []
     for number, scan in enumerate(scans.to_dict("records"), start=1):
         image = load_volume(scan["image"], scan["scan_id"])
@@ -51,19 +55,20 @@ def write_quality(
         placement = json.loads(Path(scan["placement"]).read_text(encoding="utf-8"))
         alignment = measure_alignment(image, template.head, template.mask, skull_stripped=stripped)
         measured.append(alignment._asdict() | placement)
-        with replacing(scan["picture"]) as temporary:
+        with replacing(pictures / f"{scan['scan_id']}.png") as temporary:
             temporary.write_bytes(contour_png(image, template.brain if stripped else template.head, template.mask))
         log.info("%s (%d of %d)", scan["scan_id"], number, len(scans))
     figures = flag_outliers(scans.join(pd.DataFrame(measured, index=scans.index)))
     for scan in figures[figures["outlier"]].to_dict("records"):
         log.warning("%s stands out (robust z %.1f); look at its picture", scan["scan_id"], scan["z"])
     with replacing(table) as temporary:
-        listed = figures.drop(columns=["image", "placement", "picture"])
+        listed = figures.drop(columns=["image", "placement"])
         listed.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.4f")
     write_page(
         page,
         page_template,
-        scans=figures.assign(picture=[Path(path).name for path in figures["picture"]]).to_dict("records"),
+        scans=figures.to_dict("records"),
+        pictures=pictures.name,
         space=space,
         likely_similarity=LIKELY_SIMILARITY,
         limits=LIMITS,
