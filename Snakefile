@@ -67,6 +67,7 @@ rule bundles:
 
 
 from stfpm3d.runtime.failures import summary, written
+from stfpm3d.runtime.screen import tell_stages
 
 LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written
 
@@ -80,6 +81,8 @@ onstart:
             check_gpu(STUDY.compute, has_gpu())
         except InputError as error:
             raise WorkflowError(str(error)) from None
+    if not workflow.output_settings.verbose:
+        tell_stages(logger, workflow.dag.needrun_jobs())
 
 
 onerror:

@@ -1,4 +1,4 @@
-"""A person sees bars with the time left; a log file holds plain lines."""
+"""A person sees bars with the time left and what matters; a log file holds plain lines of everything."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
+import logging, warnings
 from stfpm3d.runtime.logs import progress, rule_log
+library = logging.getLogger("lightning.pytorch")
+library.addHandler(logging.StreamHandler())
+library.propagate = False
 with rule_log("rule.log") as log:
     for number in progress(range(3), "scans"):
         log.info("number %d", number)
+    log.warning("the scan is odd")
+    warnings.warn("a library is old")
+    library.warning("a library is loud")
 """
 
 
@@ -30,10 +37,22 @@ def test_a_bar_shows_on_a_terminal_alone_and_the_log_holds_plain_lines(tmp_path:
     run(tmp_path, its_end)
     shown = os.read(terminal, 100_000).decode()
     assert "scans:   0%|" in shown and "0/3 [" in shown
-    lines = (tmp_path / "rule.log").read_text().splitlines()
-    assert [line.split("INFO ")[1] for line in lines] == ["number 0", "number 1", "number 2"]
-    assert all(line in shown for line in lines)
 
     read, write = os.pipe()
     run(tmp_path, write)
-    assert os.read(read, 100_000).decode() == (tmp_path / "rule.log").read_text()
+    assert "scans:" not in os.read(read, 100_000).decode()
+    assert "scans:" not in (tmp_path / "rule.log").read_text()
+
+
+def test_the_log_holds_all_and_the_screen_what_this_package_warns_of(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    run(tmp_path, write)
+    lines = (tmp_path / "rule.log").read_text().splitlines()
+    assert [line.split(" ", 2)[2] for line in lines[:4]] == [
+        "INFO number 0",
+        "INFO number 1",
+        "INFO number 2",
+        "WARNING the scan is odd",
+    ]
+    assert "a library is old" in "".join(lines) and "a library is loud" in "".join(lines)
+    assert os.read(read, 100_000).decode().splitlines() == [lines[3]]

@@ -1,4 +1,4 @@
-"""One way of telling what happens: the rule's own log file, stderr, and a bar where a person watches."""
+"""One way of telling what happens: the rule's own log file, stderr for what matters, a bar where a person watches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.lifeline import end_with_driver
@@ -19,9 +18,20 @@ from stfpm3d.runtime.lifeline import end_with_driver
 Item = TypeVar("Item")
 
 
+class Screen(logging.Handler):
+    """The warnings and errors of this package, above a bar and not within it; what libraries say is for the file."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.addFilter(logging.Filter("stfpm3d"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
 @contextmanager
 def rule_log(path: Path | str) -> Iterator[logging.Logger]:
-    """Log to `path` and stderr while a rule's script runs.
+    """Log to `path` while a rule's script runs, and this package's warnings and errors to stderr as well.
 
     An `InputError` ends the script with its one sentence and exit status 1; any other exception leaves its traceback
     in the log and propagates. The script ends with the Snakemake that runs it. Of a training on several devices the
@@ -34,14 +44,16 @@ def rule_log(path: Path | str) -> Iterator[logging.Logger]:
     end_with_driver(path)
     root = logging.getLogger()
     root.setLevel(logging.INFO)
-    for handler in (logging.FileHandler(path, mode="w" if is_first else "a"), logging.StreamHandler(sys.stderr)):
+    for handler in (logging.FileHandler(path, mode="w" if is_first else "a"), Screen()):
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         root.addHandler(handler)
-    log = logging.getLogger("stfpm3d")
+    for library in map(logging.getLogger, list(root.manager.loggerDict)):  # as Lightning, with its own on the screen
+        library.handlers.clear()
+        library.propagate = True
     logging.captureWarnings(True)
+    log = logging.getLogger("stfpm3d")
     try:
-        with logging_redirect_tqdm():  # lines appear above a bar, not within it
-            yield log
+        yield log
     except InputError as error:
         log.error("%s", error)
         sys.exit(1)

@@ -1,0 +1,86 @@
+"""The screen has a line for each stage that starts or ends, how far the run is, and nothing of single jobs."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+from stfpm3d.runtime.screen import StageLines, tell_stages
+
+
+class Run:
+    """Records as Snakemake makes them, by a clock that is set; `lines` are what the screen shows."""
+
+    def __init__(self, **jobs: tuple[int, int]) -> None:
+        """Each rule with its number of jobs and the minutes that one may take."""
+        self.now = 0.0
+        self.lines: list[str] = []
+        rules = [(name, minutes) for name, (count, minutes) in jobs.items() for _ in range(count)]
+        self.jobs = [
+            SimpleNamespace(jobid=n, rule=SimpleNamespace(name=name), output=["x"], resources={"runtime": minutes})
+            for n, (name, minutes) in enumerate(rules)
+        ]
+        self.filter = StageLines(self.jobs, self.lines.append, clock=lambda: self.now)
+
+    def record(self, text: str, **extra: object) -> bool:
+        record = logging.LogRecord("snakemake", logging.INFO, "", 0, text, None, None)
+        record.__dict__.update(extra)
+        return self.filter.filter(record)
+
+    def start(self, job: int) -> None:
+        assert not self.record(f"rule {job}", event="job_info", jobid=job, log=[f"logs/{job}.log"])
+
+    def finish(self, job: int, seconds: float) -> None:
+        self.now += seconds
+        assert not self.record(f"Finished jobid: {job}", event="job_finished", job_id=job)
+
+    def last(self) -> str:
+        return self.lines[-1].split(maxsplit=1)[1]
+
+
+def test_a_stage_of_many_jobs_has_two_lines() -> None:
+    run = Run(register=(3, 30))
+    for job in range(3):
+        run.start(job)
+        run.finish(job, 2)
+    assert [line.split(maxsplit=1)[1] for line in run.lines] == [
+        "0%  register starts (3 jobs)",
+        "100%  register is done (3 jobs, 6 s)",
+    ]
+
+
+def test_progress_counts_time_and_not_jobs() -> None:
+    """Eight quick jobs of ten are no four fifths of the work; what was measured takes the place of the limits."""
+    run = Run(grid=(8, 10), student=(2, 200))
+    for job in range(8):
+        run.start(job)
+        run.finish(job, 1)
+    assert run.last() == "17%  grid is done (8 jobs, 8 s); about 40 s left"  # 8 x 10 of 480 min
+    run.start(8)
+    run.finish(8, 92)
+    assert run.last() == "52%  student 1 of 2; about 92 s left"  # 8 + 92 of 192 s
+
+
+def test_a_job_that_fails_is_named_with_its_log() -> None:
+    run = Run(register=(2, 30))
+    run.start(1)
+    assert not run.record("Error in rule", event="job_error", jobid=1, log=["logs/register/sub-2.log"])
+    assert run.last() == "0%  register failed for one job, see logs/register/sub-2.log"
+
+
+def test_what_else_snakemake_says_reaches_the_screen_but_for_what_it_says_of_each_job() -> None:
+    run = Run(register=(1, 30))
+    assert run.record("Shutting down, this might take some time.")
+    assert run.record("MissingOutputException in rule register", event="error")
+    assert not run.record("Select jobs to execute...")
+    assert not run.record("Job 3 has been submitted with SLURM jobid 7 (log: x).")
+    assert not run.record("RuleException:\nCalledProcessError in file x, line 3:", event="error")
+
+
+def test_the_log_file_of_snakemake_keeps_all_of_it() -> None:
+    logger, screen, file = logging.Logger("snakemake"), logging.NullHandler(), logging.NullHandler()
+    screen.name, file.name = "DefaultStreamHandler", "DefaultLogFileHandler"
+    for handler in (screen, file):
+        logger.addHandler(handler)
+    tell_stages(logger, [])
+    assert screen.filters and not file.filters

@@ -1,0 +1,149 @@
+"""What a person reads while a run goes on: a line for each stage that starts or ends, and how far the run is.
+
+Snakemake's own lines, some twenty for each job, are kept from the screen; they stand in its log, `.snakemake/log`.
+Jobs and records are Snakemake's own; the records' events are those of `snakemake_interface_logger_plugins.common`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+INTERVAL_S = 60
+"""A line tells how far the run is when for so long there was none."""
+EVENTS = ("job_info", "job_started", "job_finished", "job_error", "group_info", "group_error", "shellcmd", "progress")
+CHATTER = re.compile(
+    r"Select jobs to execute|Job rate limit reached|Job \d+ has been submitted|.*CalledProcessError", re.S
+)
+"""What is said of every job besides; a script that fails has said why, and the end of the run says it again."""
+
+
+def tell_stages(logger: logging.Logger, jobs: Iterable[Any]) -> None:
+    """From here on the screen has a line a stage instead of many a job; `jobs` are all that are to be run."""
+    lines = StageLines(jobs, logger.info)
+    for handler in logger.handlers:
+        if handler.name == "DefaultStreamHandler":  # the screen's, if no plugin has its place
+            handler.addFilter(lines)
+
+
+@dataclass
+class Stage:
+    """The jobs of one rule."""
+
+    jobs: int = 0
+    limit_s: float = 1
+    """The most that a job of it may take, the first guess at how long it takes."""
+    started: dict[int, float] = field(default_factory=dict)
+    """By job, the time of its (last) start."""
+    seconds: list[float] = field(default_factory=list)
+    """What the finished jobs took."""
+
+    def expected_s(self, scale: float) -> float:
+        """What a job of the stage takes: as those before it, or `scale` of its limit."""
+        return sum(self.seconds) / len(self.seconds) if self.seconds else self.limit_s * scale
+
+
+class StageLines(logging.Filter):
+    """Keeps the lines of jobs from a handler, and says one where a stage starts, ends or takes long.
+
+    Parameters
+    ----------
+    jobs
+        All that are to be run; those without output stand for no work.
+    say
+        Says a line, through the same handler.
+    clock
+        Seconds that never go back.
+    """
+
+    def __init__(
+        self, jobs: Iterable[Any], say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self.say = say
+        self.clock = clock
+        self.stages: dict[str, Stage] = {}
+        self.stage_of: dict[int, str] = {}
+        for job in jobs:
+            if job.output:
+                self.stage_of[job.jobid] = job.rule.name
+                stage = self.stages.setdefault(job.rule.name, Stage())
+                stage.jobs += 1
+                stage.limit_s = max(stage.limit_s, job.resources.get("runtime", 0) * 60)
+        self.start = self.last = clock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record reaches the screen."""
+        event = getattr(record, "event", None)
+        if event == "job_info":
+            self._start(record)
+        elif event == "job_finished":
+            self._finish(record)
+        elif event == "job_error":
+            self._fail(record)
+        return event not in EVENTS and not CHATTER.match(record.getMessage())
+
+    def _start(self, record: Any) -> None:
+        name = self.stage_of.get(record.jobid)
+        if name is None:
+            return
+        stage = self.stages[name]
+        if not stage.started:
+            where = f", {', '.join(record.log)}" if stage.jobs == 1 else ""
+            self._tell(f"{name} starts ({_count(stage.jobs)}{where})")
+        stage.started[record.jobid] = self.clock()
+
+    def _finish(self, record: Any) -> None:
+        name = self.stage_of.get(record.job_id)
+        if name is None:
+            return
+        stage = self.stages[name]
+        now = self.clock()
+        stage.seconds.append(now - stage.started.get(record.job_id, now))
+        if len(stage.seconds) == stage.jobs:
+            self._tell(f"{name} is done ({_count(stage.jobs)}, {_duration(now - min(stage.started.values()))})")
+        elif now - self.last >= INTERVAL_S:
+            under_way = [
+                f"{other} {len(its.seconds)} of {its.jobs}"
+                for other, its in self.stages.items()
+                if its.started and len(its.seconds) < its.jobs
+            ]
+            self._tell(", ".join(under_way))
+
+    def _fail(self, record: Any) -> None:
+        if name := self.stage_of.get(record.jobid):
+            self._tell(f"{name} failed for one job, see {', '.join(record.log)}")
+
+    def _tell(self, what: str) -> None:
+        done, total = self.work()
+        self.last = self.clock()
+        left = ""
+        if done > total / 50:
+            left = f"; about {_duration((self.last - self.start) * (total - done) / done)} left"
+        self.say(f"{time.strftime('%H:%M:%S')} {done / total:4.0%}  {what}{left if done < total else ''}")
+
+    def work(self) -> tuple[float, float]:
+        """The work that is done and all work, in seconds of jobs, as far as it is known by now."""
+        finished = [stage for stage in self.stages.values() if stage.seconds]
+        limits = sum(len(stage.seconds) * stage.limit_s for stage in finished)
+        scale = sum(sum(stage.seconds) for stage in finished) / limits if limits else 1.0
+        expected = [(stage, stage.expected_s(scale)) for stage in self.stages.values()]
+        return (
+            sum(len(stage.seconds) * seconds for stage, seconds in expected),
+            max(sum(stage.jobs * seconds for stage, seconds in expected), 1e-9),
+        )
+
+
+def _count(jobs: int) -> str:
+    return f"{jobs} job{'s' * (jobs != 1)}"
+
+
+def _duration(seconds: float) -> str:
+    """Such as 40 s, 12 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
