@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 OUT ?= predictions
+UPGRADE ?= --upgrade
 
-.PHONY: demo predict resume test soak install format docs lock clean
+.PHONY: demo predict resume lint site test soak install format docs lock clean
 
 demo: install
 	$(BIN)/snakemake all bundles --cores all $(ARGS)
@@ -20,12 +21,19 @@ resume: install
 	$(BIN)/snakemake --unlock $(ARGS)
 	$(BIN)/snakemake --cores all $(ARGS)
 
-test: install
+# What reads code and runs none of it.
+lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/predict workflow/rules
 	$(BIN)/snakemake --lint
+
+# The documents as pages, build/site/index.html.
+site: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+test: lint site
 	$(BIN)/pytest
 
 # Twenty kills at random moments, then the results compared with an undisturbed run's; and the tests of all modules as an
@@ -54,10 +62,10 @@ format: install
 docs: install
 	PYTHONPATH=workflow/scripts $(BIN)/python -m stfpm3d.study.config_manual
 
-# Make the lock anew from pyproject.toml, for all supported versions of Python.
+# Make the lock anew from pyproject.toml, for all supported versions of Python; UPGRADE= to add what is missing alone.
 lock: install
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --universal --python-version 3.11 --group dev --no-header --upgrade --output-file requirements.txt pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --group dev --no-header $(UPGRADE) --output-file requirements.txt pyproject.toml
 
 clean:
 	rm -rf .venv .snakemake results logs benchmarks

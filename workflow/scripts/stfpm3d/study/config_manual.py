@@ -43,8 +43,9 @@ def _sections(prefix: str, model: type[Section]) -> Iterator[str]:
 
 
 def _table(key: str, section: type[Section]) -> Iterator[str]:
-    yield f"## `{key}`\n\n{inspect.getdoc(section)}\n"
     schema = section.model_json_schema()
+    method = schema["properties"].get("method", {}).get("const")
+    yield f"## `{key}`{f', `method: {method}`' if method else ''}\n\n{inspect.getdoc(section)}\n"
     rows = [
         f"| `{name}` | {field.description} | {_unit(name)} | {_default(field.default)} | {_values(schema, name)} |"
         for name, field in section.model_fields.items()
