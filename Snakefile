@@ -33,6 +33,9 @@ if OWN.is_file() and not OWN.samefile(DEFAULTS):
     configfile: OWN
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inspection.smk"
 include: "workflow/rules/demo.smk"
@@ -42,9 +45,6 @@ include: "workflow/rules/register.smk"
 include: "workflow/rules/strip.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/folds.smk" if FOLDS else "workflow/rules/study.smk"
-
-
-PAGE = "results/folds/index.html" if FOLDS else "results/report/index.html"
 
 
 rule all:

@@ -102,7 +102,7 @@ def page_of(template, folder, kinds, astray=None):
     )
     page_template = "workflow/scripts/stfpm3d/reporting/templates/quality.html.j2"
     page, table, pictures = folder / "index.html", folder / "registration.tsv", folder / "pictures"
-    files = {"page": page, "table": table, "pictures": pictures}
+    files = {"page": page, "table": table, "pictures": pictures, "report": folder / "report/index.html"}
     write_quality(scans, template, space="MNI", page_template=page_template, **files)
     return page.read_text(encoding="utf-8"), pd.read_csv(table, sep="\t", na_values="n/a")
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from stfpm3d.reporting import curves
-from stfpm3d.reporting.curves import curve_svg, plots, recall_by_size, score_svg
+from stfpm3d.reporting.curves import curve_svg, plots, recall_by_size, score_svg, styles, training_svg
 
-COLOURS = {"trained": "#3b82f6", "untrained": "#f59e0b"}
+LOOKS = styles(["trained", "untrained"])
 CURVES = pd.DataFrame(
-    [(name, curve, x, x / 2) for name in COLOURS for curve in ("pr", "dice", "froc") for x in (1.0, 0.1, 0.01, 0.001)],
+    [(name, curve, x, x / 2) for name in LOOKS for curve in ("pr", "dice", "froc") for x in (1.0, 0.1, 0.01, 0.001)],
     columns=["experiment", "curve", "x", "y"],
 )
 SCORES = pd.DataFrame(
@@ -27,15 +27,26 @@ LESIONS = pd.DataFrame({"experiment": "trained", "volume_ml": VOLUMES, "detected
 
 def drawn(curves=CURVES, lesions=LESIONS, scores=SCORES):
     settings = {"shown": "trained", "prevalence": 0.05, "healthy_quantile": 0.99}
-    return [plot.title for plot in plots(curves, lesions, scores, COLOURS, **settings)]
+    return [plot.title for plot in plots(curves, lesions, scores, LOOKS, **settings)]
+
+
+def test_no_two_experiments_look_alike_and_each_name_stands_at_its_line():
+    assert len(set(styles(map(str, range(40))).values())) == 40
+    drawing = curve_svg(CURVES, "pr", LOOKS, mark=0.05)
+    assert re.findall(r">((?:un)?trained)<", drawing) == ["trained", "untrained"]
+
+
+def test_a_training_is_drawn_with_the_epoch_that_was_kept():
+    epochs = pd.DataFrame({"epoch": [0, 1, 2], "val_loss": [3.0, 1, 2]})
+    assert training_svg(epochs.assign(chosen=[0, 1, 0]), "a") != training_svg(epochs, "a")
 
 
 def test_curves_take_the_pages_ink_and_each_experiments_colour():
     for curve in ("pr", "dice", "froc"):
-        drawing = curve_svg(CURVES, curve, COLOURS, mark=0.05)
+        drawing = curve_svg(CURVES, curve, LOOKS, mark=0.05)
         assert drawing.startswith("<svg")
         assert "currentColor" in drawing
-        assert "#3b82f6" in drawing and "#f59e0b" in drawing
+        assert "var(--series-1)" in drawing and "var(--series-2)" in drawing
         assert curves.PAGE_INK not in drawing
 
 

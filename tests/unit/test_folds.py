@@ -75,7 +75,7 @@ def test_numbers_are_averaged_over_the_folds_that_have_them(tmp_path: Path) -> N
     assert (dice["mean"], dice["sd"], dice["n_fold"]) == pytest.approx((0.3, np.sqrt(0.07), 3))
     assert (auprc["mean"], auprc["n_fold"], auprc["n_patient"]) == pytest.approx((0.4, 2, 8))
     reports = [tmp_path / str(fold) / "report/index.html" for fold in (1, 2, 3)]
-    write_folds_page(tmp_path / "index.html", TEMPLATE, summary.reset_index(), reports)
+    write_folds_page(tmp_path / "index.html", TEMPLATE, summary.reset_index(), reports, tmp_path / "qc/index.html")
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "0.300 <small>± 0.265</small>" in page and "2 folds" in page
     assert 'href="2/report/index.html"' in page and str(tmp_path) not in page

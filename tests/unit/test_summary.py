@@ -7,72 +7,90 @@ import pytest
 
 from stfpm3d.evaluation.comparison import COMPARISON_COLUMNS
 from stfpm3d.evaluation.experiment import METRIC_COLUMNS
-from stfpm3d.reporting.findings import Findings
+from stfpm3d.reporting.findings import Findings, number, p_value, signed, volume
 from stfpm3d.reporting.summary import summarize
 
-EXPERIMENTS = {
-    "stfpm": {"method": "stfpm", "segmented_by": None},
-    "untrained": {"method": "stfpm", "segmented_by": None},
-    "padim": {"method": "padim", "segmented_by": None},
-    "padim in two": {"method": "padim", "segmented_by": "kmeans"},
-    "zscore": {"method": "zscore", "segmented_by": None},
-    "mask": {"method": "mask", "segmented_by": None},
-}
-AUPRC = {"stfpm": 0.30, "untrained": 0.1, "padim": 0.2, "padim in two": 0.9, "zscore": 0.25}
+KINDS = {"stfpm": "our variant", "paper": "as published", "padim": "baseline", "clusters": "our variant"}
+EXPERIMENTS = {name: {"kind": kind, "segmented_by": None} for name, kind in KINDS.items()}
+EXPERIMENTS["clusters"]["segmented_by"] = "kmeans"
 
 
-def findings(auprc, prevalence=0.02, n_patient=12):
+def summary(comparisons=(), n_patient=12, n_lesion=4, auprc=0.3, shown="stfpm"):
     rows = [
-        (name, "strict", "test", metric, value, value - 0.01, value + 0.02, 9, n_patient)
-        for name, of in auprc.items()
-        for metric, value in (("voxel_auprc", of), ("prevalence", prevalence), ("image_auroc", 0.8))
+        (name, "strict", "test", metric, value, nan, nan, 9, n_patient)
+        for name in EXPERIMENTS
+        for metric, value in (("voxel_auprc", auprc), ("patient_ap", 0.2), ("healthy_fp_ml", 12), ("image_auroc", 0.8))
     ]
-    return Findings(pd.DataFrame(rows, columns=METRIC_COLUMNS))
-
-
-def summary(auprc=AUPRC, comparisons=(), n_patient=12, n_lesion=5, **numbers):
-    names = {name: row for name, row in EXPERIMENTS.items() if name in auprc or name == "mask"}
-    patients = pd.DataFrame({"experiment": list(auprc), "n_lesion": n_lesion, "n_detected": 3})
+    patients = pd.DataFrame({"experiment": [*EXPERIMENTS, *EXPERIMENTS], "n_lesion": n_lesion})
     return summarize(
-        findings(auprc, n_patient=n_patient, **numbers),
-        patients,
+        Findings(pd.DataFrame(rows, columns=METRIC_COLUMNS)),
+        patients.assign(n_detected=min(n_lesion, 2), n_component=7),
         pd.DataFrame(comparisons, columns=COMPARISON_COLUMNS),
-        shown="stfpm",
-        experiments=names,
-        untrained="untrained" if "untrained" in auprc else None,
+        shown=shown,
+        experiments=EXPERIMENTS,
     )
 
 
-def test_the_headline_counts_lesions_and_measures_against_chance():
-    assert summary().headline == "stfpm finds 3 of 5 lesions; its voxel AUPRC is 15 times chance"
-    assert summary(n_lesion=0).headline == "stfpm: its voxel AUPRC is 15 times chance"
-    unknown = dict.fromkeys(AUPRC, nan)
-    assert summary(unknown, prevalence=nan).headline == "stfpm: no lesion mask to measure against"
-    assert summary(unknown, prevalence=nan, n_patient=0).headline == "stfpm: no patient to measure against"
-    assert summary(unknown, prevalence=nan).standings == []
+def compared(experiment, difference, p_holm, reference="stfpm", ends=(-0.1, 0.1)):
+    return (experiment, reference, difference, *ends, p_holm / 3, p_holm, 12)
 
 
-def test_beside_it_stand_the_best_baseline_and_its_own_initial_weights():
-    found = summary()
-    assert [(row.experiment, row.role) for row in found.standings] == [
-        ("stfpm", ""),
-        ("zscore", "best baseline"),
-        ("untrained", "before training"),
+def test_the_headline_follows_the_tested_comparison():
+    worse, unlike, better = compared("padim", -0.2, 0.01), compared("padim", -0.2, 0.9), compared("padim", 0.2, 0.01)
+    paper = compared("paper", 0.1, 0.4)
+    found = "stfpm finds 4 of 8 lesions; "
+    assert summary([worse]).headline == found + "shown to be better than padim"
+    assert summary([worse, paper]).headline == found + "shown to be better than 1 of 2 other rows"
+    assert summary([unlike, paper]).headline == found + "not shown to be better than any other row"
+    assert summary([better]).headline == found + "not shown to be better than any other row"
+    assert summary([better]).tested == ["stfpm is shown to be worse than padim."]
+    assert summary([worse, paper]).tested == [
+        "stfpm is shown to be better than padim.",
+        "stfpm is not shown to be better or worse than paper.",
     ]
-    assert found.standings[1][2:] == pytest.approx((0.25, 0.24, 0.27))
-    assert found.top == pytest.approx(0.32)
-    assert found.lead == "Its voxel AUPRC is above that of padim, zscore and untrained."
-    assert summary(AUPRC | {"zscore": 0.3}).lead == "By voxel AUPRC, as good or better: zscore (0.300)."
-    alone = summary({"stfpm": 0.3})
-    assert [row.experiment for row in alone.standings] == ["stfpm"] and alone.lead == ""
+    assert summary([compared("padim", -0.2, nan)]).headline == found + "not tested against any other row"
 
 
-def test_differences_are_of_the_experiment_shown_whichever_is_the_reference():
-    rows = [("zscore", "stfpm", -0.3, -0.4, -0.1, 0.01, 0.02, 12), ("padim in two", "stfpm", 0, 0, 0, 1, 1, 12)]
-    (row,) = summary(comparisons=rows).comparisons
-    assert row == ("zscore", 0.3, 0.1, 0.4, 0.02)
-    rows = [("stfpm", "zscore", 0.3, 0.1, 0.4, 0.01, 0.02, 12), ("padim", "zscore", 0, 0, 0, 1, 1, 12)]
-    found = summary(comparisons=rows)
-    assert found.comparisons == [("zscore", 0.3, 0.1, 0.4, 0.02)]
-    assert found.n_compared == 12
-    assert summary().comparisons == []
+def test_its_own_segmentation_is_no_rival():
+    assert summary([compared("clusters", -0.2, 0.01)]).headline.endswith("not tested against any other row")
+
+
+def test_the_headline_says_what_is_missing():
+    assert summary(n_lesion=0).headline == "stfpm: no lesion to be counted; not tested against any other row"
+    assert summary(auprc=nan).headline == "stfpm: no lesion mask to measure against"
+    assert summary(auprc=nan, n_patient=0).headline == "stfpm: no patient to measure against"
+
+
+def test_every_row_has_its_counts_and_the_sign_of_the_table_of_comparisons():
+    found = summary([compared("padim", -0.2, 0.01), compared("paper", 0.1, 0.4, ends=(0.02, 0.2))])
+    own, paper, padim, _ = found.rows
+    assert (own.n_detected, own.n_lesion, own.n_component) == (4, 8, 14)
+    assert (padim.difference, padim.verdict, padim.disagrees) == (-0.2, "worse", False)
+    assert (paper.verdict, paper.disagrees) == ("not shown", True), "its interval leaves 0 out"
+    assert found.published == ["paper"]
+
+
+def test_against_another_reference_only_that_is_compared():
+    rows = [compared("stfpm", 0.3, 0.02, "padim"), compared("paper", 0.1, 0.4, "padim")]
+    assert summary(rows).tested == ["stfpm is shown to be better than padim."]
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "text"),
+    [
+        (number, 0.23411, "0.23"),
+        (number, 0.0347, "0.035"),
+        (number, 0.00347, "0.0035"),
+        (number, 0.0001, "0.0001"),
+        (number, 1.0, "1.00"),
+        (number, -0.2, "−0.20"),
+        (number, nan, "n/a"),
+        (signed, 0.017, "+0.017"),
+        (p_value, 0.898, "0.90"),
+        (p_value, 0.0312, "0.031"),
+        (volume, 83.2, "83"),
+        (volume, 1.24, "1.2"),
+    ],
+)
+def test_numbers_have_two_digits(form, value, text):
+    assert form(value) == text

@@ -54,6 +54,7 @@ LESION_MASK = "results/register/{sub}/lesion_mask.nii.gz"
 
 # The folds of a cross-validation, each of which reads this file again with a split of its own (folds.smk).
 FOLDS = range(1, STUDY.split.folds + 1) if STUDY.split.folds and not STUDY.split.fold else ()
+PAGE = "results/folds/index.html" if FOLDS else "results/report/index.html"
 SCANS = PARTICIPANTS.set_index("scan_id")
 KEYS = [key for key in ("participant_id", "session_id") if key in SCANS]
 COMPUTE = STUDY.compute.model_dump(mode="json", exclude={"batch_scans"})

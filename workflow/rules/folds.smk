@@ -41,11 +41,11 @@ rule folds:
     """Mean and SD over the folds of every number, on one page with links to the folds' own reports."""
     input:
         template=PAGES["folds.html.j2"],
-        style=PAGES["style.css"],
+        parts=[PAGES[name] for name in ("style.css", "provenance.html.j2")],
         metrics=[f"results/folds/{number}/evaluation/metrics.tsv" for number in FOLDS],
         reports=[f"results/folds/{number}/report/index.html" for number in FOLDS],
     output:
-        page=report("results/folds/index.html", category="Report"),
+        page=report("results/folds/index.html", category="Report", caption="../report/folds.rst"),
         metrics="results/folds/metrics.tsv",
     log:
         "logs/folds.log",

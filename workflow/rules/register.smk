@@ -72,14 +72,14 @@ rule register_qc:
     """Measure how well every scan lies on the template, draw it, and list the scans that stand out first (MNI grid)."""
     input:
         page_template=PAGES["quality.html.j2"],
-        style=PAGES["style.css"],
+        parts=[PAGES[name] for name in ("style.css", "provenance.html.j2")],
         images=PLAN.scans("results/register/{sub}/image.nii.gz"),
         placements=PLAN.scans("results/register/{sub}/placement.json"),
         head="results/template/head.nii.gz",
         brain="results/template/brain.nii.gz",
         brain_mask=BRAIN_MASK,
     output:
-        page="results/qc/index.html",
+        page=report("results/qc/index.html", category="Quality control", caption="../report/quality.rst"),
         table="results/qc/registration.tsv",
         pictures=directory("results/qc/pictures"),  # one output: all inputs are noted, and hashed, for each
     log:
@@ -93,6 +93,7 @@ rule register_qc:
     params:
         scans=PARTICIPANTS[["scan_id", "group", "site", "skull_stripped"]].to_dict("records"),
         space=STUDY.template.space,
+        report=PAGE,
         code=code("register_qc"),
         env=environment("imaging"),
     script:

@@ -1,19 +1,29 @@
 """The report: one page with the numbers, the curves and the maps."""
 
 SHOWN = next(name for name in PLAN.in_brain() if not PLAN.is_segmented(name))
-PICTURED = in_turn(PARTICIPANTS, "test", STUDY.report.pictures)
+TESTED = in_turn(PARTICIPANTS, "test", len(SCANS))  # those that may be pictured, the likeliest first
+
+
+REPORT_PARTS = (
+    "style.css",
+    "terms.html.j2",
+    "summary.html.j2",
+    "paper.html.j2",
+    "lesions.html.j2",
+    "synthetic.html.j2",
+    "probes.html.j2",
+    "viewer.html.j2",
+    "viewer.js",
+    "run.html.j2",
+    "provenance.html.j2",
+)
 
 
 rule report:
-    """Write one self-contained page, with slices of some test scans and the first method's maps (MNI grid)."""
+    """Write the page, with slices of some test scans and the first method's maps, and what its viewer shows (MNI grid)."""
     input:
         template=PAGES["report.html.j2"],
-        summary=PAGES["summary.html.j2"],
-        paper=PAGES["paper.html.j2"],
-        lesionwise=PAGES["lesions.html.j2"],
-        synthetic=PAGES["synthetic.html.j2"],
-        probes=PAGES["probes.html.j2"],
-        style=PAGES["style.css"],
+        parts=[PAGES[name] for name in REPORT_PARTS],
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
         comparisons="results/evaluation/comparisons.tsv",
@@ -21,14 +31,16 @@ rule report:
         patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.in_brain()],
         lesions=[f"results/evaluation/{name}/lesions.tsv" for name in PLAN.in_brain()],
         registration="results/qc/registration.tsv",
-        images=expand(STANDARDIZED, sub=PICTURED),
-        maps=PLAN.map_tables(SHOWN, "test"),
-        lesion_masks=expand(LESION_MASK, sub=PLAN.masked(PICTURED)),
+        images=expand(STANDARDIZED, sub=TESTED),
+        maps=[table for name in PLAN.in_brain() for table in PLAN.map_tables(name, "test")],
+        lesion_masks=expand(LESION_MASK, sub=PLAN.masked(TESTED)),
         brain_mask=BRAIN_MASK,
         grid=PLAN.grid_of_experiment(SHOWN) + "grid.json" if PLAN.has_blocks(SHOWN) else "results/grid/grid.json",
         networks=[f"results/{network}/model.safetensors" for network in PLAN.evaluated_networks()],
+        trainings=PLAN.training_records().values(),
     output:
-        page=report("results/report/index.html", category="Report"),
+        page=report("results/report/index.html", category="Report", caption="../report/report.rst"),
+        volumes=directory("results/report/volumes"),
     log:
         "logs/report.log",
     localrule: True
@@ -42,11 +54,18 @@ rule report:
         shown=SHOWN,
         experiments={name: PLAN.description(name) for name in PLAN.experiments},
         networks=PLAN.evaluated_networks(),
+        trainings=list(PLAN.training_records()),
         initial=PLAN.initial_counterparts(),
         excluded=[reason for reason in COHORT.get("exclude", ()) if reason],
-        pictured=SCANS.loc[PICTURED, [*KEYS, "group"]].reset_index().to_dict("records"),
-        sites=SCANS.loc[PLAN.select(split="test"), "site"].to_dict(),
-        masked=PLAN.masked(PICTURED),
+        tested=SCANS.loc[TESTED, [*KEYS, "group"]].reset_index().to_dict("records"),
+        pictures=STUDY.report.pictures,
+        pseudonyms=STUDY.report.pseudonyms,
+        sites=SCANS.loc[TESTED, "site"].to_dict(),
+        masked=PLAN.masked(TESTED),
+        maps={name: len(PLAN.map_tables(name, "test")) for name in PLAN.in_brain()},
+        seeds=PLAN.seeds(),
+        settings=PLAN.method_settings(),
+        is_demo=STUDY.cohort.participants == "demo",
         modality=STUDY.cohort.modality,
         healthy_quantile=STUDY.evaluation.healthy_quantile,
         min_lesion_ml=STUDY.evaluation.min_lesion_ml,

@@ -13,4 +13,10 @@ if TYPE_CHECKING:
 with rule_log(snakemake.log[0]):
     summary = summarise_folds([read_table(path) for path in snakemake.input["metrics"]])
     write_table(snakemake.output["metrics"], summary)
-    write_folds_page(snakemake.output["page"], snakemake.input["template"], summary, snakemake.input["reports"])
+    write_folds_page(
+        snakemake.output["page"],
+        snakemake.input["template"],
+        summary,
+        snakemake.input["reports"],
+        quality_page="results/qc/index.html",
+    )

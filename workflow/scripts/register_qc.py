@@ -26,4 +26,5 @@ with rule_log(snakemake.log[0]):
         page=output["page"],
         table=output["table"],
         pictures=Path(output["pictures"]),
+        report=snakemake.params["report"],
     )

@@ -30,6 +30,11 @@ FROC_RATES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)  # false positives per scan, as i
 Labels = NDArray[np.intp]
 
 
+def least_voxels(min_lesion_ml: float, voxel_ml: float) -> int:
+    """The least number of voxels of a lesion or component that counts."""
+    return math.ceil(round(min_lesion_ml / voxel_ml, 6))
+
+
 class Match(NamedTuple):
     """Components of one map against the lesions of one scan; what is too small to count is left out."""
 
@@ -117,7 +122,7 @@ class LesionwiseTest:
         self.threshold = threshold
         self.froc_thresholds = froc_thresholds
         self.voxel_ml = voxel_ml
-        self.min_voxels = math.ceil(round(min_lesion_ml / voxel_ml, 6))
+        self.min_voxels = least_voxels(min_lesion_ml, voxel_ml)
         self.n_healthy = 0
         self.patients: list[dict[Hashable, object]] = []
         """Per patient: its scan, and the counts `n_lesion`, `n_detected`, `n_component`."""

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from stfpm3d.imaging.volumes import Volume, antialiased_resample, resample_like
 from stfpm3d.runtime.files import replacing
 
+POLES = (("left side", "right side"), ("occipital pole", "frontal pole"), ("underside", "vertex"))
+"""What of a brain lies at the lower and at the upper end of each axis (RAS+)."""
+
 
 class NetworkGrid(NamedTuple):
     """A cube of `size`³ voxels whose `affine` (4, 4) maps voxel indices to MNI RAS+ mm."""
@@ -68,6 +71,28 @@ def inside_cube(reference: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:
         index = offset + sum(weight * places for weight, places in zip(weights, voxels, strict=True))
         inside &= (index >= -edge) & (index <= grid.size - 1 + edge)
     return inside
+
+
+def cube_rim(reference: Volume, grid: NetworkGrid, depth_mm: float) -> NDArray[np.bool_]:
+    """Which voxels (X, Y, Z) of the reference lie inside the cube, at most `depth_mm` from one of its faces."""
+    edge_mm = grid.size * grid.affine[0, 0]
+    inner = grid.affine.copy()
+    inner[:3, :3] *= max(edge_mm - 2 * depth_mm, 0.0) / edge_mm
+    middle = np.append(np.full(3, (grid.size - 1) / 2), 1)
+    inner[:3, 3] += ((grid.affine - inner) @ middle)[:3]
+    return inside_cube(reference, grid) & ~inside_cube(reference, NetworkGrid(grid.size, inner))
+
+
+def cut_poles(brain_mask: Volume, grid: NetworkGrid) -> dict[str, float]:
+    """The share of the template's brain voxels beyond each face of the cube that cuts any off, the largest first."""
+    places = brain_mask.affine[:3, :3] @ np.argwhere(brain_mask.data).T + brain_mask.affine[:3, 3:]
+    edge = 0.5 + 1e-6
+    low, high = (grid.affine @ [*(index,) * 3, 1] for index in (-edge, grid.size - 1 + edge))
+    shares = {}
+    for axis, names in enumerate(POLES):
+        beyond = places[axis] < low[axis], places[axis] > high[axis]
+        shares |= {name: float(cut.mean()) for name, cut in zip(names, beyond, strict=True) if cut.any()}
+    return dict(sorted(shares.items(), key=lambda pole: -pole[1]))
 
 
 def brain_cut_share(brain_mask: Volume, grid: NetworkGrid) -> float:

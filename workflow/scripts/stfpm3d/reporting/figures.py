@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Literal, NamedTuple
@@ -33,6 +34,7 @@ TEMPLATE = "#3fb6e8"
 MARGIN_MM = 6
 PANEL_INCH = 1.32
 TITLE_INCH = 0.24
+BAR_INCH = 0.34
 QUALITY_INCH = 2.4
 BESIDE_MIDLINE_MM = 10  # in the midline the outline of the brain mask hides between the hemispheres
 
@@ -43,10 +45,12 @@ class ScanPanels(NamedTuple):
     """What is shown of one scan; every volume lies on the MNI grid."""
 
     image: Volume
-    blocks: Sequence[Volume]
-    """The distance maps of blocks 1 to 3; empty for a method without blocks."""
+    blocks: Mapping[str, Volume]
+    """The maps of the ResNet blocks that the anomaly map is made of, by their titles; empty for other methods."""
     anomaly_map: Volume
     lesion_mask: Volume | None
+    crop: NDArray[np.bool_] | None = None
+    """The voxels (X, Y, Z) that the network saw; the others are hatched. None for all."""
 
 
 def block_on_grid(
@@ -61,11 +65,16 @@ def focus(panels: ScanPanels, brain: NDArray[np.bool_]) -> tuple[int, int, int]:
     """The voxel whose slices are shown: where each axis cuts most of the lesion, else the map's hottest place."""
     lesion = panels.lesion_mask
     if lesion is not None and lesion.data.any():
-        x, y, z = (int(lesion.data.sum(axis=tuple({0, 1, 2} - {axis})).argmax()) for axis in range(3))
-        return x, y, z
+        return busiest(lesion.data)
     smoothed = ndimage.gaussian_filter(panels.anomaly_map.data, 3 / panels.anomaly_map.spacing_mm)
     x, y, z = np.unravel_index(np.where(brain, smoothed, -np.inf).argmax(), brain.shape)
     return int(x), int(y), int(z)
+
+
+def busiest(mask: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """The voxel whose slices cut most of a mask (X, Y, Z), each axis by itself."""
+    x, y, z = (int(mask.sum(axis=tuple({0, 1, 2} - {axis})).argmax()) for axis in range(3))
+    return x, y, z
 
 
 def display_slice(data: NDArray, orientation: Orientation, index: int) -> NDArray:
@@ -91,6 +100,7 @@ def scan_png(
     """Slices through the lesion (or the hottest place) of input, blocks, anomaly map, overlay and truth.
 
     The overlay shows the voxels at or above `threshold`, which Dice scores; the lesion's outline is drawn over it.
+    Below stand the map's colours with the threshold, and in each row where it lies.
 
     Parameters
     ----------
@@ -101,19 +111,64 @@ def scan_png(
     """
     box = brain_box(brain_mask)
     centre = focus(panels, brain_mask.data)
-    titles = ["Input", *(f"Block {n}" for n in range(1, len(panels.blocks) + 1)), "Anomaly map", "Overlay", "Truth"]
+    titles = ["Input", *panels.blocks, "Anomaly map", "Overlay", "Truth"]
     edges_mm = np.array([part.stop - part.start for part in box]) * brain_mask.spacing_mm
     heights = [float(edges_mm[1 if orientation == "axial" else 2]) for orientation in orientations]
     height_inch = sum(heights) * PANEL_INCH / float(edges_mm[:2].max())
-    figure = Figure(figsize=(PANEL_INCH * len(titles), height_inch + TITLE_INCH))
+    whole_inch = height_inch + TITLE_INCH + BAR_INCH
+    figure = Figure(figsize=(PANEL_INCH * len(titles), whole_inch))
     grid = figure.add_gridspec(len(orientations), len(titles), height_ratios=heights, wspace=0.02, hspace=0.02)
-    grid.update(left=0, right=1, bottom=0, top=height_inch / (height_inch + TITLE_INCH))
+    grid.update(left=0, right=1, bottom=BAR_INCH / whole_inch, top=1 - TITLE_INCH / whole_inch)
     for row, orientation in enumerate(orientations):
         cells = [figure.add_subplot(grid[row, column]) for column in range(len(titles))]
         _draw_row(cells, _cut(panels, brain_mask, box, orientation, centre), windows, threshold)
         _label_edges(cells[0], orientation)
+        place = f"{'xyz'[AXIS[orientation]]} {_position_mm(brain_mask, orientation, centre):.0f} mm"
+        cells[0].text(0.03, 0.02, place, transform=cells[0].transAxes, va="bottom", color=INK, fontsize=7)
     for cell, title in zip(figure.axes, titles, strict=False):
         cell.set_title(title, color=INK, fontsize=8, pad=3)
+    share = 1 / len(titles)
+    bar = figure.add_axes((1 - 2.9 * share, 0.7 * BAR_INCH / whole_inch, 0.8 * share, 0.2 * BAR_INCH / whole_inch))
+    _draw_bar(bar, windows[-1], threshold)
+    return small_png(figure)
+
+
+def _draw_bar(axes: Axes, window: Window, threshold: float) -> None:
+    """The colours of the map from the lowest to the highest value shown, and where the threshold lies among them."""
+    low, high = window
+    axes.imshow(np.linspace(0, 1, 256)[None], "inferno", aspect="auto", extent=(low, high, 0, 1))
+    axes.set(xlim=(low, high), yticks=[])
+    axes.set_xticks([low, high], [f"{low:.2g}", f"{high:.2g}"])
+    axes.tick_params(colors=INK, labelsize=6, length=2, pad=1)
+    axes.spines[:].set_visible(False)
+    if not np.isnan(threshold):
+        axes.axvline(float(np.clip(threshold, low, high)), color=INK, linewidth=1.5)
+        text = f"threshold {threshold:.2g}" + (" (beyond)" if not low <= threshold <= high else "")
+        axes.text(1.12, 0.5, text, transform=axes.transAxes, va="center", color=INK, fontsize=6)
+
+
+def _position_mm(reference: Volume, orientation: Orientation, centre: tuple[int, int, int]) -> float:
+    """Where the slice of an orientation through a voxel lies along the axis it is cut at."""
+    return float((reference.affine @ [*centre, 1])[AXIS[orientation]])
+
+
+def overlay_png(
+    panels: ScanPanels, brain_mask: Volume, *, window: Window, threshold: float, centre: tuple[int, int, int]
+) -> bytes:
+    """An axial slice through a voxel with what the map marks, and the lesion's outline."""
+    box = brain_box(brain_mask)
+    slices = _cut(panels, brain_mask, box, "axial", centre)
+    rows, columns = slices.image.shape
+    figure = Figure(figsize=(1.7, 1.7 * rows * slices.aspect / columns))
+    cell = figure.add_axes((0, 0, 1, 1))
+    cell.set_axis_off()
+    low, high = slices.image_window
+    cell.imshow(slices.image, "gray", vmin=low, vmax=high, aspect=slices.aspect, interpolation="bilinear")
+    cell.imshow(_overlay(slices, window, threshold), aspect=slices.aspect, interpolation="nearest")
+    if slices.lesion.any():
+        cell.contour(slices.lesion, levels=[0.5], colors=LESION, linewidths=1.2)
+    _hatch(cell, slices)
+    _label_edges(cell, "axial")
     return small_png(figure)
 
 
@@ -159,7 +214,7 @@ def finding_png(
     That is what lies at or above the threshold. All lies on the MNI grid; without a place the slices go through the
     hottest one.
     """
-    panels = ScanPanels(image, [], anomaly_map, None)
+    panels = ScanPanels(image, {}, anomaly_map, None)
     if centre_mm is None:
         centre = focus(panels, support.data)
     else:
@@ -191,6 +246,8 @@ class _Slices(NamedTuple):
     brain: NDArray[np.bool_]
     maps: list[NDArray]
     lesion: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
+    """What the network did not see."""
     aspect: float
 
 
@@ -212,8 +269,9 @@ def _cut(
         image=cut(panels.image),
         image_window=percentile_window(panels.image.data[brain_mask.data], 0.5, 99.7),
         brain=brain,
-        maps=[cut(volume) for volume in (*panels.blocks, panels.anomaly_map)],
+        maps=[cut(volume) for volume in (*panels.blocks.values(), panels.anomaly_map)],
         lesion=np.zeros_like(brain) if panels.lesion_mask is None else cut(panels.lesion_mask),
+        outside=np.zeros_like(brain) if panels.crop is None else ~cut(brain_mask._replace(data=panels.crop)),
         aspect=float(along / across),
     )
 
@@ -233,10 +291,20 @@ def _draw_row(cells: Sequence[Axes], slices: _Slices, windows: Sequence[Window],
             cell.contour(slices.brain, levels=[0.5], colors=INK, linewidths=0.4, alpha=0.5)
 
     overlay_cell.imshow(_overlay(slices, windows[-1], threshold), aspect=slices.aspect, interpolation="nearest")
+    for cell in cells:
+        _hatch(cell, slices)
     if slices.lesion.any():
         for cell in (overlay_cell, truth_cell):
             cell.contour(slices.lesion, levels=[0.5], colors=LESION, linewidths=0.9)
         truth_cell.contourf(slices.lesion, levels=[0.5, 1.5], colors=LESION, alpha=0.45)
+
+
+def _hatch(axes: Axes, slices: _Slices) -> None:
+    if slices.outside.any():
+        with mpl.rc_context({"hatch.color": INK, "hatch.linewidth": 0.4}):
+            axes.contourf(slices.outside, levels=[0.5, 1.5], colors="none", hatches=["////"])
+    if slices.outside.any() and not slices.outside.all():
+        axes.contour(slices.outside, levels=[0.5], colors=INK, linewidths=0.5, linestyles="dashed")
 
 
 def _overlay(slices: _Slices, window: Window, threshold: float) -> NDArray:
@@ -261,6 +329,12 @@ def brain_box(brain_mask: Volume) -> tuple[slice, slice, slice]:
     high = np.minimum(voxels.max(axis=0) + 1 + margin, brain_mask.shape)
     x, y, z = (slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
     return x, y, z
+
+
+def picture_size(png: bytes) -> tuple[int, int]:
+    """Width and height in pixels, from the header of a PNG."""
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
 
 
 def small_png(figure: Figure) -> bytes:

@@ -37,27 +37,40 @@ class Findings:
         """The experiments that the metric was asked of, in order."""
         return [name for name in self.experiments if (name, split, metric) in self._rows]
 
+    def known(self, split: str = "test") -> set[str]:
+        """The metrics that at least one experiment has a value of."""
+        return {metric for (_, part, metric), row in self._rows.items() if part == split and not np.isnan(row["value"])}
+
+    def available(self, metric: str, split: str = "test") -> bool:
+        """Whether any experiment has a value of a metric."""
+        return metric in self.known(split)
+
     def best(self, metric: str, split: str) -> float:
         """The highest value that any experiment reaches; NaN where none has one."""
         values = [self.value(experiment, metric, split) for experiment in self.with_metric(metric, split)]
         return max((value for value in values if not np.isnan(value)), default=np.nan)
 
-    def chance(self, experiment: str, split: str) -> list[str]:
-        """What noise would reach, in the order of the page's columns; empty where that depends on the threshold."""
+    def chance(self, experiment: str, split: str) -> dict[str, str]:
+        """What noise would reach, by metric; without those where that depends on the threshold."""
         healthy, patients = (self.count(experiment, "image_ap", group, split) for group in ("healthy", "patient"))
         prevalence = number(self.value(experiment, "prevalence", split))
         share = number(patients / (healthy + patients) if healthy and patients else np.nan)
-        return ["0.500", share, "0.500", prevalence, prevalence, "", "", ""]
+        of_scans = {"image_auroc": number(0.5), "image_ap": share}
+        return of_scans | {"voxel_auroc": number(0.5), "voxel_auprc": prevalence, "patient_ap": prevalence}
 
 
 def number(value: float) -> str:
-    """A share or an area, to three places."""
-    return "n/a" if np.isnan(value) else f"{value:.3f}"
+    """A share or an area, to two digits: more than that no test set of this size can tell."""
+    if np.isnan(value):
+        return "n/a"
+    places = 2 if abs(value) >= 0.0995 or value == 0 else 3 if abs(value) >= 0.00995 else 4
+    text = f"{value:.{places}f}" if abs(value) >= 0.0005 or value == 0 else f"{value:.1g}"
+    return text.replace("-", "−")
 
 
 def interval(low: float, high: float) -> str:
-    """A 95 % interval of a share, an area or a volume, to two places; empty where there is none."""
-    return "" if np.isnan(low) else f"[{low:.2f}, {high:.2f}]"
+    """A 95 % interval of a share, an area or a volume; empty where there is none."""
+    return "" if np.isnan(low) else f"[{number(low)}, {number(high)}]"
 
 
 def percent(value: float) -> str:
@@ -66,8 +79,10 @@ def percent(value: float) -> str:
 
 
 def hundredths(value: float) -> str:
-    """A share in percent as the paper's tables print it, their heads bearing the sign."""
-    return "n/a" if np.isnan(value) else f"{100 * value:.2f}"
+    """A share in percent, to two digits, for tables whose heads bear the sign."""
+    if np.isnan(value):
+        return "n/a"
+    return f"{100 * value:.0f}" if abs(value) >= 0.0995 else f"{100 * value:.1f}"
 
 
 def score(value: float) -> str:
@@ -76,27 +91,26 @@ def score(value: float) -> str:
 
 
 def volume(value: float) -> str:
-    """A volume in ml."""
-    return "n/a" if np.isnan(value) else f"{value:.1f}"
+    """A volume in ml, to two digits."""
+    if np.isnan(value):
+        return "n/a"
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.095 or value == 0 else f"{value:.2g}"
 
 
-def listed(parts: Sequence[str]) -> str:
+def listed(parts: Sequence[str], last: str = "and") -> str:
     """Parts of a sentence as a list in words."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def factor(value: float) -> str:
-    """A ratio."""
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"
 
 
 def signed(value: float) -> str:
-    """A difference, to three places with its sign."""
-    return "n/a" if np.isnan(value) else f"{value:+.3f}"
+    """A difference, to two digits with its sign."""
+    if np.isnan(value):
+        return "n/a"
+    return f"+{number(value)}" if value > 0 else number(value)
 
 
 def p_value(value: float) -> str:
-    """A p value, to three places."""
+    """A p value, to two digits."""
     if np.isnan(value):
         return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "< 0.001" if value < 0.001 else f"{value:.2g}" if value < 0.0995 else f"{value:.2f}"

@@ -25,7 +25,11 @@ SHOWN = {
 
 
 def write_folds_page(
-    output: Path | str, template: Path | str, summary: pd.DataFrame, reports: Sequence[Path | str]
+    output: Path | str,
+    template: Path | str,
+    summary: pd.DataFrame,
+    reports: Sequence[Path | str],
+    quality_page: Path | str,
 ) -> None:
     """Write the page.
 
@@ -39,6 +43,8 @@ def write_folds_page(
         The table of `evaluation.folds.summarise_folds`.
     reports
         The report of each fold, in order; the page links to them relative to itself.
+    quality_page
+        The page of quality control, likewise.
     """
     strict = summary[(summary["protocol"] == "strict") & (summary["split"] == "test")]
     rows = strict.set_index(["experiment", "metric"]).to_dict("index")
@@ -48,5 +54,6 @@ def write_folds_page(
         metrics={metric: label for metric, label in SHOWN.items() if metric in set(strict["metric"])},
         experiments=list(strict["experiment"].unique()),
         rows=rows,
+        quality_page=os.path.relpath(quality_page, Path(output).parent),
         links=[os.path.relpath(path, Path(output).parent) for path in reports],
     )

@@ -9,11 +9,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stfpm3d.reporting.findings import Findings, percent
+from stfpm3d.evaluation.marks import Marks
+from stfpm3d.reporting.findings import Findings, number, p_value, percent, volume
+from stfpm3d.reporting.summary import Row
 from stfpm3d.reporting.trust import site_warning
 
 LEARNED_FACTOR = 1.3  # a student that gains less over its own initial weights has not learned
 RELIABLE_PATIENTS = 10
+RIM_MM = 10.0
+"""False marks that lie no farther from the crop's faces may be the cut's own."""
 
 
 class Note(NamedTuple):
@@ -33,6 +37,11 @@ def notes(
     cut_share: float,
     excluded: Sequence[str] = (),
     registration: pd.DataFrame | None = None,
+    *,
+    poles: Mapping[str, float] | None = None,
+    rows: Sequence[Row] = (),
+    marked: Sequence[Marks] = (),
+    rim_share: float = np.nan,
 ) -> list[Note]:
     """What a reader must know before believing the numbers, warnings first.
 
@@ -52,11 +61,22 @@ def notes(
         The reason of each excluded scan.
     registration
         The table of `quality.write_quality`: every scan's `outlier` and `starts`.
+    poles
+        What of the brain lies beyond the crop's faces (`imaging.grid.cut_poles`).
+    rows
+        What every experiment finds, and whether it differs from the one shown (`summary.Summary`).
+    marked
+        What the experiment shown marks in each test scan.
+    rim_share
+        Share of the template's brain within `RIM_MM` of the crop's faces.
     """
     findings = Findings(metrics)
+    tests = {row.experiment: row for row in rows}
     found = []
     for trained, untrained in initial.items():
         note = _learning_note(findings, trained, untrained)
+        if trained == shown and untrained in tests:
+            note = _tested(note, tests[untrained])
         found.append(note._replace(place="found") if trained == shown else note)
     found += _patients_notes(findings, shown)
     if failing := site_warning(metrics, shown, healthy_quantile):
@@ -70,8 +90,11 @@ def notes(
         reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(excluded).most_common())
         found.append(Note(False, f"Scans that the participants table excludes: {reasons}."))
     kept = "keeps the whole of the template's brain."
-    cut = f"cuts off {percent(cut_share)} of the template's brain; lesions there count as missed."
+    named = [f"{pole} {percent(share)}" for pole, share in (poles or {}).items() if share >= 0.0005]
+    where = f" ({', '.join(named)})" if named else ""
+    cut = f"cuts off {percent(cut_share)} of the template's brain{where}; lesions there count as missed."
     found.append(Note(False, f"The network's crop {cut if cut_share >= 0.0005 else kept}"))
+    found += _rim_notes(marked, rim_share)
     if (outside := findings.value(shown, "lesion_outside_mask")) > 0:
         unseen = f"{percent(outside)} of the lesion volume lies outside the template's brain mask"
         found.append(Note(False, f"{unseen}, where nothing is scored."))
@@ -85,8 +108,34 @@ def _registration_note(registration: pd.DataFrame) -> str:
         return ""
     return (
         f"Of {len(registration)} registered scans {outliers} stand{'s' if outliers == 1 else ''} out and {hard}"
-        f" {'was' if hard == 1 else 'were'} hard to register: look at their pictures in results/qc/index.html."
+        f" {'was' if hard == 1 else 'were'} hard to register: look at their pictures in the page of quality control."
     )
+
+
+def _rim_notes(marked: Sequence[Marks], rim_share: float) -> list[Note]:
+    """How much of what is marked falsely lies along the crop's faces; none where nothing is."""
+    false_ml, rim_ml, n_false, n_rim = (
+        sum(getattr(scan, name) for scan in marked) for name in ("false_ml", "rim_ml", "n_false", "n_rim")
+    )
+    if not false_ml:
+        return []
+    text = (
+        f"Of {volume(false_ml)} ml that are marked falsely in the test scans {volume(rim_ml)} ml"
+        f" ({percent(rim_ml / false_ml)}; {n_rim} of {n_false} false components) lie within {RIM_MM:.0f} mm of the"
+        f" faces of the network's crop, where {percent(rim_share)} of the brain lies."
+    )
+    if crowded := rim_ml / false_ml > 2 * rim_share:
+        text += " The cut itself looks unusual to the network: judge marks along it with care."
+    return [Note(bool(crowded), text)]
+
+
+def _tested(note: Note, test: Row) -> Note:
+    """The note on what was learned, with what the comparison with the initial weights shows."""
+    if test.verdict == "not shown":
+        p = p_value(test.p_holm)
+        but = f" By AP per patient a difference is not shown (p {p if p.startswith('<') else f'= {p}'})."
+        return Note(True, note.text + but, note.place)
+    return note
 
 
 def _patients_notes(findings: Findings, shown: str) -> list[Note]:
@@ -114,7 +163,9 @@ def _learning_note(findings: Findings, trained: str, untrained: str) -> Note:
     if gain < LEARNED_FACTOR:
         return Note(
             True,
-            f"Not learned: {trained} reaches {gain:.2f} times the voxel AUPRC of its own initial weights "
+            f"Not learned: {trained} reaches {number(gain)} times the voxel AUPRC of its own initial weights "
             f"({untrained}); at least {LEARNED_FACTOR} times is asked for.",
         )
-    return Note(False, f"{trained} reaches {gain:.2f} times the voxel AUPRC of its own initial weights ({untrained}).")
+    return Note(
+        False, f"{trained} reaches {number(gain)} times the voxel AUPRC of its own initial weights ({untrained})."
+    )

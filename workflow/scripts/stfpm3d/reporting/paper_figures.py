@@ -56,9 +56,9 @@ def paper_figures(
         return block_on_grid(embeddings[f"{name}{block}"], stride, grid.affine, brain_mask)
 
     anomaly = resample_like(Volume(embeddings["map"], grid.affine), brain_mask, fill=float(embeddings["map"].min()))
-    panels = ScanPanels(image, [on_mni("block", block) for block in (1, 2, 3)], anomaly, lesion_mask)
+    panels = ScanPanels(image, {f"Block {block}": on_mni("block", block) for block in (1, 2, 3)}, anomaly, lesion_mask)
     brain = brain_mask.data
-    windows = [percentile_window(volume.data[brain], 1, 99.5) for volume in (*panels.blocks, anomaly)]
+    windows = [percentile_window(volume.data[brain], 1, 99.5) for volume in (*panels.blocks.values(), anomaly)]
     threshold = float(np.quantile(anomaly.data[brain], OVERLAY_QUANTILE))
     colours = [Volume(embeddings["rgb"][..., channel].astype(np.float32), grid.affine) for channel in range(3)]
     rgb = np.stack([resample_like(colour, brain_mask).data for colour in colours], axis=-1) / 255

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from stfpm3d.imaging.alignment import LEAST_DEVIATION, LEAST_SCANS, OUTLIER_Z, f
 from stfpm3d.imaging.placement import LIKELY_SIMILARITY, LIMITS
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import load_volume
-from stfpm3d.reporting.figures import BESIDE_MIDLINE_MM, BRAIN_MASK, TEMPLATE, contour_png
+from stfpm3d.reporting.figures import BESIDE_MIDLINE_MM, BRAIN_MASK, TEMPLATE, contour_png, picture_size
 from stfpm3d.reporting.pages import write_page
 from stfpm3d.runtime.files import replacing
 
@@ -28,6 +29,7 @@ def write_quality(
     page: Path | str,
     table: Path | str,
     pictures: Path,
+    report: Path | str,
 ) -> None:
     """Measure, draw and list registered scans, read one at a time.
 
@@ -46,27 +48,33 @@ def write_quality(
         The files to write.
     pictures
         The folder to write a PNG of each scan to, below the page's.
+    report
+        The report, to which the page links relative to itself.
     """
     pictures.mkdir(exist_ok=True)
-    measured = []
+    measured, sizes = [], []
     for number, scan in enumerate(scans.to_dict("records"), start=1):
         image = load_volume(scan["image"], scan["scan_id"])
         stripped = bool(scan["skull_stripped"])
         placement = json.loads(Path(scan["placement"]).read_text(encoding="utf-8"))
         alignment = measure_alignment(image, template.head, template.mask, skull_stripped=stripped)
         measured.append(alignment._asdict() | placement)
+        picture = contour_png(image, template.brain if stripped else template.head, template.mask)
+        sizes.append(picture_size(picture))
         with replacing(pictures / f"{scan['scan_id']}.png") as temporary:
-            temporary.write_bytes(contour_png(image, template.brain if stripped else template.head, template.mask))
+            temporary.write_bytes(picture)
         log.info("%s (%d of %d)", scan["scan_id"], number, len(scans))
-    figures = flag_outliers(scans.join(pd.DataFrame(measured, index=scans.index)))
+    found = scans.join(pd.DataFrame(measured, index=scans.index))
+    figures = flag_outliers(found.assign(**pd.DataFrame(sizes, columns=["width", "height"], index=scans.index)))
     for scan in figures[figures["outlier"]].to_dict("records"):
         log.warning("%s stands out (robust z %.1f); look at its picture", scan["scan_id"], scan["z"])
     with replacing(table) as temporary:
-        listed = figures.drop(columns=["image", "placement"])
+        listed = figures.drop(columns=["image", "placement", "width", "height"])
         listed.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.4f")
     write_page(
         page,
         page_template,
+        report=os.path.relpath(report, Path(page).parent),
         scans=figures.to_dict("records"),
         pictures=pictures.name,
         space=space,

@@ -1,54 +1,76 @@
-"""The report's first screen: what was found, how sure it is, and what the image score is worth."""
+"""The report's first screen: what every row finds, and which differences between rows are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from stfpm3d.reporting.findings import Findings, factor, listed, number
+from stfpm3d.reporting.findings import Findings, listed
 
-BASELINES = ("intensity", "zscore", "padim", "fanogan")  # methods
-
-
-class Standing(NamedTuple):
-    """One voxel AUPRC on the first screen, with its 95 % interval; NaN where it has none."""
-
-    experiment: str
-    role: str
-    value: float
-    low: float
-    high: float
+ALPHA = 0.05
+"""A p after Holm below it shows a difference."""
+LESION_SUMS = ("n_lesion", "n_detected", "n_component")
+TESTED = ("difference", "ci_low", "ci_high", "p", "p_holm")
 
 
-class Comparison(NamedTuple):
-    """By how much the experiment shown exceeds another in average precision per patient."""
+class Row(NamedTuple):
+    """What one experiment finds, and how its average precision per patient differs from the reference's.
+
+    Numbers that are not available are NaN; so are all of the test's where none was made.
+    """
 
     experiment: str
+    kind: str
+    n_lesion: int
+    n_detected: int
+    n_component: int
+    """What it marks in patients; as many of it false as are more than the lesions found."""
+    healthy_fp_ml: float
+    patient_ap: float
     difference: float
+    """Above 0 where this row's average precision is above the reference's: the sign of `comparisons.tsv`."""
     ci_low: float
     ci_high: float
+    p: float
     p_holm: float
+
+    @property
+    def verdict(self) -> Literal["better", "worse", "not shown", "not tested"]:
+        """What the test shows of this row against the reference."""
+        if np.isnan(self.p_holm):
+            return "not tested"
+        if self.p_holm >= ALPHA:
+            return "not shown"
+        return "better" if self.difference > 0 else "worse"
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether the interval leaves 0 out and the test rejects nothing."""
+        return self.verdict == "not shown" and (self.ci_low > 0 or self.ci_high < 0)
 
 
 class Summary(NamedTuple):
-    """What the first screen says of the experiment shown."""
+    """What the first screen says."""
 
     headline: str
-    lead: str
-    """Which of the others do as well; empty where nothing can be compared."""
-    standings: Sequence[Standing]
-    """Its voxel AUPRC, the best baseline's and that of its own initial weights; empty where it has none."""
-    top: float
-    """The highest number among them and their intervals, and the prevalence."""
-    n_lesion: int
-    n_detected: int
-    comparisons: Sequence[Comparison]
-    """It against the baselines and its own initial weights, as far as they were tested against each other."""
+    tested: Sequence[str]
+    """What the comparison shows and what it does not, a sentence each."""
+    rows: Sequence[Row]
+    """Every experiment that is measured inside the brain, in order."""
+    reference: str
+    """The experiment that the others are compared with."""
     n_compared: int
     """Patients behind the comparisons."""
+    published: Sequence[str]
+    """The experiments that are the paper's own."""
+
+    @property
+    def own(self) -> Row:
+        """The row of the experiment shown."""
+        return self.rows[0]
 
 
 def summarize(
@@ -58,7 +80,6 @@ def summarize(
     *,
     shown: str,
     experiments: Mapping[str, Mapping[str, Any]],
-    untrained: str | None,
 ) -> Summary:
     """Gather the first screen.
 
@@ -69,77 +90,80 @@ def summarize(
     patients, comparisons
         Tables of all experiments (`evaluation.experiment`, `evaluation.comparison`).
     shown
-        The experiment that is summed up.
+        The experiment that is summed up; its row comes first.
     experiments
-        The `method` of each experiment, and by what it is `segmented_by`; then it is no baseline.
-    untrained
-        The experiment with the initial weights of `shown`, if there is one.
+        The `kind` of each experiment (`study.plan`), and by what it is `segmented_by`, or None.
     """
-    own = patients[patients["experiment"] == shown]
-    n_lesion, n_detected = (int(own[name].sum()) for name in ("n_lesion", "n_detected"))
-    baselines = [
-        name
-        for name, row in experiments.items()
-        if row["method"] in BASELINES and not row["segmented_by"] and name != shown
-    ]
-    others = baselines + ([untrained] if untrained else [])
-    standings = _standings(findings, shown, baselines, untrained)
-    drawn = [*(end for row in standings for end in (row.value, row.high)), findings.value(shown, "prevalence")]
-    compared = _compared(comparisons, shown, others)
+    sums = patients.groupby("experiment")[list(LESION_SUMS)].sum().to_dict("index")
+    tests: dict[Hashable, dict[Hashable, Any]] = comparisons.set_index("experiment").to_dict("index")
+    order = [shown, *(name for name in findings.experiments if name != shown)]
+    rows = [_row(findings, name, experiments[name]["kind"], sums, tests) for name in order]
+    reference = str(comparisons["reference"].iloc[0]) if len(comparisons) else shown
+    graded = [name for name in order if not experiments[name]["segmented_by"]]
+    verdicts = _verdicts([row for row in rows if row.experiment in graded], shown, reference)
     return Summary(
-        headline=_headline(findings, shown, n_lesion, n_detected),
-        lead=_lead(findings, shown, others),
-        standings=standings,
-        top=float(np.nanmax(drawn)) if standings else np.nan,
-        n_lesion=n_lesion,
-        n_detected=n_detected,
-        comparisons=compared,
-        n_compared=int(comparisons["n_patient"].max()) if compared else 0,
+        headline=_headline(findings, rows[0], verdicts),
+        tested=_sentences(shown, verdicts),
+        rows=rows,
+        reference=reference,
+        n_compared=int(comparisons["n_patient"].max()) if len(comparisons) else 0,
+        published=[row.experiment for row in rows if row.kind == "as published"],
     )
 
 
-def _headline(findings: Findings, shown: str, n_lesion: int, n_detected: int) -> str:
-    auprc = findings.value(shown, "voxel_auprc")
-    if np.isnan(auprc):
-        missing = "lesion mask" if findings.count(shown, "image_auroc", "patient") else "patient"
-        return f"{shown}: no {missing} to measure against"
-    times = f"voxel AUPRC is {factor(auprc / findings.value(shown, 'prevalence'))} times chance"
-    return f"{shown} finds {n_detected} of {n_lesion} lesions; its {times}" if n_lesion else f"{shown}: its {times}"
+def _row(
+    findings: Findings,
+    experiment: str,
+    kind: str,
+    sums: Mapping[Hashable, Mapping[Hashable, Any]],
+    tests: Mapping[Hashable, Mapping[Hashable, Any]],
+) -> Row:
+    counts = sums.get(experiment, {})
+    test = tests.get(experiment, {})
+    return Row(
+        experiment,
+        kind,
+        *(int(counts.get(name, 0)) for name in LESION_SUMS),
+        findings.value(experiment, "healthy_fp_ml"),
+        findings.value(experiment, "patient_ap"),
+        *(float(test.get(name, np.nan)) for name in TESTED),
+    )
 
 
-def _lead(findings: Findings, shown: str, others: Sequence[str]) -> str:
-    auprc = findings.value(shown, "voxel_auprc")
-    known = {name: findings.value(name, "voxel_auprc") for name in others}
-    known = {name: value for name, value in known.items() if not np.isnan(value)}
-    if np.isnan(auprc) or not known:
-        return ""
-    ahead = [f"{name} ({number(value)})" for name, value in known.items() if value >= auprc]
-    if ahead:
-        return f"By voxel AUPRC, as good or better: {', '.join(ahead)}."
-    return f"Its voxel AUPRC is above that of {listed(list(known))}."
+def _verdicts(rows: Sequence[Row], shown: str, reference: str) -> dict[str, list[str]]:
+    """The other experiments by what is shown of the one shown against them; without those not tested against it."""
+    turned = {"better": "worse", "worse": "better", "not shown": "not shown"}
+    found: dict[str, list[str]] = {"better": [], "worse": [], "not shown": []}
+    for row in rows:
+        if row.verdict == "not tested":
+            continue
+        if shown == reference:
+            found[turned[row.verdict]].append(row.experiment)
+        elif row.experiment == shown:
+            found[row.verdict].append(reference)
+    return found
 
 
-def _standings(findings: Findings, shown: str, baselines: Sequence[str], untrained: str | None) -> list[Standing]:
-    if np.isnan(findings.value(shown, "voxel_auprc")):
-        return []
-    known = [name for name in baselines if not np.isnan(findings.value(name, "voxel_auprc"))]
-    best = max(known, key=lambda name: findings.value(name, "voxel_auprc"), default=None)
-    roles = {shown: "", best: "best baseline", untrained: "before training"}
-    return [
-        Standing(name, role, *findings.estimate(name, "voxel_auprc"))
-        for name, role in roles.items()
-        if name is not None
-    ]
+def _headline(findings: Findings, own: Row, verdicts: Mapping[str, Sequence[str]]) -> str:
+    if np.isnan(findings.value(own.experiment, "voxel_auprc")):
+        missing = "lesion mask" if findings.count(own.experiment, "image_auroc", "patient") else "patient"
+        return f"{own.experiment}: no {missing} to measure against"
+    finds = f"{own.experiment} finds {own.n_detected} of {own.n_lesion} lesions"
+    if not own.n_lesion:
+        finds = f"{own.experiment}: no lesion to be counted"
+    better, others = len(verdicts["better"]), sum(map(len, verdicts.values()))
+    if not others:
+        return f"{finds}; not tested against any other row"
+    if not better:
+        return f"{finds}; not shown to be better than any other row"
+    if better == others:
+        return f"{finds}; shown to be better than {'every other row' if others > 1 else verdicts['better'][0]}"
+    return f"{finds}; shown to be better than {better} of {others} other rows"
 
 
-def _compared(comparisons: pd.DataFrame, shown: str, others: Sequence[str]) -> list[Comparison]:
-    """The tested differences, their sign turned where the experiment shown is the reference."""
-    found = []
-    for row in comparisons.to_dict("records"):
-        if row["reference"] == shown and row["experiment"] in others:
-            ends = -row["ci_high"], -row["ci_low"]
-            found.append(Comparison(row["experiment"], -row["difference"], *ends, row["p_holm"]))
-        elif row["experiment"] == shown and row["reference"] in others:
-            ends = row["ci_low"], row["ci_high"]
-            found.append(Comparison(row["reference"], row["difference"], *ends, row["p_holm"]))
-    return [row for row in found if not np.isnan(row.difference)]
+def _sentences(shown: str, verdicts: Mapping[str, Sequence[str]]) -> list[str]:
+    texts = {"better": "shown to be better than", "worse": "shown to be worse than"}
+    found = [f"{shown} is {text} {listed(verdicts[key])}." for key, text in texts.items() if verdicts[key]]
+    if verdicts["not shown"]:
+        found.append(f"{shown} is not shown to be better or worse than {listed(verdicts['not shown'], 'or')}.")
+    return found

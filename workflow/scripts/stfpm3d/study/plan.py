@@ -5,7 +5,7 @@ Paths are those of the rules' outputs, relative to the working directory.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -21,6 +21,10 @@ from stfpm3d.study.rows import (
 )
 from stfpm3d.study.split import batches
 from stfpm3d.study.training_plan import BRAIN_MASK, TrainingPlan, one_of, settings
+
+Kind = Literal["as published", "our variant", "baseline"]
+PUBLISHED = {"combine": "product", "blocks": [1, 2, 3], "residual": "distance", "weights": "trained"}
+"""The map of Schwarz et al. (2024), eq. 5 and section 3.2."""
 
 
 class Plan(TrainingPlan):
@@ -208,15 +212,54 @@ class Plan(TrainingPlan):
         networks = [f"teacher/{name}" for name in self.teachers] + [f"gan/{name}" for name in self.gans]
         return [network for network in networks if network in used]
 
+    def training_records(self) -> dict[str, str]:
+        """The tables of the epochs of all networks that train, by the folders of the networks below results."""
+        teachers = [f"teacher/{name}" for name, row in self.teachers.items() if row.epochs]
+        names = [*teachers, *(f"student/{name}" for name in self.students), *(f"gan/{name}" for name in self.gans)]
+        return {name: f"results/{name}/epochs.tsv" for name in names}
+
+    def seeds(self) -> dict[str, int]:
+        """Every seed of the run, by what it is of."""
+        demo = {"demo": self.study.demo.seed} if self.study.cohort.participants == "demo" else {}
+        fixed = {"split": self.study.split.seed, "registration": self.study.registration.seed}
+        fixed["synthetic lesions"] = self.study.evaluation.synthetic.seed
+        kinds = {"teacher": self.teachers, "student": self.students, "gan": self.gans}
+        rows = {f"{kind} {name}": row.seed for kind, of in kinds.items() for name, row in of.items()}
+        return demo | fixed | rows
+
+    def method_settings(self) -> dict[str, Any]:
+        """What the report's paragraph on methods names of the config."""
+        grid, template = self.study.grid, self.study.template
+        named = {"space": template.space, "resolution_mm": template.resolution_mm, "size": grid.size}
+        return named | {"crop_mm": grid.crop_mm, "transform": self.study.registration.transform}
+
+    def kind(self, experiment: str) -> Kind:
+        """Whether an experiment is the paper's own (experiments 1 to 4), a variant of it, or what to compare it with.
+
+        It is the map's form that counts. How long the networks train, and on what, stands in the config.
+        """
+        row = self.experiments[experiment]
+        if isinstance(row, SegmentationExperiment):
+            return self.kind(row.experiment) if row.by == "kmeans" else "our variant"
+        if isinstance(row, StfpmExperiment):
+            if row.weights == "initial":
+                return "baseline"
+            published = row.model_dump(include=set(PUBLISHED)) == PUBLISHED
+            return "as published" if published and not self.students[row.student].corruption else "our variant"
+        baselines = PadimExperiment | FanoganExperiment | IntensityExperiment | ZscoreExperiment | MaskExperiment
+        return "baseline" if isinstance(row, baselines) else "our variant"
+
     def description(self, experiment: str) -> dict[str, Any]:
         """How an experiment's maps come about, for the report (see `write_report`)."""
         row = self.experiments[experiment]
         if isinstance(row, SegmentationExperiment):
-            return {**self.description(row.experiment), "segmented_by": row.by}
+            return {**self.description(row.experiment), "segmented_by": row.by, "kind": self.kind(experiment)}
         teacher = self.teachers[self.teacher_of(experiment)] if self.has_blocks(experiment) else None
         weights = teacher and teacher.weights
         return {
             "method": row.method,
+            "kind": self.kind(experiment),
+            "blocks": getattr(row, "blocks", []),
             "architecture": teacher and teacher.architecture,
             "weights": weights if weights in (None, "random", "imagenet") else "file",
             "patch_learning": teacher is not None and teacher.epochs > 0,

@@ -272,6 +272,12 @@ class Report(Section):
 
     pictures: PositiveInt = Field(
         default=40,
-        description="Most test scans whose slices are shown: patients and healthy scans in turn, in the table's order. "
-        "Each adds a few hundred kilobytes to the page.",
+        description="Most test scans that are shown, in slices and in the viewer: those to look at first, then patients"
+        " and healthy scans in turn, in the table's order. Each adds a few hundred kilobytes to the page, and up to one"
+        " and a half megabytes to the folder beside it.",
+    )
+    pseudonyms: bool = Field(
+        default=False,
+        description="Whether the report calls scans `patient-01` and so on, to be given away; logs/report.log tells"
+        " which is which. The page of quality control keeps the ids, and is not linked.",
     )
