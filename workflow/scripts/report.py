@@ -49,7 +49,7 @@ with rule_log(snakemake.log[0]):
         lesions=pd.concat(read_table(path) for path in given["lesions"]),
         comparisons=read_table(given["comparisons"]),
         scans=scans,
-        maps={name: table["map"].to_dict() for name, table in maps.items()},
+        maps={name: dict(zip(map(str, table.index), table["map"], strict=True)) for name, table in maps.items()},
         most_pictures=params["pictures"],
         brain_mask=load_mask(given["brain_mask"], "template"),
         grid=read_grid(given["grid"]),

@@ -10,6 +10,8 @@ import pandas as pd
 
 from stfpm3d.evaluation.marks import Marks
 
+NUMBERS = ("lesion_ml", "dice", "patient_ap", "n_lesion", "n_detected")
+
 
 class Case(NamedTuple):
     """A scan and why it is looked at; what is not available is NaN."""
@@ -40,22 +42,22 @@ def cases(patients: pd.DataFrame, lesions: pd.DataFrame, marked: Mapping[str, Ma
     by_dice = patients.sort_values(["dice", "patient_ap", "scan_id"]).dropna(subset="patient_ap")
     table = patients.set_index("scan_id").to_dict("index")
 
-    def case(title: str, scan_id: str, **changes: object) -> Case:
+    def case(title: str, scan_id: str) -> Case:
         row = table.get(scan_id, {})
-        numbers = [float(row.get(name, np.nan)) for name in Case._fields[2:7]]
+        lesion_ml, dice, ap, n_lesion, n_detected = (float(row.get(name, np.nan)) for name in NUMBERS)
         false_ml = marked[scan_id].false_ml if scan_id in marked else np.nan
-        return Case(title, scan_id, *numbers, false_ml)._replace(**changes)
+        return Case(title, scan_id, lesion_ml, dice, ap, n_lesion, n_detected, false_ml)
 
     found = []
     missed = lesions[lesions["detected"] == 0]
     if len(missed):
-        largest = missed.loc[missed["volume_ml"].idxmax()]
-        found.append(case("largest missed", str(largest["scan_id"]), lesion_ml=float(largest["volume_ml"])))
+        largest = missed.sort_values("volume_ml").iloc[-1]
+        found.append(case("largest missed", str(largest["scan_id"]))._replace(lesion_ml=float(largest["volume_ml"])))
     if len(by_dice):
         names = by_dice["scan_id"].tolist()
         places = {"worst": 0, "median": len(names) // 2, "best": -1} if len(names) > 2 else {"worst": 0, "best": -1}
         found += [case(title, names[place]) for title, place in places.items()]
     if marked:
         worst = max(marked, key=lambda scan_id: marked[scan_id].false_ml)
-        found.append(case("worst false alarm", worst, at_false=True))
+        found.append(case("worst false alarm", worst)._replace(at_false=True))
     return found

@@ -161,7 +161,7 @@ def training_svg(epochs: pd.DataFrame, name: str) -> str:
 
     `epochs` has `epoch`, one column a figure, and `chosen` (1 for the epoch that was kept) where one was chosen.
     """
-    figures = [column for column in epochs if column not in ("epoch", "chosen")]
+    figures = [str(column) for column in epochs if column not in ("epoch", "chosen")]
     figure = Figure(figsize=PLOT_INCH, layout="constrained")
     axes = figure.add_subplot()
     looks = styles(figures)
@@ -191,7 +191,7 @@ def _label_lines(axes: Axes, lines: Mapping[str, pd.DataFrame], looks: Mapping[s
     low, high = axes.get_xlim()
     bottom, top = axes.get_ylim()
     seen = {name: points[points["x"].between(low, high)].dropna(subset="y") for name, points in lines.items()}
-    last = {name: points.loc[points["x"].idxmax(), "y"] for name, points in seen.items() if len(points)}
+    last = {name: float(points.sort_values("x")["y"].iloc[-1]) for name, points in seen.items() if len(points)}
     order = sorted(last, key=lambda name: last[name])
     step = LABEL_POINTS / (72 * PLOT_INCH[1] * 0.8)  # of the height of the axes
     places = np.array([(last[name] - bottom) / ((top - bottom) or 1) for name in order])
@@ -260,8 +260,10 @@ def lesion_counts(patients: pd.DataFrame, lesions: pd.DataFrame) -> dict[str, di
         detected, n_lesion, n_component = (int(rows[name].sum()) for name in ("n_detected", "n_lesion", "n_component"))
         of = {"lesion_recall": n_lesion, "lesion_precision": n_component}
         found[str(experiment)] = {name: f"{detected} of {number}" for name, number in of.items() if number}
-    for row in recall_by_size(lesions).itertuples():
-        found[str(row.experiment)][f"lesion_recall_{row.size}"] = f"{round(row.recall * row.n)} of {row.n}"
+    for experiment, rows in lesions.groupby("experiment"):
+        for size, places in thirds(rows["volume_ml"]).items():
+            detected = int(rows["detected"].iloc[places].sum())
+            found[str(experiment)][f"lesion_recall_{size}"] = f"{detected} of {len(places)}"
     return found
 
 

@@ -14,6 +14,7 @@ class Findings:
     def __init__(self, metrics: pd.DataFrame, protocol: str = "strict") -> None:
         rows = metrics[metrics["protocol"] == protocol]
         self.experiments = [str(name) for name in rows["experiment"].unique()]
+        self._metrics = [str(name) for name in rows["metric"].unique()]
         self._rows = rows.set_index(["experiment", "split", "metric"]).to_dict("index")
 
     def value(self, experiment: str, metric: str, split: str = "test") -> float:
@@ -39,7 +40,11 @@ class Findings:
 
     def known(self, split: str = "test") -> set[str]:
         """The metrics that at least one experiment has a value of."""
-        return {metric for (_, part, metric), row in self._rows.items() if part == split and not np.isnan(row["value"])}
+        known: set[str] = set()
+        for metric in self._metrics:
+            values = [self.value(name, metric, split) for name in self.with_metric(metric, split)]
+            known |= set() if np.isnan(values).all() else {metric}
+        return known
 
     def available(self, metric: str, split: str = "test") -> bool:
         """Whether any experiment has a value of a metric."""

@@ -65,7 +65,8 @@ def write_quality(
             temporary.write_bytes(picture)
         log.info("%s (%d of %d)", scan["scan_id"], number, len(scans))
     found = scans.join(pd.DataFrame(measured, index=scans.index))
-    figures = flag_outliers(found.assign(**pd.DataFrame(sizes, columns=["width", "height"], index=scans.index)))
+    widths, heights = zip(*sizes, strict=True)
+    figures = flag_outliers(found.assign(width=widths, height=heights))
     for scan in figures[figures["outlier"]].to_dict("records"):
         log.warning("%s stands out (robust z %.1f); look at its picture", scan["scan_id"], scan["z"])
     with replacing(table) as temporary:

@@ -118,16 +118,10 @@ def _row(
     sums: Mapping[Hashable, Mapping[Hashable, Any]],
     tests: Mapping[Hashable, Mapping[Hashable, Any]],
 ) -> Row:
-    counts = sums.get(experiment, {})
-    test = tests.get(experiment, {})
-    return Row(
-        experiment,
-        kind,
-        *(int(counts.get(name, 0)) for name in LESION_SUMS),
-        findings.value(experiment, "healthy_fp_ml"),
-        findings.value(experiment, "patient_ap"),
-        *(float(test.get(name, np.nan)) for name in TESTED),
-    )
+    n_lesion, n_detected, n_component = (int(sums.get(experiment, {}).get(name, 0)) for name in LESION_SUMS)
+    alarms_ml, ap = (findings.value(experiment, name) for name in ("healthy_fp_ml", "patient_ap"))
+    difference, low, high, p, p_holm = (float(tests.get(experiment, {}).get(name, np.nan)) for name in TESTED)
+    return Row(experiment, kind, n_lesion, n_detected, n_component, alarms_ml, ap, difference, low, high, p, p_holm)
 
 
 def _verdicts(rows: Sequence[Row], shown: str, reference: str) -> dict[str, list[str]]:

@@ -62,10 +62,8 @@ def view_of(brain_mask: Volume) -> View:
 
 def map_levels(values: NDArray, threshold: float) -> NDArray[np.float64]:
     """The rising values (n,) at which a map's steps begin; the threshold is one of them, if there is one."""
-    edges = np.quantile(values, 1 - LEVELS)
-    if not np.isnan(threshold):
-        edges = np.append(edges, threshold)
-    return np.unique(edges)
+    edges = np.quantile(values, 1 - LEVELS).astype(np.float64)
+    return np.unique(edges if np.isnan(threshold) else np.append(edges, threshold))
 
 
 def quantized(values: NDArray, levels: NDArray[np.float64]) -> NDArray[np.uint8]:
