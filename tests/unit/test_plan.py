@@ -184,6 +184,8 @@ def test_the_bare_mask_is_not_measured_inside_the_brain(plan: Plan) -> None:
 def test_the_report_tells_how_maps_come_about(plan: Plan) -> None:
     assert plan.description("untrained") == {
         "method": "stfpm",
+        "kind": "baseline",
+        "blocks": [1, 2, 3],
         "architecture": "resnet34",
         "weights": "imagenet",
         "patch_learning": True,
@@ -193,6 +195,28 @@ def test_the_report_tells_how_maps_come_about(plan: Plan) -> None:
     }
     assert plan.description("cut")["segmented_by"] == "top_fraction"
     assert plan.description("zscore")["architecture"] is None
+
+
+def test_the_papers_own_rows_are_told_from_variants_and_from_what_to_compare_them_with() -> None:
+    rows = [
+        {"name": "paper", "method": "stfpm", "student": "by_auroc"},
+        {"name": "one-block", "method": "stfpm", "student": "by_auroc", "blocks": [2]},
+        {"name": "gaussian", "method": "stfpm", "student": "by_auroc", "residual": "gaussian"},
+        {"name": "before", "method": "stfpm", "student": "by_auroc", "weights": "initial"},
+        {"name": "clusters", "method": "segmentation", "experiment": "paper"},
+        {"name": "top", "method": "segmentation", "experiment": "paper", "by": "top_fraction"},
+        {"name": "zscore", "method": "zscore"},
+    ]
+    plan = plan_of(experiments=rows)
+    assert [plan.kind(row["name"]) for row in rows] == [
+        "as published",
+        "our variant",
+        "our variant",
+        "baseline",
+        "as published",
+        "our variant",
+        "baseline",
+    ]
 
 
 def test_the_report_counts_the_parameters_of_the_networks_that_are_measured(plan: Plan) -> None:

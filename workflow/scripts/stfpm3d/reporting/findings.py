@@ -68,7 +68,7 @@ def number(value: float) -> str:
     """A share or an area, to two digits: more than that no test set of this size can tell."""
     if np.isnan(value):
         return "n/a"
-    places = 2 if abs(value) >= 0.0995 or value == 0 else 3 if abs(value) >= 0.00995 else 4
+    places = 0 if abs(value) >= 9.95 else 2 if abs(value) >= 0.0995 or value == 0 else 3 if abs(value) >= 0.00995 else 4
     text = f"{value:.{places}f}" if abs(value) >= 0.0005 or value == 0 else f"{value:.1g}"
     return text.replace("-", "−")
 

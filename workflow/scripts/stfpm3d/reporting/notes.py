@@ -95,7 +95,7 @@ def notes(
     cut = f"cuts off {percent(cut_share)} of the template's brain{where}; lesions there count as missed."
     found.append(Note(False, f"The network's crop {cut if cut_share >= 0.0005 else kept}"))
     found += _rim_notes(marked, rim_share)
-    if (outside := findings.value(shown, "lesion_outside_mask")) > 0:
+    if (outside := findings.value(shown, "lesion_outside_mask")) >= 0.0005:
         unseen = f"{percent(outside)} of the lesion volume lies outside the template's brain mask"
         found.append(Note(False, f"{unseen}, where nothing is scored."))
     return sorted(found, key=lambda note: not note.warning)

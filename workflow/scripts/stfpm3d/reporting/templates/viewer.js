@@ -11,13 +11,13 @@ const viewer = (() => {
     coronal: {across: 0, up: 2, through: 1, edges: ["R", "L", "S", "I"]},
     sagittal: {across: 1, up: 2, through: 0, edges: ["A", "P", "S", "I"]},
   };
-  const SCALE = 4;
+  const SCALE = Math.max(4, Math.round(360 / Math.max(nx, ny, nz)));
   const root = document.getElementById("viewer");
   const part = (name) => root.querySelector(`[data-part=${name}]`);
   const spacing = [0, 1, 2].map((axis) => Math.hypot(...[0, 1, 2].map((row) => meta.affine[row][axis])));
   const waiting = {};
   const scans = {};
-  let brain = null, scan = null, at = [nx >> 1, ny >> 1, nz >> 1], level = 1, found = null, next = 0;
+  let brain = null, scan = null, at = [0, 0, 0], level = 1, found = null, next = 0;
 
   const unpack = async (text) => {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -111,11 +111,18 @@ const viewer = (() => {
       const place = index(...voxel), grey = 255 * greys * scan.grey[place] / meta.greys;
       let colour = [grey, grey, grey];
       const mix = (other, share) => { colour = colour.map((value, i) => value + share * (other[i] - value)); };
-      if (scan.map[place] >= level && scan.map[place]) {
+      if (scan.lesion && scan.lesion[place]) {
+        const beside = [[across, 1], [across, -1], [up, 1], [up, -1]].some(([axis, step]) => {
+          const other = [...voxel];
+          other[axis] += step;
+          return !scan.lesion[index(...other)];
+        });
+        mix([55, 224, 194], beside ? Math.min(2 * truth, 1) : 0.6 * truth);
+      }
+      if (scan.map[place] >= level) {
         const warmth = (scan.map[place] - level) / Math.max(top - level, 1);
         mix(meta.colours[Math.round(warmth * (meta.colours.length - 1))], marks);
       }
-      if (scan.lesion && scan.lesion[place]) mix([55, 224, 194], truth);
       picture.data.set([...colour, 255], 4 * (row * width + column));
     }
     const plain = new OffscreenCanvas(width, height);

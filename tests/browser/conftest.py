@@ -1,0 +1,132 @@
+"""A real Chromium without a network, and a report of a small cohort to open in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
+from stfpm3d.evaluation.experiment import SCORE_COLUMNS, evaluate_experiment
+from stfpm3d.imaging.grid import network_grid
+from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.reporting import report
+from stfpm3d.reporting.provenance import Stage
+from stfpm3d.reporting.report import Run, write_report
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+QUIET = ("gpu", "quic", "background-networking", "component-update", "sync")
+SHAPE = (32, 38, 32)
+AFFINE = np.array([[5.0, 0, 0, -78], [0, 5.0, 0, -105], [0, 0, 5.0, -70], [0, 0, 0, 1]])
+EXPERIMENTS = {"stfpm": 3.0, "zscore": 1.0}
+"""How much each experiment's map is raised in a lesion."""
+
+
+def chromium() -> str | None:
+    """The path of a Chromium; on Debian, as root, it is installed where there is none."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None and shutil.which("apt-get") and os.geteuid() == 0:
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"]
+        subprocess.run(install, check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        return chromium()
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    if path is None:
+        why = f"none of {', '.join(NAMES)} is on the PATH; install Chromium to look at the pages"
+        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
+    arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{part}" for part in QUIET)]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def cohort() -> pd.DataFrame:
+    """Three healthy scans and seven patients a split; patients' lesions differ in size."""
+    counts = {"healthy": 3, "patient": 7}
+    places = [(split, group, n) for split in ("val", "test") for group, count in counts.items() for n in range(count)]
+    rows = [(f"sub-{split}{group}{n}", group, split, n) for split, group, n in places]
+    return pd.DataFrame(rows, columns=["participant_id", "group", "split", "number"])
+
+
+@pytest.fixture(scope="session")
+def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) -> Path:
+    """The report of the cohort, with scans and maps made here."""
+    folder = tmp_path_factory.mktemp("browser")
+    rng = np.random.default_rng(3)
+    centre = (np.array(SHAPE) - 1) / 2
+    brain = Volume(np.linalg.norm((np.indices(SHAPE).T - centre) / np.array(SHAPE), axis=-1).T < 0.42, AFFINE)
+    rows = []
+    for scan in cohort.to_dict("records"):
+        path, size = folder / str(scan["participant_id"]), 2 + int(scan["number"])
+        lesion = np.zeros(SHAPE, dtype=bool)
+        lesion[10 : 10 + size, 12 : 12 + size, 14 : 14 + size] = scan["group"] == "patient"
+        save_volume(f"{path}.nii.gz", Volume(rng.normal(size=SHAPE) + brain.data, AFFINE))
+        save_volume(f"{path}_lesion.nii.gz", Volume(lesion, AFFINE), dtype=np.uint8)
+        for name, gain in EXPERIMENTS.items():
+            data = rng.exponential(size=SHAPE) + gain * lesion
+            save_volume(f"{path}_{name}.nii.gz", Volume(data, AFFINE))
+            mask = f"{path}_lesion.nii.gz" if scan["group"] == "patient" else None
+            files = {"image": f"{path}.nii.gz", "map": f"{path}_{name}.nii.gz", "lesion_mask": mask, "blocks": None}
+            rows.append({**scan, "experiment": name, "score": data[brain.data].max(), **files})
+    scans = pd.DataFrame(rows)
+    measured = [evaluate_experiment(name, scans[scans["experiment"] == name], brain) for name in EXPERIMENTS]
+    patients = pd.concat([tables.patients for tables in measured])
+    test = scans[scans["split"] == "test"]
+    epochs = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [3.0, 2, 1], "val_loss": [3.0, 1, 2], "chosen": [0, 1, 0]})
+    plain = {"residual": None, "segmented_by": None, "architecture": None, "weights": None, "patch_learning": False}
+    plain |= {"untrained": False, "blocks": []}
+    (folder / "report").mkdir()
+    write_report(
+        folder / "report" / "index.html",
+        template=Path(report.__file__).parent / "templates" / "report.html.j2",
+        volumes=folder / "report" / "volumes",
+        metrics=compare_metrics([tables.metrics for tables in measured]),
+        scores=scans[SCORE_COLUMNS],
+        curves=pd.concat([tables.curves for tables in measured]),
+        patients=patients,
+        lesions=pd.concat([tables.lesions for tables in measured]),
+        comparisons=compare_patients(patients, "stfpm"),
+        scans=test[test["experiment"] == "stfpm"].reset_index(drop=True),
+        maps={
+            str(name): rows.set_index("participant_id")["map"].to_dict() for name, rows in test.groupby("experiment")
+        },
+        most_pictures=40,
+        sites=dict.fromkeys(cohort["participant_id"], "north"),
+        brain_mask=brain,
+        grid=network_grid(brain, 120, 24),
+        modality="T2w",
+        experiments={
+            "stfpm": {**plain, "method": "stfpm", "kind": "as published"},
+            "zscore": {**plain, "method": "zscore", "kind": "baseline"},
+        },
+        networks=[],
+        trainings={"student/student": epochs},
+        shown="stfpm",
+        initial={},
+        healthy_quantile=0.99,
+        min_lesion_ml=0.05,
+        registration=pd.DataFrame({"outlier": [False], "starts": [1]}),
+        run=Run(
+            config="cohort: {participants: demo}\n",
+            seeds={"demo": 0},
+            stages=[Stage("register", 8, 4.0, 0.6)],
+            settings={"space": "MNI", "resolution_mm": 5.0, "size": 24, "crop_mm": 120.0, "transform": "AffineFast"},
+            is_demo=True,
+            quality_page=None,
+        ),
+    )
+    return folder / "report" / "index.html"
