@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stfpm3d.imaging.grid import NetworkGrid, to_network_grid, write_grid
-from stfpm3d.imaging.volumes import Volume, load_volume, save_volume
+from stfpm3d.imaging.volumes import Volume, load_volume, resample_like, save_volume
 from stfpm3d.learning.fanogan_networks import FAnoGan, save_fanogan
 from stfpm3d.learning.resnet import AcsResNet, save_network
 from stfpm3d.maps.form import Scan
@@ -57,6 +57,20 @@ def test_networks_score_by_the_maximum_in_the_brain_and_show_their_blocks(files)
     assert made.score == made.map.data[brain].max() < made.map.data.max()
     assert [made.blocks[f"block{number}"].shape for number in (1, 2, 3)] == [(4, 4, 4), (2, 2, 2), (1, 1, 1)]
     assert made.blocks["strides"].tolist() == [4, 8, 16]
+
+
+def test_a_smoothed_map_is_interpolated_once_from_the_networks_grid(files) -> None:
+    plain, smooth = (
+        map_maker("stfpm", NETWORKS | {"smoothing_mm": fwhm_mm}, files)(
+            Scan("sub-01", files["image.npy"], files["support"])
+        )
+        for fwhm_mm in (0.0, 20.0)
+    )
+    assert plain.source and smooth.source and smooth.source.shape == (16, 16, 16)
+    support = load_volume(files["support"]).data > 0
+    on_mni = resample_like(smooth.source, smooth.map).data
+    np.testing.assert_allclose(smooth.map.data[support], on_mni[support], rtol=1e-6)
+    assert smooth.map.data[support].std() < 0.9 * plain.map.data[support].std()
 
 
 @pytest.mark.parametrize(("method", "settings"), [("intensity", {"lesion_sign": 1}), ("segmentation", {})])

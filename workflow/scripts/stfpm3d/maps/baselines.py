@@ -56,7 +56,7 @@ def zscore_map(
     """
     known = Volume(support.data & (statistics.n >= 2), support.affine)
     z = np.abs(image.data - statistics.mean) / np.maximum(statistics.sd, sd_floor)
-    return smoothed(outside_minimum(z, known), known, smoothing_mm)
+    return outside_minimum(smoothed(Volume(z, known.affine), known, smoothing_mm).data, known)
 
 
 def intensity_maps(files: Mapping[str, Path | str], *, lesion_sign: int) -> MapMaker:

@@ -19,6 +19,8 @@ from stfpm3d.runtime.files import read_table, replacing, write_table
 from stfpm3d.runtime.logs import progress
 
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
+LEAST_WEIGHT = 0.01
+"""Share of a Gaussian that must lie in the support."""
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +32,19 @@ def outside_minimum(values: NDArray, support: Volume) -> Volume:
 
 
 def smoothed(anomaly_map: Volume, support: Volume, fwhm_mm: float) -> Volume:
-    """A map after a Gaussian of `fwhm_mm` inside the support; 0 returns it as it is.
+    """A map after a Gaussian of `fwhm_mm` over the support, both on one grid; 0 returns it as it is.
 
-    The Gaussian is normalised by the smoothed support, or the brain's rim would look healthy.
+    The Gaussian is normalised by the smoothed support, or the brain's rim would look healthy. The values go on a little
+    beyond the rim, so that the map can still be interpolated there; farther out stands the support's minimum.
     """
     if fwhm_mm == 0:
         return anomaly_map
     sigma = fwhm_mm / FWHM_PER_SIGMA / anomaly_map.spacing_mm
     inside = support.data
     weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma)
-    values = ndimage.gaussian_filter(np.where(inside, anomaly_map.data, 0), sigma)
-    return outside_minimum(np.divide(values, weight, out=np.zeros_like(values), where=inside), support)
+    sums = ndimage.gaussian_filter(np.where(inside, anomaly_map.data, 0), sigma)
+    values = np.divide(sums, weight, out=np.full_like(sums, np.inf), where=weight > LEAST_WEIGHT)
+    return Volume(np.where(np.isinf(values), values.min(), values), anomaly_map.affine)
 
 
 def image_score(anomaly_map: Volume, brain_mask: Volume) -> float:

@@ -123,7 +123,7 @@ class NetworkMaps:
     combine, blocks
         How the maps of which ResNet blocks become one; the paper multiplies those of blocks 1, 2 and 3.
     smoothing_mm
-        FWHM of a Gaussian over the finished map, 0 for none.
+        FWHM of a Gaussian over the map on the network grid, 0 for none.
     """
 
     def __init__(
@@ -153,13 +153,14 @@ class NetworkMaps:
         anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
         support = load_mask(scan.support, scan.scan_id)
         source = Volume(anomaly, self.grid.affine)
-        on_mni = smoothed(map_on_mni(source, support), support, self.smoothing_mm)
+        source = smoothed(source, resample_like(support, source, nearest=True), self.smoothing_mm)
+        on_mni = map_on_mni(source, support)
         blocks = {f"block{number}": block[0].cpu().numpy() for number, block in enumerate(distances, start=1)}
         return ScoredMap(
             on_mni,
             image_score(on_mni, self.brain_mask),
             {**blocks, "strides": np.array(STRIDES)},
-            None if self.smoothing_mm else source,
+            source,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,7 +25,7 @@ class GivenScan(NamedTuple):
     skull_stripped: bool | None = None
     """None where nobody says; the image tells."""
     source: str = ""
-    """The image's path from the folder that was given, or from that of the table or file."""
+    """The image's path from the folder that was given, or from that of the table or file: what may be published."""
 
     @property
     def folder(self) -> str:
@@ -108,7 +109,9 @@ def _of_table(path: Path) -> list[GivenScan]:
             )
         subject = row.get("participant_id", stem(Path(row["image"])))
         name = _name(subject, row.get("session_id"))
-        scans.append(GivenScan(name, str(path.parent / row["image"]), ANSWERS.get(said), row["image"]))
+        image = path.parent / row["image"]
+        source = Path(os.path.relpath(image, path.parent)).as_posix()
+        scans.append(GivenScan(name, str(image), ANSWERS.get(said), source))
     return scans
 
 

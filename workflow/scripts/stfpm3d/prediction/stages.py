@@ -77,7 +77,7 @@ class ScanStages:
     def predict(self) -> dict[str, Any]:
         """Go through all stages and return the scan's row, with `status` predicted or refused."""
         self._clear()
-        given = {"scan_id": self.scan.name, "image": self.scan.image}
+        given = {"scan_id": self.scan.name, "image": self.scan.source}
         for stage in (self.read, self.register, self.strip, self.standardize, self.compare, self.map):
             log.info("%s: %s", self.scan.name, stage.__name__)
             try:
@@ -85,7 +85,8 @@ class ScanStages:
             except InputError as error:
                 log.warning("refused: %s", error)
                 self._clear(but_work=True)
-                return {**given, "status": "refused", "stage": stage.__name__, "reason": str(error), **self.row}
+                reason = str(error).replace(self.scan.image, self.scan.source)  # folders may tell names
+                return {**given, "status": "refused", "stage": stage.__name__, "reason": reason, **self.row}
         return {**given, "status": "predicted", **self.row}
 
     def read(self) -> None:
