@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.study.bids import stem
 
-LEAST_SHARE = 0.5
+SUFFIX = re.compile("_(T1w|T2w|FLAIR|PDw|T2starw)$")
+BINS = 16
+LEAST_SHARE = 0.8
 """Of the least likeness in validation that a scan must have."""
 
 
@@ -29,12 +33,34 @@ def read_healthy_mean(statistics: Path | str) -> HealthyMean:
 
 
 def likeness(image: Volume, support: Volume, healthy: HealthyMean) -> float:
-    """Correlation of a standardized scan with the healthy mean, over the brain that both hold.
+    """Correlation of a standardized scan's mean intensity with the healthy mean's, over `BINS` classes of the latter.
 
-    Another contrast swaps the order of the tissues, whatever its unit: T1w against a mean of T2w is negative.
+    The classes have equal widths between the 1st and the 99th percentile of the healthy mean, and each counts alike: so
+    cerebrospinal fluid, a few percent of the brain, weighs as much as what surrounds it. A contrast that orders the
+    tissues otherwise is told by it, whatever its unit: T1w against a mean of T2w is negative, and FLAIR, which differs
+    from T2w in the fluid alone, is near or below 0. Means over classes leave nothing of noise and little of a lesion.
     """
     shared = support.data & healthy.known
-    return float(np.corrcoef(image.data[shared], healthy.mean[shared])[0, 1]) if shared.sum() > 1 else 0.0
+    if not shared.any():
+        return 0.0
+    expected, found = healthy.mean[shared], image.data[shared]
+    low, high = np.percentile(expected, [1, 99])
+    if not high > low:
+        return 0.0
+    classes = np.clip((expected - low) / (high - low) * BINS, 0, BINS - 1).astype(int)
+    counts = np.bincount(classes, minlength=BINS)
+    means = [np.bincount(classes, values, BINS)[counts > 0] / counts[counts > 0] for values in (found, expected)]
+    return float(np.corrcoef(means)[0, 1])
+
+
+def check_suffix(image: Path | str, modality: str, who: str) -> None:
+    """Raise `InputError` when a scan's name, by its suffix of BIDS, says that it is of another contrast."""
+    named = SUFFIX.search(stem(Path(image)))
+    if named and named[1] != modality:
+        raise InputError(
+            f"{who} is a {named[1]} scan by its name, and the bundle was trained on {modality}; give a {modality} scan,"
+            " or correct the name."
+        )
 
 
 def check_likeness(found: float, least: float, modality: str, who: str) -> None:

@@ -30,7 +30,7 @@ from stfpm3d.maps.makers import map_maker
 from stfpm3d.prediction.anomalies import Anomaly, find_anomalies, read_atlas
 from stfpm3d.prediction.bundle import Bundle
 from stfpm3d.prediction.derivatives import Provenance, write_image
-from stfpm3d.prediction.likeness import check_likeness, likeness, read_healthy_mean
+from stfpm3d.prediction.likeness import check_likeness, check_suffix, likeness, read_healthy_mean
 from stfpm3d.prediction.scans import GivenScan
 from stfpm3d.reporting.figures import finding_png
 from stfpm3d.runtime.errors import InputError
@@ -91,6 +91,7 @@ class ScanStages:
 
     def read(self) -> None:
         """The scan as it came, background 0; whether it is skull-stripped is asked of the image where nobody says."""
+        check_suffix(self.scan.image, self.bundle.description["modality"], self.who)
         self.native = load_scan(self.scan.image, self.scan.name)
         said = self.scan.skull_stripped
         self.skull_stripped = looks_skull_stripped(self.native) if said is None else said
