@@ -18,6 +18,7 @@ from torchio.transforms import HistogramStandardization
 from stfpm3d.imaging import registration
 from stfpm3d.imaging.background import load_scan, zero_background
 from stfpm3d.imaging.bias import correct_bias
+from stfpm3d.imaging.coarse import estimate_affine
 from stfpm3d.imaging.grid import (
     brain_cut_share,
     mask_on_network_grid,
@@ -28,7 +29,7 @@ from stfpm3d.imaging.grid import (
 )
 from stfpm3d.imaging.landmarks import fit_landmarks
 from stfpm3d.imaging.placement import Target, measure_placement, misplaced
-from stfpm3d.imaging.registration import apply_transform, estimate_transform, read_transform, register
+from stfpm3d.imaging.registration import apply_transform, estimate_linear, estimate_warp, read_transform, register
 from stfpm3d.imaging.skullstrip import brain_support
 from stfpm3d.imaging.standardize import apply_landmarks, standardize
 from stfpm3d.imaging.template import brain_mask, build_template, fetch_head_template
@@ -179,11 +180,20 @@ def correlation(first: Volume, second: Volume) -> float:
     return np.corrcoef(first.data.ravel(), second.data.ravel())[0, 1]
 
 
-def test_registration_undoes_a_known_affine_and_repeats_itself_to_the_bit(blobs, tmp_path):
+def with_ants(moving, target, path):
+    estimate_linear(moving, target.image, path, kind="AffineFast", seed=0)
+
+
+def on_coarse_copies(moving, target, path):
+    sitk.WriteTransform(estimate_affine(moving, target, seed=0), str(path))
+
+
+@pytest.mark.parametrize("estimate", [with_ants, on_coarse_copies])
+def test_registration_undoes_a_known_affine_and_repeats_itself_to_the_bit(blobs, tmp_path, estimate):
     moving = Volume(blobs.data, TURN @ blobs.affine)
     first, second = tmp_path / "first.mat", tmp_path / "second.mat"
     for path in (first, second):
-        estimate_transform(moving, blobs, [path], kind="AffineFast", seed=0)
+        estimate(moving, Target(blobs, Volume(blobs.data > 0.1, blobs.affine), skull_stripped=True), path)
     assert first.read_bytes() == second.read_bytes()
     assert correlation(apply_transform(moving, blobs, [first]), blobs) > 0.98
 
@@ -193,7 +203,7 @@ def test_a_rigid_transform_keeps_lengths_and_an_affine_one_need_not(blobs, tmp_p
     lengths = {}
     for kind in ("Rigid", "Affine"):
         path = tmp_path / f"{kind}.mat"
-        estimate_transform(moving, blobs, [path], kind=kind, seed=0)
+        estimate_linear(moving, blobs, path, kind=kind, seed=0)
         origin, *axes = (read_transform([path]).TransformPoint(p) for p in np.eye(4, 3, -1))
         lengths[kind] = np.linalg.svd(np.subtract(axes, origin), compute_uv=False)
     np.testing.assert_allclose(lengths["Rigid"], 1, atol=1e-6)
@@ -208,8 +218,8 @@ def test_syn_undoes_a_warp_that_no_affine_can_and_leaves_the_way_back(blobs, tmp
     warp.CopyInformation(to_sitk(blobs))
     moving = resample_like(blobs, blobs, transform=sitk.DisplacementFieldTransform(warp))
     affine, *syn = tmp_path / "affine.mat", *(tmp_path / n for n in ("syn.mat", "to.nii.gz", "from.nii.gz"))
-    estimate_transform(moving, blobs, [affine], kind="AffineFast", seed=0)
-    estimate_transform(moving, blobs, syn, kind="SyN", seed=0)
+    estimate_linear(moving, blobs, affine, kind="AffineFast", seed=0)
+    estimate_warp(moving, blobs, affine, syn, seed=0)
     assert correlation(apply_transform(moving, blobs, [affine]), blobs) < 0.97
     assert correlation(apply_transform(moving, blobs, syn), blobs) > 0.99
 
@@ -296,28 +306,39 @@ def test_a_transform_that_no_head_has_is_refused_by_its_figure(target, matrix, s
     assert misplaced(measure_placement(target.image, sitk.AffineTransform(3), target)) is None
 
 
+def astray(moving, fixed, output, **settings):
+    sitk.WriteTransform(about_the_middle(np.diag([3.0] * 3)), str(output))
+
+
 def test_a_scan_that_no_start_brings_to_the_template_is_named_with_its_file(target, tmp_path, monkeypatch):
     other = Volume(target.image.data[::-1, ::-1], np.diag([4, 4, 4, 1.0]))
     with pytest.raises(InputError, match=r"^sub-7: t2.nii does not lie in the template's space: similarity 0\.\d+,"):
         register(other, target, [tmp_path / "none.mat"], kind="none", seed=0, who="sub-7: t2.nii")
 
-    def astray(moving, fixed, outputs, **settings):
-        sitk.WriteTransform(about_the_middle(np.diag([3.0] * 3)), str(outputs[0]))
-
-    monkeypatch.setattr(registration, "estimate_transform", astray)
-    with pytest.raises(InputError, match=r"^sub-7: t2.nii cannot be registered to the template: of 6 starts the best"):
+    monkeypatch.setattr(registration, "estimate_affine", lambda *given: about_the_middle(np.diag([3.0] * 3)))
+    monkeypatch.setattr(registration, "estimate_linear", astray)
+    with pytest.raises(InputError, match=r"^sub-7: t2.nii cannot be registered to the template: of 7 starts the best"):
         register(other, target, [tmp_path / "astray.mat"], kind="AffineFast", seed=0, who="sub-7: t2.nii")
     assert not list(tmp_path.iterdir())
 
 
 def test_another_start_is_taken_where_the_first_goes_astray(target, tmp_path, monkeypatch):
-    def at_first_astray(moving, fixed, outputs, *, start, **settings):
+    def at_first_astray(moving, fixed, output, *, start, **settings):
         scale = 1.0 if start.name == "geometry" else 3.0
-        sitk.WriteTransform(about_the_middle(np.diag([scale] * 3)), str(outputs[0]))
+        sitk.WriteTransform(about_the_middle(np.diag([scale] * 3)), str(output))
 
-    monkeypatch.setattr(registration, "estimate_transform", at_first_astray)
+    monkeypatch.setattr(registration, "estimate_affine", lambda *given: about_the_middle(np.diag([3.0] * 3)))
+    monkeypatch.setattr(registration, "estimate_linear", at_first_astray)
     found = register(target.image, target, [tmp_path / "to_mni.mat"], kind="AffineFast", seed=0)
-    assert (found.start, found.starts, found.placement.volume_ratio) == ("geometry", 3, 1)
+    assert (found.start, found.starts, found.placement.volume_ratio) == ("geometry", 4, 1)
+
+
+def test_an_ordinary_scan_needs_no_ants(target, tmp_path, monkeypatch):
+    monkeypatch.setattr(registration, "estimate_linear", astray)
+    moved = Volume(target.image.data, TURN @ target.image.affine)
+    found = register(moved, target, [tmp_path / "to_mni.mat"], kind="AffineFast", seed=0)
+    assert (found.start, found.starts) == ("coarse copies", 1)
+    assert found.placement.similarity > 0.9
 
 
 @pytest.mark.parametrize("fill", [0, -1024])

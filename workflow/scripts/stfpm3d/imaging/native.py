@@ -11,7 +11,7 @@ from stfpm3d.imaging.volumes import Volume, resample_like
 
 
 def read_inverse(files: Sequence[Path | str]) -> sitk.Transform:
-    """The transform from native points to MNI points (LPS mm), of the files that `estimate_transform` wrote."""
+    """The transform from native points to MNI points (LPS mm), of the files that `registration.register` wrote."""
     matrix = sitk.ReadTransform(str(files[0])).GetInverse()
     if len(files) == 1:
         return matrix
@@ -29,7 +29,7 @@ def to_native(volume: Volume, scan: Volume, files: Sequence[Path | str], *, fill
     scan
         The native scan; shape and affine of the result are its own.
     files
-        The transform of the scan, as `registration.estimate_transform` wrote it.
+        The transform of the scan, as `registration.register` wrote it.
     fill
         What stands where the volume does not reach.
     """

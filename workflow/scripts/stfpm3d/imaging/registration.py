@@ -1,4 +1,4 @@
-"""Registration to the MNI template: ANTs estimates the transform, SimpleITK applies it.
+"""Registration to the MNI template: SimpleITK or ANTs estimates the transform, SimpleITK applies it.
 
 The fixed image follows the scan. A whole head is registered to the whole-head template and a skull-stripped scan to
 the brain-only template; the other way round the scalp is fitted to the brain's outline, or the brain is blown up to
@@ -12,7 +12,8 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -20,6 +21,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from stfpm3d.imaging.background import in_whole_numbers, without_outliers, without_padding
+from stfpm3d.imaging.coarse import estimate_affine
 from stfpm3d.imaging.placement import LIKELY_SIMILARITY, Placement, Target, measure_placement, misplaced
 from stfpm3d.imaging.starts import STARTS, Start, write_start
 from stfpm3d.imaging.volumes import Volume, antialiased_resample, resample_like, to_sitk
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["AffineFast", "Rigid", "Affine", "SyN"]
+Linear = Literal["AffineFast", "Rigid", "Affine"]
+Kind = Linear | Literal["SyN"]
 LEVELS_MM = (6, 4, 2, 1)
 """Voxel edges of ANTs' levels. ANTs counts them in voxels of the fixed image, which suits 1 mm: on a 2 mm grid its
 `AffineFast` would stop at 8 mm, too coarse for a third of the awkward scans tried."""
@@ -59,9 +62,10 @@ def register(
 ) -> Registration:
     """Find the transform of `scan` to the template, make sure that it is one, and write it as ITK files.
 
-    The first start is the centre of mass. Where its result lies beyond the limits of `placement`, or is less similar to
-    the template than a registered scan is, all other `STARTS` are tried, and the most similar result within the limits
-    is taken.
+    An affine transform is estimated on coarse copies first (`coarse`), which is cheap. Where its result lies beyond the
+    limits of `placement`, or is less similar to the template than a registered scan is, and for the other kinds of
+    transform, ANTs begins from one of the `STARTS` after the other, and the most similar result within the limits is
+    taken.
 
     Parameters
     ----------
@@ -74,8 +78,8 @@ def register(
         resampling wants it. `SyN` alone has two displacement fields (.nii.gz, mm) besides: from MNI points to those
         that the matrix takes to the native space, and back.
     kind
-        `AffineFast` is an affine transform at the two coarse levels; `SyN` adds a warp to it; `none` is the identity,
-        of a scan that lies in the template's space already.
+        `AffineFast` is an affine transform at coarse levels; `SyN` adds a warp to it; `none` is the identity, of a scan
+        that lies in the template's space already.
     seed
         With one thread it makes the result reproducible.
     who
@@ -89,27 +93,50 @@ def register(
     moving = in_whole_numbers(without_padding(without_outliers(scan)))
     tried: list[Registration] = []
     with tempfile.TemporaryDirectory() as folder:
-        paths: list[list[Path]] = []
-        for number, start in enumerate(STARTS if kind != "none" else STARTS[:1]):
-            files = [Path(folder, f"{number}_{Path(output).name}") for output in outputs]
+        matrices: list[Path] = []
+        for number, (name, write_matrix) in enumerate(_attempts(moving, target, kind, seed)):
+            matrix = Path(folder, f"{number}.mat")
             try:
-                _write_transform(moving, target.image, files, kind=kind, seed=seed, start=start)
-            except (RuntimeError, ValueError) as error:  # what ANTs raises
-                log.info("start from the %s: %s", start.name, error)
+                write_matrix(matrix)
+            except (RuntimeError, ValueError) as error:  # what ITK and ANTs raise
+                log.info("%s: %s", name, error)
                 continue
-            paths.append(files)
-            tried.append(Registration(measure_placement(scan, read_transform(files), target), start.name, number + 1))
-            log.info("start from the %s: %s", *reversed(tried[-1][:2]))
+            matrices.append(matrix)
+            tried.append(Registration(measure_placement(scan, read_transform([matrix]), target), name, number + 1))
+            log.info("%s: %s", *reversed(tried[-1][:2]))
             if tried[-1].placement.similarity >= LIKELY_SIMILARITY and not misplaced(tried[-1].placement):
                 break
         found = [n for n, result in enumerate(tried) if not misplaced(result.placement)]
         if not found:
             raise InputError(_no_registration(tried, kind, who))
         best = max(found, key=lambda n: tried[n].placement.similarity)
-        for estimated, output in zip(paths[best], outputs, strict=True):
-            with replacing(output) as temporary:
-                shutil.copyfile(estimated, temporary)
+        files = [matrices[best]]
+        if kind == "SyN":
+            files = [Path(folder, Path(output).name) for output in outputs]
+            estimate_warp(moving, target.image, matrices[best], files, seed=seed)
+            tried[best] = tried[best]._replace(placement=measure_placement(scan, read_transform(files), target))
+            if misplaced(tried[best].placement):
+                raise InputError(_no_registration([tried[best]], kind, who))
+        for estimated, output in zip(files, outputs, strict=True):
+            _keep(estimated, output)
     return tried[best]._replace(starts=tried[-1].starts)
+
+
+def _attempts(
+    moving: Volume, target: Target, kind: Kind | Literal["none"], seed: int
+) -> Iterator[tuple[str, Callable[[Path], None]]]:
+    """What is tried, the cheapest first: its name, and what writes its matrix."""
+    if kind == "none":
+        yield "identity", write_identity
+        return
+    if kind in ("AffineFast", "SyN"):
+        yield "coarse copies", lambda path: sitk.WriteTransform(estimate_affine(moving, target, seed), str(path))
+    linear = kind if kind in ("Rigid", "Affine") else "AffineFast"
+    for start in STARTS:
+        yield (
+            start.name,
+            partial(estimate_linear, moving, target.image, kind=linear, seed=seed, start=start),
+        )
 
 
 def _no_registration(tried: Sequence[Registration], kind: str, who: str) -> str:
@@ -128,43 +155,62 @@ def _no_registration(tried: Sequence[Registration], kind: str, who: str) -> str:
     )
 
 
-def estimate_transform(
-    moving: Volume, fixed: Volume, outputs: Sequence[Path | str], *, kind: Kind, seed: int, start: Start | None = None
+def estimate_linear(
+    moving: Volume, fixed: Volume, output: Path | str, *, kind: Linear, seed: int, start: Start | None = None
 ) -> None:
-    """Let ANTs estimate the transform of `moving` to `fixed` from one start, and write its files (see `register`).
+    """Let ANTs estimate the matrix of `moving` to `fixed` from one start, and write it (see `register`).
 
     Raises
     ------
     RuntimeError, ValueError
         When ANTs finds none.
     """
+    start = start or STARTS[0]
+    with tempfile.TemporaryDirectory() as folder:
+        found = _ants(
+            moving,
+            fixed,
+            seed,
+            type_of_transform="Affine" if kind == "AffineFast" else kind,
+            outprefix=f"{folder}/",
+            initial_transform=write_start(start, fixed, moving, f"{folder}/start.mat"),
+            **_levels(float(fixed.spacing_mm.min()), kind == "AffineFast", start.smoothing),
+        )
+        _keep(found["fwdtransforms"][0], output)
+
+
+def estimate_warp(
+    moving: Volume, fixed: Volume, matrix: Path | str, outputs: Sequence[Path | str], *, seed: int
+) -> None:
+    """Let ANTs add the warp of SyN to a matrix, and write all files (see `register`)."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = _ants(
+            moving,
+            fixed,
+            seed,
+            type_of_transform="SyNOnly",
+            outprefix=f"{folder}/",
+            initial_transform=[str(matrix)],
+        )
+        warp, affine = found["fwdtransforms"]
+        inverse_warp = found["invtransforms"][1]
+        for estimated, output in zip([affine, warp, inverse_warp], outputs, strict=True):
+            _keep(estimated, output)
+
+
+def _ants(moving: Volume, fixed: Volume, seed: int, **settings: Any) -> dict[str, list[str]]:
+    """Run ANTs; it is imported where it is needed, since that takes seconds."""
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # ITK reads it once, when ants is imported
     import ants
     from ants.config import set_ants_deterministic
 
-    start = start or STARTS[0]
     set_ants_deterministic(seed_value=seed + 1)  # 0 would mean the clock
-    images: dict[str, Any] = {"fixed": _to_ants(fixed), "moving": _to_ants(moving)}
-    linear = kind if kind in ("Rigid", "Affine") else "Affine"
-    fast = kind in ("AffineFast", "SyN")
-    with tempfile.TemporaryDirectory() as folder:
-        found = ants.registration(
-            **images,
-            type_of_transform=linear,
-            outprefix=f"{folder}/",
-            initial_transform=write_start(start, fixed, moving, f"{folder}/start.mat"),
-            **_levels(float(fixed.spacing_mm.min()), fast, start.smoothing),
-        )
-        if kind == "SyN":
-            affine = found["fwdtransforms"]
-            found = ants.registration(
-                **images, type_of_transform="SyNOnly", outprefix=f"{folder}/warp", initial_transform=affine
-            )
-        *warp, matrix = found["fwdtransforms"]
-        inverse_warp = found["invtransforms"][1:]
-        for estimated, output in zip([matrix, *warp, *inverse_warp], outputs, strict=True):
-            with replacing(output) as temporary:
-                shutil.copyfile(estimated, temporary)
+    return ants.registration(fixed=_to_ants(fixed), moving=_to_ants(moving), **settings)
+
+
+def _keep(estimated: Path | str, output: Path | str) -> None:
+    with replacing(output) as temporary:
+        shutil.copyfile(estimated, temporary)
 
 
 def write_identity(output: Path | str) -> None:
@@ -181,7 +227,7 @@ def write_registration(output: Path | str, found: Registration) -> None:
 
 
 def read_transform(files: Sequence[Path | str]) -> sitk.Transform:
-    """The transform from MNI points to native points (LPS mm), of the files that `estimate_transform` wrote."""
+    """The transform from MNI points to native points (LPS mm), of the files that `register` wrote."""
     matrix = sitk.ReadTransform(str(files[0]))
     if len(files) == 1:
         return matrix
@@ -201,15 +247,6 @@ def apply_transform(volume: Volume, reference: Volume, files: Sequence[Path | st
     means = antialiased_resample(volume, reference, transform=transform)
     centres = resample_like(volume, reference, transform=transform)
     return Volume(np.where(centres.data == 0, 0, means.data), means.affine)
-
-
-def _write_transform(
-    moving: Volume, fixed: Volume, outputs: Sequence[Path], *, kind: Kind | Literal["none"], seed: int, start: Start
-) -> None:
-    if kind == "none":
-        write_identity(outputs[0])
-    else:
-        estimate_transform(moving, fixed, outputs, kind=kind, seed=seed, start=start)
 
 
 def _levels(spacing_mm: float, fast: bool, smoothing: float) -> dict[str, Any]:
