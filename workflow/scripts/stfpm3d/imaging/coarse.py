@@ -14,7 +14,7 @@ from stfpm3d.imaging.volumes import Volume, to_sitk
 
 BINS = 32
 """Of Mattes' mutual information."""
-SAMPLES = 30_000
+SAMPLES = 15_000
 """Most voxels of the template that are looked at in one step."""
 RIM_MM = 8.0
 """How far around the brain the finer levels look: its outline is there, and no neck."""
@@ -48,9 +48,8 @@ def estimate_affine(moving: Volume, target: Target, seed: int) -> sitk.AffineTra
         When the images do not overlap.
     """
     scan, template = to_sitk(moving), to_sitk(target.image)
-    near = (
-        sitk.SignedMaurerDistanceMap(to_sitk(target.brain_mask), squaredDistance=False, useImageSpacing=True) <= RIM_MM
-    )
+    brain = _copy(sitk.Cast(to_sitk(target.brain_mask), sitk.sitkFloat32), LEVELS[1].mm) > 0.5
+    near = sitk.SignedMaurerDistanceMap(brain, squaredDistance=False, useImageSpacing=True) <= RIM_MM
     start = sitk.CenteredTransformInitializer(
         template, scan, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.MOMENTS
     )

@@ -169,11 +169,11 @@ class Registration(Section):
 
     transform: Literal["AffineFast", "Rigid", "Affine", "SyN", "none"] = Field(
         default="AffineFast",
-        description="AffineFast: affine, at 6 and 4 mm; Rigid and Affine: down to 1 mm; SyN: AffineFast and a warp, "
-        "which may pull a lesion towards normal anatomy; none: for scans that lie in the template's space already,"
-        " which are resampled to its grid.",
+        description="AffineFast: affine, on coarse copies by SimpleITK and, where that is doubtful, by ANTs at 6 and"
+        " 4 mm; Rigid and Affine: by ANTs down to 1 mm; SyN: AffineFast and a warp, which may pull a lesion towards"
+        " normal anatomy; none: for scans that lie in the template's space already, which are resampled to its grid.",
     )
-    seed: Seed = Field(default=0, description="Random seed of ANTs.")
+    seed: Seed = Field(default=0, description="Random seed of the estimate.")
 
 
 class Standardization(Section):
