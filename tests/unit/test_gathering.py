@@ -54,7 +54,7 @@ def test_the_most_unusual_scan_comes_first_and_the_page_needs_nothing_else(out: 
     write_predictions_page(out / "index.html", TEMPLATE, rows, out, DESCRIPTION)
     page = (out / "index.html").read_text(encoding="utf-8")
     assert page.index('id="sub-02"') < page.index('id="sub-01"')
-    assert "Findings in 1 of 2 scans; 1 refused" in page
+    assert 'Findings in 1 of 2 scans; <a href="#refused">1 refused</a>' in page
     assert "Left-Putamen 90%" in page and "sub-03: &lt;b&gt;.nii is a pipe" in page
     assert 'src="data:image/png;base64,UE5H"' in page and "http" not in page.split("<main>")[1]
 

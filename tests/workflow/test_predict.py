@@ -47,7 +47,7 @@ def _flip(size: int) -> np.ndarray:
 
 
 def predict(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
-    settings = ("bundle=bundle", "scans=scans", "out=found", "accelerator=cpu")
+    settings = ("bundle=bundle", f"scans={project.folder / 'scans'}", "out=found", "accelerator=cpu")
     return project.snakemake("-s", "workflow/predict/Snakefile", *arguments, "--config", *settings)
 
 
@@ -69,6 +69,8 @@ def test_scans_that_cannot_be_used_are_rows_with_a_reason_and_no_map(elsewhere: 
     assert "cannot be read as NIfTI" in predicted["reason"]["sub-broken"]
     assert not list((elsewhere.folder / "found").glob("sub-inverted/anat/*"))
     page = (elsewhere.folder / "found/index.html").read_text(encoding="utf-8")
+    shared = page + (elsewhere.folder / "found/predictions.tsv").read_text(encoding="utf-8")
+    assert str(elsewhere.folder) not in shared  # folders may tell names
     assert "sub-inverted" in page and "http" not in page.split("<main>")[1]
 
 
