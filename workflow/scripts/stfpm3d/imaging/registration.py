@@ -205,7 +205,7 @@ def _ants(moving: Volume, fixed: Volume, seed: int, **settings: Any) -> dict[str
     from ants.config import set_ants_deterministic
 
     set_ants_deterministic(seed_value=seed + 1)  # 0 would mean the clock
-    return ants.registration(fixed=_to_ants(fixed), moving=_to_ants(moving), **settings)
+    return ants.registration(fixed=as_ants(fixed), moving=as_ants(moving), **settings)
 
 
 def _keep(estimated: Path | str, output: Path | str) -> None:
@@ -260,7 +260,8 @@ def _levels(spacing_mm: float, fast: bool, smoothing: float) -> dict[str, Any]:
     }
 
 
-def _to_ants(volume: Volume) -> ants.ANTsImage:
+def as_ants(volume: Volume) -> ants.ANTsImage:
+    """The same image as ANTs holds it."""
     import ants
 
     image = to_sitk(volume)
