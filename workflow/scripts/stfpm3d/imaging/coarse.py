@@ -54,8 +54,13 @@ def estimate_affine(moving: Volume, target: Target, seed: int) -> sitk.AffineTra
         template, scan, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.MOMENTS
     )
     transform = sitk.AffineTransform(start)
-    for level in LEVELS:
-        _descend(level, _copy(scan, level.mm), _copy(template, level.mm), near, transform, seed)
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # the metric, whose sums depend on it, heeds no other setting
+    try:
+        for level in LEVELS:
+            _descend(level, _copy(scan, level.mm), _copy(template, level.mm), near, transform, seed)
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     return transform
 
 
@@ -69,7 +74,6 @@ def _descend(
 ) -> None:
     """Improve a transform in place."""
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(BINS)
     voxels = template.GetNumberOfPixels()
     if not level.whole:
