@@ -122,7 +122,7 @@ class StageLines(logging.Filter):
         done, total = self.work()
         self.last = self.clock()
         left = ""
-        if done > total / 50:
+        if done > total / 10:  # before, the limits of trainings, which none meets, rule the guess
             left = f"; about {_duration((self.last - self.start) * (total - done) / done)} left"
         self.say(f"{time.strftime('%H:%M:%S')} {done / total:4.0%}  {what}{left if done < total else ''}")
 
