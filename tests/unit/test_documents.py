@@ -99,7 +99,7 @@ def dry(command: list[str]) -> list[str]:
     if name == "pytest":
         return [sys.executable, "-m", name, "--collect-only", "-q", *(str(ROOT / path) for path in arguments)]
     if name == "python" and arguments[:1] == ["workflow/tabulate.py"]:
-        return [sys.executable, *arguments, "--force"]
+        return [sys.executable, *arguments, "--output", "written.tsv"]
     if name == "python":
         return [sys.executable, *arguments]
     raise ValueError(f"{program} is no program of this project; is it one of NOT_RUN?")
