@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 
+import planning
 from published import published_weights
 from stfpm3d.demo.participants import demo_participants
 
@@ -45,10 +46,14 @@ class Project:
         shutil.copytree(self.folder, folder)
         return Project(folder, self.overrides)
 
+    def arguments(self, *arguments: str | Path) -> list[str]:
+        """Snakemake's arguments, the overrides among them."""
+        overrides = ["--configfile", *self.overrides] if self.overrides else []
+        return ["--cores", "2", *map(str, arguments), *overrides]
+
     def command(self, *arguments: str | Path) -> list[str]:
         """Snakemake on the overrides."""
-        overrides = ["--configfile", *self.overrides] if self.overrides else []
-        return [sys.executable, "-m", "snakemake", "--cores", "2", *map(str, arguments), *overrides]
+        return [sys.executable, "-m", "snakemake", *self.arguments(*arguments)]
 
     def snakemake(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the overrides, all output in `stdout`."""
@@ -67,9 +72,15 @@ class Project:
         assert done.returncode == 0, done.stdout[-8000:]
         return done.stdout
 
+    def plan(self, *arguments: str | Path) -> str:
+        """The output of a dry run, which must succeed."""
+        status, output = planning.snakemake(self.folder, self.arguments(*arguments, *DRY_RUN))  # --quiet takes targets
+        assert status == 0, output[-8000:]
+        return output
+
     def planned(self, *arguments: str | Path) -> dict[str, int]:
         """The rules that a dry run would run, with the number of jobs of each."""
-        return planned_rules(self.run(*arguments, *DRY_RUN))  # targets first: --quiet would take them
+        return planned_rules(self.plan(*arguments))
 
     @contextmanager
     def kept(self, name: str) -> Iterator[Path]:

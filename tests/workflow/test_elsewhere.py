@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import DRY_RUN, ROOT, Project, planned_rules
+from conftest import ROOT, Project, planned_rules
 
 OWN_DATA = (ROOT / "docs/own-data.md").read_text(encoding="utf-8")
 
@@ -27,7 +27,7 @@ def elsewhere(tmp_path: Path) -> Project:
 
 def plan(project: Project, *arguments: str | Path) -> tuple[str, dict[str, int]]:
     """The checksum of the merged config, which Snakemake prints, and the planned rules with their numbers of jobs."""
-    output = project.run(*DRY_RUN, *arguments)
+    output = project.plan(*arguments)
     return re.findall(r"Config MD5: (\w+)", output)[0], planned_rules(output)
 
 

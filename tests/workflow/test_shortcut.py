@@ -6,8 +6,11 @@ have lesions.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
+import yaml
 from conftest import Project
 
 LEARNED = "stfpm-gaussian"
@@ -15,18 +18,29 @@ WARNING = "on this cohort is not evidence of lesion detection"
 PROBES = ["probe_histogram", "probe_removed_6mm", "probe_removed_30mm"]
 
 
-@pytest.fixture(scope="module")
-def shortcut(tmp_path_factory) -> Project:
-    project = Project.clone(tmp_path_factory.mktemp("shortcut"), "config/matched.yaml", "config/shortcut.yaml")
+FEW = {  # of the documented cohorts all test scans, the fewest others, and one experiment
+    "demo": {"healthy": {"train": 4, "val": 4}, "patient": {"train": 1, "val": 1}},
+    "experiments": [{"name": LEARNED, "method": "stfpm", "student": "student", "residual": "gaussian"}],
+    "evaluation": {"synthetic": {"per_scan": 0}},
+}
+
+
+def finished(folder: Path, *overrides: str) -> Project:
+    """A cohort that has run to its report."""
+    project = Project.clone(folder, *overrides, "few.yaml")
+    (folder / "few.yaml").write_text(yaml.safe_dump(FEW), encoding="utf-8")
     project.run()
     return project
+
+
+@pytest.fixture(scope="module")
+def shortcut(tmp_path_factory) -> Project:
+    return finished(tmp_path_factory.mktemp("shortcut"), "config/matched.yaml", "config/shortcut.yaml")
 
 
 @pytest.fixture(scope="module")
 def matched(tmp_path_factory) -> Project:
-    project = Project.clone(tmp_path_factory.mktemp("matched"), "config/matched.yaml")
-    project.run()
-    return project
+    return finished(tmp_path_factory.mktemp("matched"), "config/matched.yaml")
 
 
 def measured(project: Project, protocol: str) -> pd.Series:

@@ -8,18 +8,27 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import FITTED, Project
 
 UNSCORED = "stfpm-kmeans"  # a segmentation
-MAPS = {"maps_learning": 5, "maps_imaging": 3, "copies_learning": 5, "copies_imaging": 2}  # of test scans
-MEASURED = {"evaluate": 8, "evaluate_synthetic": 7, "compare": 1, "report": 1}
-PROBED = {"probe_histogram": 1, "probe_removed": 7, "probe_within": 7, "probe_sites": 7}
+EXPERIMENTS = [
+    {"name": "stfpm", "method": "stfpm", "student": "student"},
+    {"name": UNSCORED, "method": "segmentation", "experiment": "stfpm"},
+    {"name": "intensity", "method": "intensity"},
+]
+MAPS = {"maps_learning": 1, "maps_imaging": 2, "copies_learning": 1, "copies_imaging": 1}  # of test scans
+MEASURED = {"evaluate": 3, "evaluate_synthetic": 2, "compare": 1, "report": 1}
+PROBED = {"probe_histogram": 1, "probe_removed": 2, "probe_within": 2, "probe_sites": 2}
 
 
 @pytest.fixture
 def project(finished: Project, tmp_path: Path) -> Project:
-    """A copy of the finished run, to go on with another table."""
-    return finished.copy(tmp_path / "run")
+    """A copy of the finished run, to go on with another table and three of its experiments."""
+    project = finished.copy(tmp_path / "run")
+    (project.folder / "three.yaml").write_text(yaml.safe_dump({"experiments": EXPERIMENTS}), encoding="utf-8")
+    project.overrides = (*project.overrides, "three.yaml")
+    return project
 
 
 def cohort(project: Project) -> pd.DataFrame:
@@ -72,7 +81,7 @@ def test_masks_sessions_and_exclusions_are_the_tables_matter(project):
         **MAPS,
         **MEASURED,
         **PROBED,
-        "grid": 4,
+        "grid": 2,
         "synthetic_lesions": 2,
     }
     project.run()
@@ -109,7 +118,7 @@ def test_a_cross_cohort_run_measures_the_second_tables_scans_with_what_the_first
             "register_qc": 1,
             **dict.fromkeys(("register", "strip", "standardize"), 3),
             "register_lesion": 2,
-            "grid": 6,
+            "grid": 3,
             "synthetic_lesions": 1,
             **MAPS,
             **MEASURED,
@@ -178,4 +187,4 @@ def test_bad_headers_are_all_named_before_any_job_runs(project):
     assert done.stdout.count("sub-text: data/sub-text.nii.gz cannot be read as NIfTI") == 1
     assert "Traceback" not in done.stdout and "rule " not in done.stdout
     use(project, pd.concat([table, copy_of(table, "sub-demoH08", "sub-text", exclude="no image")]))
-    assert project.planned() == {"cohort": 1, "report": 1}
+    assert project.planned() == {"cohort": 1, "compare": 1, "report": 1}
