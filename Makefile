@@ -5,10 +5,14 @@ BIN := .venv/bin
 OUT ?= predictions
 UPGRADE ?= --upgrade
 
-.PHONY: demo predict resume lint site test soak install format docs lock clean
+.PHONY: demo plan predict resume lint site test soak install format docs lock clean
 
 demo: install
 	$(BIN)/snakemake all bundles --cores all $(ARGS)
+
+# What a run would do, and about how long it would take: make plan ARGS="--configfile my.yaml" (docs/own-data.md).
+plan: install
+	@$(BIN)/python workflow/plan.py $(ARGS)
 
 # New scans by a bundle: make predict BUNDLE=results/bundle/stfpm SCANS=scans.tsv [OUT=predictions] (docs/predict.md).
 predict: install

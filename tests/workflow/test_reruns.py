@@ -6,6 +6,9 @@ training patients do not need), and two baselines. Each change is made, planned 
 """
 
 import os
+import re
+import subprocess
+import sys
 from contextlib import ExitStack
 
 import nibabel as nib
@@ -301,6 +304,16 @@ def test_a_subject_added(finished):
         row = f"{SPARE}\thealthy\tnorth\t{SPARE}_T2w.nii.gz\tn/a\tfalse\ttest\n"
         table.write_text(table.read_text(encoding="utf-8") + row, encoding="utf-8")
         assert finished.planned() == {"cohort": 1, **ONE_TEST_SCAN, **PROBED}
+
+
+def test_the_plan_says_what_one_more_training_scan_retrains(finished):
+    with finished.kept("data/participants.tsv") as table:
+        row = f"{SPARE}\thealthy\tnorth\t{SPARE}_T2w.nii.gz\tn/a\tfalse\ttrain\n"
+        table.write_text(table.read_text(encoding="utf-8") + row, encoding="utf-8")
+        command = [sys.executable, "workflow/plan.py", "--configfile", *finished.overrides]
+        plan = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"^register +1 +\d+ s +3 +\d\.\d MB +new$", plan, flags=re.MULTILINE), plan
+    assert "Would be trained: teacher patches, fanogan fanogan, student student." in plan.replace("\n", " ")
 
 
 def test_a_test_scan_that_is_added_remakes_its_batch_alone(finished, tmp_path):

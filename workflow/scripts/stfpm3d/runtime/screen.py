@@ -105,7 +105,8 @@ class StageLines(logging.Filter):
         now = self.clock()
         stage.seconds.append(now - stage.started.get(record.job_id, now))
         if len(stage.seconds) == stage.jobs:
-            self._tell(f"{name} is done ({_count(stage.jobs)}, {_duration(now - min(stage.started.values()))})")
+            start = min(stage.started.values(), default=self.start)  # of none where Snakemake is to be quiet of jobs
+            self._tell(f"{name} is done ({_count(stage.jobs)}, {_duration(now - start)})")
         elif now - self.last >= INTERVAL_S:
             under_way = [
                 f"{other} {len(its.seconds)} of {its.jobs}"

@@ -1,0 +1,75 @@
+"""The forecast of a run stands on what Snakemake noted of the jobs before."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from stfpm3d.runtime.forecast import forecast, read_past, stages
+
+
+def note(folder: Path, rule: str, output: str, seconds: float, log: str, size: int) -> None:
+    """An output and Snakemake's record of it."""
+    made, metadata = folder / output, folder / ".snakemake/metadata"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    metadata.mkdir(parents=True, exist_ok=True)
+    made.write_bytes(bytes(size))
+    record = {"rule": rule, "log": [log], "starttime": 1000.0, "endtime": 1000.0 + seconds}
+    (metadata / base64.b64encode(output.encode()).decode()).write_text(json.dumps(record))
+
+
+def job(rule: str, reason: str, outputs: int = 1, threads: int = 1, **wildcards: str) -> SimpleNamespace:
+    output = [f"{rule}-{number}" for number in range(outputs)]
+    return SimpleNamespace(rule_name=rule, reason=reason, output=output, threads=threads, wildcards=wildcards)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two scans were registered, one in 10 s and one in 30 s, each to an image of 1 MB and a matrix of none."""
+    for sub, seconds in (("a", 10.0), ("b", 30.0)):
+        note(tmp_path, "register", f"results/register/{sub}/image.nii.gz", seconds, f"logs/{sub}.log", 10**6)
+        note(tmp_path, "register", f"results/register/{sub}/to_mni.mat", seconds - 5, f"logs/{sub}.log", 0)
+    return tmp_path
+
+
+def test_a_stage_takes_as_much_as_its_jobs_took_before(folder: Path) -> None:
+    planned = stages([job("register", "Missing output files: x", outputs=2) for _ in range(30)])
+    table = forecast(planned, read_past(folder), cores=2)
+    assert table.splitlines()[1].split() == ["register", "30", "10", "min", "60", "30.0", "MB", "new"]
+    assert "30 jobs; about 5 min on 2 cores, 60 files, 30.0 MB." in table
+
+
+def test_outputs_that_are_gone_are_no_experience(folder: Path) -> None:
+    for path in folder.glob("results/register/*/*"):
+        path.unlink()
+    planned = stages([job("register", "Missing output files: x")])
+    assert "besides 1 stage(s) that never ran in this folder (?)" in forecast(planned, read_past(folder), cores=2)
+
+
+def test_a_batch_of_maps_counts_the_maps_that_its_table_names(tmp_path: Path) -> None:
+    note(tmp_path, "maps_learning", "results/maps/stfpm/test/batch-0.tsv", 60.0, "logs/0.log", 0)
+    table = tmp_path / "results/maps/stfpm/test/batch-0.tsv"
+    table.write_text("scan_id\tscore\tmap\tsha256\nsub-a\t1\tsub-a.nii.gz\tx\n")
+    table.with_name("sub-a.nii.gz").write_bytes(bytes(2 * 10**6))
+    assert read_past(tmp_path)["maps_learning"].files == 2
+
+
+def test_models_are_named_and_what_only_follows_is_told_from_what_changed() -> None:
+    follows = "Input files updated by another job: x"
+    jobs = [
+        job("teacher", f"{follows}; Params have changed since last execution: y", threads=2, teacher="patches"),
+        job("student", follows, threads=2, student="student"),
+        job("fold1_student", follows, threads=2, student="student"),
+        SimpleNamespace(rule_name="all", output=[]),
+    ]
+    table = forecast(stages(jobs), {}, cores=2)
+    assert [line.split("  ")[-1].strip() for line in table.splitlines()[1:4]] == [
+        "settings, code or content changed",
+        "follows",
+        "follows",
+    ]
+    assert "Would be trained: teacher patches, student student, fold1_student student." in table

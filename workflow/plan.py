@@ -1,0 +1,53 @@
+"""Print what a run would do, before it does: python workflow/plan.py [arguments of snakemake] (docs/own-data.md)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+from pathlib import Path
+
+sys.path.pop(0)  # this folder, whose tabulate.py would hide a library of that name
+sys.path.insert(0, str(Path(__file__).parent / "scripts"))
+
+from snakemake.cli import main as snakemake
+from snakemake.logging import logger
+
+from stfpm3d.runtime.forecast import forecast, read_past, stages
+
+
+class PlannedJobs(logging.Filter):
+    """Notes the jobs that a dry run tells of; a filter, since Snakemake removes all handlers but its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: list[logging.LogRecord] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "event", None) == "job_info":
+            self.jobs.append(record)
+        return True
+
+
+def main() -> None:
+    """Let Snakemake plan, and print its plan as a table."""
+    planned = PlannedJobs()
+    logger.addFilter(planned)
+    status = None
+    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
+        try:
+            snakemake(["--dry-run", "--cores", "all", *sys.argv[1:]])
+        except SystemExit as end:
+            status = end.code
+    if status:
+        sys.exit(said.getvalue())
+    if not planned.jobs:
+        print("Nothing to be done: every result is there, and as the config, the scans and the code want it.")
+        return
+    print(forecast(stages(planned.jobs), read_past(Path.cwd()), os.cpu_count() or 1))
+
+
+if __name__ == "__main__":
+    main()
