@@ -10,7 +10,7 @@ UPGRADE ?= --upgrade
 demo: install
 	$(BIN)/snakemake all bundles --cores all $(ARGS)
 
-# What a run would do, and about how long it would take: make plan ARGS="--configfile my.yaml" (docs/own-data.md).
+# What a run would do, and about how long it would take: make plan ARGS="--configfile my.yaml" (docs/how-it-works.md).
 plan: install
 	@$(BIN)/python workflow/plan.py $(ARGS)
 

@@ -1,4 +1,4 @@
-"""Print what a run would do, before it does: python workflow/plan.py [arguments of snakemake] (docs/own-data.md)."""
+"""Print what a run would do, before it does: python workflow/plan.py [Snakemake's arguments]; docs/how-it-works.md."""
 
 from __future__ import annotations
 

@@ -137,7 +137,9 @@ def forecast(planned: Sequence[Stage], past: dict[str, Past], cores: int) -> str
         f" {_amount(size)}{f'; besides {unknown} stage(s) that never ran in this folder (?)' if unknown else ''}."
     )
     if models := [model for stage in planned for model in stage.models]:
-        lines.append(f"Would be trained: {', '.join(models)}. docs/own-data.md tells how new scans leave models alone.")
+        lines.append(
+            f"Would be trained: {', '.join(models)}. docs/how-it-works.md tells how new scans leave them alone."
+        )
     return "\n".join(lines)
 
 
