@@ -61,11 +61,23 @@ def test_progress_counts_time_and_not_jobs() -> None:
     assert run.last() == "52%  student 1 of 2; about 92 s left"  # 8 + 92 of 192 s
 
 
-def test_a_job_that_fails_is_named_with_its_log() -> None:
+def test_a_job_that_fails_is_named_with_its_log_and_what_the_cluster_says() -> None:
     run = Run(register=(2, 30))
-    run.start(1)
-    assert not run.record("Error in rule", event="job_error", jobid=1, log=["logs/register/sub-2.log"])
-    assert run.last() == "0%  register failed for one job, see logs/register/sub-2.log"
+    error = {"event": "job_error", "indent": False, "rule_name": "register", "log": ["logs/sub-2.log"]}
+    assert not run.record("Error in rule", rule_msg=None, **error)
+    assert run.last() == "0%  register failed, see logs/sub-2.log"
+    assert not run.record("Error in rule", rule_msg="SLURM status is: 'TIMEOUT'. ", **error)
+    assert run.last() == "0%  register failed (SLURM status is: 'TIMEOUT'.), see logs/sub-2.log"
+
+
+def test_a_group_that_fails_has_one_line() -> None:
+    run = Run(register=(2, 30))
+    members = [{"rule_name": name, "log": [f"logs/{name}.log"]} for name in ("strip", "register")]
+    assert not run.record("Error in group", event="group_error", job_error_info=members, aux_logs=[])
+    assert not run.record("Error in rule", event="job_error", indent=True)
+    assert [line.split(maxsplit=1)[1] for line in run.lines] == [
+        "0%  register, strip failed, see logs/strip.log, logs/register.log"
+    ]
 
 
 def test_what_else_snakemake_says_reaches_the_screen_but_for_what_it_says_of_each_job() -> None:
@@ -73,7 +85,7 @@ def test_what_else_snakemake_says_reaches_the_screen_but_for_what_it_says_of_eac
     assert run.record("Shutting down, this might take some time.")
     assert run.record("MissingOutputException in rule register", event="error")
     assert not run.record("Select jobs to execute...")
-    assert not run.record("Job 3 has been submitted with SLURM jobid 7 (log: x).")
+    assert run.record("Job 3 has been submitted with SLURM jobid 7 (log: x).")  # its number is needed to end it
     assert not run.record("RuleException:\nCalledProcessError in file x, line 3:", event="error")
 
 

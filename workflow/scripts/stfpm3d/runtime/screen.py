@@ -16,9 +16,7 @@ from typing import Any
 INTERVAL_S = 60
 """A line tells how far the run is when for so long there was none."""
 EVENTS = ("job_info", "job_started", "job_finished", "job_error", "group_info", "group_error", "shellcmd", "progress")
-CHATTER = re.compile(
-    r"Select jobs to execute|Job rate limit reached|Job \d+ has been submitted|.*CalledProcessError", re.S
-)
+CHATTER = re.compile(r"Select jobs to execute|Job rate limit reached|.*CalledProcessError", re.S)
 """What is said of every job besides; a script that fails has said why, and the end of the run says it again."""
 
 
@@ -76,15 +74,19 @@ class StageLines(logging.Filter):
                 stage.limit_s = max(stage.limit_s, job.resources.get("runtime", 0) * 60)
         self.start = self.last = clock()
 
-    def filter(self, record: logging.LogRecord) -> bool:
+    def filter(self, record: Any) -> bool:
         """Whether a record reaches the screen."""
         event = getattr(record, "event", None)
         if event == "job_info":
             self._start(record)
         elif event == "job_finished":
             self._finish(record)
-        elif event == "job_error":
-            self._fail(record)
+        elif event == "job_error" and not record.indent:  # of a group's member nothing is known
+            self._fail({record.rule_name}, record.log, record.rule_msg)
+        elif event == "group_error":
+            members = record.job_error_info
+            logs = [path for member in members for path in member["log"]]
+            self._fail({member["rule_name"] for member in members}, record.aux_logs or logs, None)
         return event not in EVENTS and not CHATTER.match(record.getMessage())
 
     def _start(self, record: Any) -> None:
@@ -115,9 +117,9 @@ class StageLines(logging.Filter):
             ]
             self._tell(", ".join(under_way))
 
-    def _fail(self, record: Any) -> None:
-        if name := self.stage_of.get(record.jobid):
-            self._tell(f"{name} failed for one job, see {', '.join(record.log)}")
+    def _fail(self, names: set[str], logs: list[str], why: str | None) -> None:
+        reason = f" ({' '.join(why.split())})" if why else ""
+        self._tell(f"{', '.join(sorted(names))} failed{reason}, see {', '.join(logs)}")
 
     def _tell(self, what: str) -> None:
         done, total = self.work()
