@@ -101,7 +101,9 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) ->
         lesions=pd.concat([tables.lesions for tables in measured]),
         comparisons=compare_patients(patients, "stfpm"),
         scans=test[test["experiment"] == "stfpm"].reset_index(drop=True),
-        maps={name: dict(test.loc[test["experiment"] == name, ["participant_id", "map"]].values) for name in EXPERIMENTS},
+        maps={
+            name: dict(test.loc[test["experiment"] == name, ["participant_id", "map"]].values) for name in EXPERIMENTS
+        },
         most_pictures=40,
         sites=dict.fromkeys(cohort["participant_id"], "north"),
         brain_mask=brain,
