@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import shutil
@@ -122,6 +123,18 @@ FITTED = {"landmarks", "zscore_statistics", "teacher", "student", "feature_gauss
 """The rules that learn from training and validation scans."""
 
 
+SECRET = "Jane Doe"
+"""What stands in the headers of all given scans, and must stand in nothing that is made to be shared."""
+
+
+def plant(scan: Path) -> None:
+    """Write `SECRET` into the fields of a NIfTI header (.nii.gz) that hold free text: `descrip` and `aux_file`."""
+    content = bytearray(gzip.decompress(scan.read_bytes()))
+    for start, length in ((148, 80), (228, 24)):
+        content[start : start + length] = SECRET.encode().ljust(length, b"\0")
+    scan.write_bytes(gzip.compress(content, 1))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
     """A tiny cohort as a user would bring it, in `data/participants.tsv`, run to its report."""
@@ -137,6 +150,7 @@ def finished(tmp_path_factory) -> Project:
     project.run(*(f"results/demo/{name}" for name in files))
     for name in files:
         (folder / "results/demo" / name).rename(folder / "data" / name)
+        plant(folder / "data" / name)
     shutil.rmtree(folder / "results")
     table[table["participant_id"] != SPARE].to_csv(folder / "data/participants.tsv", sep="\t", index=False)
     project.overrides = ("tiny.yaml",)

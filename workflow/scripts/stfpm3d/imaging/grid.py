@@ -76,8 +76,10 @@ def inside_cube(reference: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:
 def cube_rim(reference: Volume, grid: NetworkGrid, depth_mm: float) -> NDArray[np.bool_]:
     """Which voxels (X, Y, Z) of the reference lie inside the cube, at most `depth_mm` from one of its faces."""
     edge_mm = grid.size * grid.affine[0, 0]
+    if edge_mm <= 2 * depth_mm:
+        return inside_cube(reference, grid)
     inner = grid.affine.copy()
-    inner[:3, :3] *= max(edge_mm - 2 * depth_mm, 0.0) / edge_mm
+    inner[:3, :3] *= 1 - 2 * depth_mm / edge_mm
     middle = np.append(np.full(3, (grid.size - 1) / 2), 1)
     inner[:3, 3] += ((grid.affine - inner) @ middle)[:3]
     return inside_cube(reference, grid) & ~inside_cube(reference, NetworkGrid(grid.size, inner))
