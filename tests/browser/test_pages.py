@@ -17,7 +17,9 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"
 @pytest.fixture(params=WIDTHS)
 def page(request: pytest.FixtureRequest, browser: Browser, page_path: Path) -> Iterator[Page]:
     """The report, whose console must stay silent."""
-    context = browser.new_context(viewport={"width": WIDTHS[request.param], "height": 900}, offline=True)
+    scheme = "dark" if request.param == "phone" else "light"
+    size = {"width": WIDTHS[request.param], "height": 900}
+    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
     opened = context.new_page()
     said: list[str] = []
     opened.on("console", lambda message: said.append(message.text))
