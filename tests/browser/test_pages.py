@@ -18,8 +18,8 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"
 def page(request: pytest.FixtureRequest, browser: Browser, page_path: Path) -> Iterator[Page]:
     """The report, whose console must stay silent."""
     scheme = "dark" if request.param == "phone" else "light"
-    size = {"width": WIDTHS[request.param], "height": 900}
-    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
+    width = WIDTHS[request.param]
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     opened = context.new_page()
     said: list[str] = []
     opened.on("console", lambda message: said.append(message.text))
