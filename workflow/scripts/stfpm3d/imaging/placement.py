@@ -24,7 +24,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "shortest_axis": (0.6, 1.4),  # 0.74 to 1.05
     "longest_axis": (0.7, 1.5),  # 0.86 to 1.11
     "rotation_deg": (0.0, 60.0),  # 1 to 34
-    "centre_mm": (0.0, 40.0),  # 0.3 to 7.2
+    "centre_mm": (0.0, 40.0),  # 0.3 to 7.7
     "overlap": (0.6, 1.0),  # 0.93 to 1.00; a part of the brain may be cut off
     "similarity": (0.2, 1.0),  # 0.37 to 0.65, half of a brain 0.33; 25 mm off 0.16 at most
 }

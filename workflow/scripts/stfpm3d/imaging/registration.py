@@ -133,16 +133,13 @@ def _attempts(
         yield "coarse copies", lambda path: sitk.WriteTransform(estimate_affine(moving, target, seed), str(path))
     linear = kind if kind in ("Rigid", "Affine") else "AffineFast"
     for start in STARTS:
-        yield (
-            start.name,
-            partial(estimate_linear, moving, target.image, kind=linear, seed=seed, start=start),
-        )
+        yield start.name, partial(estimate_linear, moving, target.image, kind=linear, seed=seed, start=start)
 
 
 def _no_registration(tried: Sequence[Registration], kind: str, who: str) -> str:
     """The sentence for a scan that no start brought to the template."""
     if not tried:
-        return f"{who} cannot be registered to the template: ANTs finds no transform; look at the scan, or exclude it."
+        return f"{who} cannot be registered to the template: no transform is found; look at the scan, or exclude it."
     best = max(tried, key=lambda result: result.placement.similarity)
     if kind == "none":
         return (
