@@ -119,7 +119,7 @@ def forecast(planned: Sequence[Stage], past: dict[str, Past], cores: int) -> str
             (
                 stage.name,
                 str(stage.jobs),
-                _duration(taken),
+                duration(taken),
                 f"{known.files * share:.0f}",
                 _amount(known.size * share),
                 why,
@@ -133,7 +133,7 @@ def forecast(planned: Sequence[Stage], past: dict[str, Past], cores: int) -> str
     unknown = sum(row[2] == "?" for row in rows)
     lines.append("")
     lines.append(
-        f"{sum(stage.jobs for stage in planned)} jobs; about {_duration(seconds)} on {cores} cores, {files:.0f} files,"
+        f"{sum(stage.jobs for stage in planned)} jobs; about {duration(seconds)} on {cores} cores, {files:.0f} files,"
         f" {_amount(size)}{f'; besides {unknown} stage(s) that never ran in this folder (?)' if unknown else ''}."
     )
     if models := [model for stage in planned for model in stage.models]:
@@ -143,7 +143,7 @@ def forecast(planned: Sequence[Stage], past: dict[str, Past], cores: int) -> str
     return "\n".join(lines)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Such as 40 s, 12 min, 3.5 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from stfpm3d.runtime.forecast import duration
+
 INTERVAL_S = 60
 """A line tells how far the run is when for so long there was none."""
 EVENTS = ("job_info", "job_started", "job_finished", "job_error", "group_info", "group_error", "shellcmd", "progress")
@@ -108,7 +110,7 @@ class StageLines(logging.Filter):
         stage.seconds.append(now - stage.started.get(record.job_id, now))
         if len(stage.seconds) == stage.jobs:
             start = min(stage.started.values(), default=self.start)  # of none where Snakemake is to be quiet of jobs
-            self._tell(f"{name} is done ({_count(stage.jobs)}, {_duration(now - start)})")
+            self._tell(f"{name} is done ({_count(stage.jobs)}, {duration(now - start)})")
         elif now - self.last >= INTERVAL_S:
             under_way = [
                 f"{other} {len(its.seconds)} of {its.jobs}"
@@ -126,7 +128,7 @@ class StageLines(logging.Filter):
         self.last = self.clock()
         left = ""
         if done > total / 10:  # before, the limits of trainings, which none meets, rule the guess
-            left = f"; about {_duration((self.last - self.start) * (total - done) / done)} left"
+            left = f"; about {duration((self.last - self.start) * (total - done) / done)} left"
         self.say(f"{time.strftime('%H:%M:%S')} {done / total:4.0%}  {what}{left if done < total else ''}")
 
     def work(self) -> tuple[float, float]:
@@ -143,10 +145,3 @@ class StageLines(logging.Filter):
 
 def _count(jobs: int) -> str:
     return f"{jobs} job{'s' * (jobs != 1)}"
-
-
-def _duration(seconds: float) -> str:
-    """Such as 40 s, 12 min, 3.5 h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
