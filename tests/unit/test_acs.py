@@ -32,11 +32,13 @@ def test_a_third_of_the_channels_looks_along_each_axis() -> None:
     assert torch.stack(extents, dim=1).tolist() == [[1, 3, 3]] * 22 + [[3, 1, 3]] * 21 + [[3, 3, 1]] * 21
 
 
-@pytest.mark.parametrize("shape", [(12, 12, 12), (9, 11, 13)])
+@pytest.mark.parametrize("shape", [(12, 12, 12), (9, 11, 13), (1, 2, 3)])
 def test_pooling_and_its_gradient_are_torchs(shape: tuple[int, int, int]) -> None:
     x = torch.randn(2, 5, *shape, requires_grad=True)
-    ours, reference = MaxPool3d(3, 2, 1)(x), nn.MaxPool3d(3, 2, 1)(x)
+    ours, reference = MaxPool3d()(x), nn.MaxPool3d(3, 2, 1)(x)
     assert torch.equal(ours, reference)
+    with torch.no_grad():
+        assert torch.equal(MaxPool3d()(x), reference)
     weights = torch.randn_like(ours)
     gradients = [torch.autograd.grad((pooled * weights).sum(), x)[0] for pooled in (ours, reference)]
     torch.testing.assert_close(*gradients)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model, resnet18
 
 from published import published_weights
+from stfpm3d.learning.folding import FoldedResNet
 from stfpm3d.learning.resnet import (
     AcsResNet,
     Architecture,
@@ -64,15 +65,19 @@ def with_acsconv(flat: nn.Module) -> nn.Module:
     return flat
 
 
-@pytest.mark.parametrize("architecture", ["resnet18", "resnet34", "resnet50"])
-def test_a_network_is_torchvisions_with_acsconvs_convolutions(architecture: Architecture) -> None:
-    torch.manual_seed(0)
-    flat = get_model(architecture)
-    for name, buffer in flat.named_buffers():
+def randomise_statistics(network: nn.Module) -> None:
+    for name, buffer in network.named_buffers():
         if name.endswith("running_var"):
             nn.init.uniform_(buffer, 0.5, 2)
         elif name.endswith("running_mean"):
             nn.init.uniform_(buffer, -0.5, 0.5)
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet34", "resnet50"])
+def test_a_network_is_torchvisions_with_acsconvs_convolutions(architecture: Architecture) -> None:
+    torch.manual_seed(0)
+    flat = get_model(architecture)
+    randomise_statistics(flat)
     weights = {name: tensor.clone() for name, tensor in flat.state_dict().items()}
     network = AcsResNet(architecture, in_channels=3, embedding_dim=1000, seed=0)
     network.load_state_dict(weights, strict=True)
@@ -90,6 +95,30 @@ def test_a_network_is_torchvisions_with_acsconvs_convolutions(architecture: Arch
             expected = [reference.eval()(volumes), *seen]
             found = [network.eval()(volumes), *network.pyramid(volumes)]
         for ours, theirs in zip(found, expected, strict=True):
+            assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet50"])
+def test_a_folded_network_has_the_pyramid_of_torchvisions_with_acsconvs_convolutions(
+    architecture: Architecture,
+) -> None:
+    torch.manual_seed(0)
+    flat = get_model(architecture)
+    randomise_statistics(flat)
+    network = AcsResNet(architecture, in_channels=3, embedding_dim=1000, seed=0)
+    network.load_state_dict(flat.state_dict())
+    reference = with_acsconv(get_model(architecture))
+    reference.load_state_dict(flat.state_dict())
+    seen = []
+    for name in ("layer1", "layer2", "layer3"):
+        reference.get_submodule(name).register_forward_hook(lambda *call: seen.append(call[-1]))
+    for shape in ((32, 40, 24), (33, 37, 25)):
+        volumes = torch.randn(1, 3, *shape)
+        seen.clear()
+        with torch.no_grad():
+            reference.eval()(volumes)
+            found = FoldedResNet(network.eval()).pyramid(volumes)
+        for ours, theirs in zip(found, seen, strict=True):
             assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
 
 

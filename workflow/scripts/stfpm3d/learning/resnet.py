@@ -68,7 +68,10 @@ class AcsResNet(ResNet):
 
     def pyramid(self, volumes: Tensor) -> Pyramid:
         """Features of volumes (N, in_channels, X, Y, Z) after blocks 1-3; layer4 and fc are not run."""
-        stem = self.maxpool(self.relu(self.bn1(self.conv1(volumes))))
+        return self.blocks(self.maxpool(self.relu(self.bn1(self.conv1(volumes)))))
+
+    def blocks(self, stem: Tensor) -> Pyramid:
+        """Features after blocks 1-3 of what the stem made of volumes, (N, 64, X/4, Y/4, Z/4)."""
         block1 = self.layer1(stem)
         block2 = self.layer2(block1)
         return Pyramid(block1, block2, self.layer3(block2))

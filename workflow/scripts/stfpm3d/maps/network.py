@@ -15,6 +15,7 @@ from stfpm3d.imaging.grid import NetworkGrid, read_grid, to_network_grid
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like
 from stfpm3d.learning.channels import load_atlas, stack_channels
 from stfpm3d.learning.compute import Precision, one_device
+from stfpm3d.learning.folding import FoldedResNet
 from stfpm3d.learning.matching import Combination, combine_blocks, feature_differences
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
 from stfpm3d.maps.form import Scan, ScoredMap, image_score, outside_minimum, smoothed
@@ -44,8 +45,8 @@ class BlockMaps:
 
     def __init__(
         self,
-        teacher: AcsResNet,
-        student: AcsResNet | None = None,
+        teacher: AcsResNet | FoldedResNet,
+        student: AcsResNet | FoldedResNet | None = None,
         gaussian: FeatureGaussian | None = None,
         atlas: NDArray | None = None,
         autocast: Callable[[], AbstractContextManager] = nullcontext,
@@ -89,12 +90,17 @@ def load_block_maps(
     fabric = one_device(accelerator, threads, precision)
     student, gaussian, atlas = (Path(files[name]) if files.get(name) else None for name in OTHERS)
     return BlockMaps(
-        load_network(Path(files["teacher"])).to(fabric.device),
-        load_network(student).to(fabric.device) if student else None,
+        _network(Path(files["teacher"]), fabric.device),
+        _network(student, fabric.device) if student else None,
         load_gaussian(gaussian, fabric.device) if gaussian else None,
         load_atlas(atlas),
         fabric.autocast,
     )
+
+
+def _network(path: Path, device: torch.device) -> AcsResNet | FoldedResNet:
+    network = load_network(path)
+    return FoldedResNet(network) if device.type == "cpu" else network.to(device)
 
 
 def fit_features(block_maps: BlockMaps, arrays: Iterable[Path]) -> FeatureGaussian:
