@@ -21,9 +21,10 @@ class AcsConv3d(ACSConv):
 
     def parts(self, x: Tensor) -> list[Tensor]:
         """The output channels plane by plane, all with one kernel of 1x1."""
-        size, stride, padding = self.kernel_size[0], list(self.stride), self.padding[0]
-        if size == 1:
-            return [_convolve(x, self.weight.unsqueeze(-1), self.bias, stride, [padding] * 3)]
+        stride: list[int] = list(self.stride)  # pyright: ignore[reportArgumentType]
+        padding = self.weight.shape[-1] // 2
+        if padding == 0:
+            return [_convolve(x, self.weight.unsqueeze(-1), self.bias, stride, [0] * 3)]
         weights = self.weight.split(self.acs_kernel_split)
         biases = [None] * 3 if self.bias is None else self.bias.split(self.acs_kernel_split)
         return [
