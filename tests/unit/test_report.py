@@ -260,7 +260,7 @@ def test_the_first_screen_says_what_is_missing(tmp_path, cohort, shown_scans, br
     query, *sentences = MISSING[missing]
     some = cohort.query(query)
     tables = measured({str(name): rows for name, rows in some.groupby("experiment")}, some, brain_mask)
-    page = render(tmp_path / "index.html", tables, shown_scans.query(query), brain_mask, grid)
+    page = render(tmp_path / "index.html", tables, shown_scans.query(query), brain_mask, grid, most_pictures=1)
     for sentence in sentences:
         assert sentence in first_screen(page)
     assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]+", "", page))
@@ -310,7 +310,7 @@ def test_each_patients_values_are_shown_and_below_six_none_is_tested(
     assert ">Shown</th>" not in page
     copies = [tables["patients"].assign(participant_id=tables["patients"]["participant_id"] + str(i)) for i in range(5)]
     many = {**tables, "comparisons": compare_patients(pd.concat(copies), "trained")}
-    page = render(tmp_path / "index.html", many, shown_scans, brain_mask, grid)
+    page = render(tmp_path / "index.html", many, shown_scans, brain_mask, grid, most_pictures=1)
     assert "trained is shown to be better than untrained." in first_screen(page)
     cells = row_of(page, 'aria-label="What every row finds"', "untrained")
     assert cells[-3:] == ["0.002", "0.002", "worse"]  # 2 of 1024 flips
@@ -325,7 +325,9 @@ def test_synthetic_lesions_have_a_table_of_their_own(tmp_path, page, tables, sho
     )
     rows = synthetic_metrics("trained", detected_lesions(lesions, 2.0))
     metrics = compare_metrics([tables["metrics"], rows])
-    with_lesions = render(tmp_path / "index.html", tables | {"metrics": metrics}, shown_scans, brain_mask, grid)
+    with_lesions = render(
+        tmp_path / "index.html", tables | {"metrics": metrics}, shown_scans, brain_mask, grid, most_pictures=1
+    )
     # AP, the control's; one of two small lesions, the medium one, no large one, none by chance; 4, 5, 6 against 4.5.
     expected = ["0.30", "0.010", "0.50", "1.00", "n/a", "0.00", "0.67"]
     assert row_of(with_lesions, "Synthetic lesions in healthy test scans", "trained") == expected
@@ -343,7 +345,9 @@ def test_the_probes_stand_beside_the_image_auroc_and_the_notes_say_what_they_mea
     rows.append(Row("test", "probe_site_fpr", Estimate(0.08), 2, 0))
     histogram = probe_table("histogram", probe_pair("probe_histogram", Estimate(0.6), 0.2, 40, 30))
     metrics = compare_metrics([tables["metrics"], probe_table("trained", rows), histogram])
-    probed = render(tmp_path / "index.html", tables | {"metrics": metrics}, shown_scans, brain_mask, grid)
+    probed = render(
+        tmp_path / "index.html", tables | {"metrics": metrics}, shown_scans, brain_mask, grid, most_pictures=1
+    )
     image_auroc, *removed, slices, control, mirror, pairs, site = row_of(probed, "Is the image score", "trained")
     shown = "too few" if level == "too few" else number(auroc)
     assert removed == [shown, shown]
@@ -359,7 +363,8 @@ def test_the_probes_stand_beside_the_image_auroc_and_the_notes_say_what_they_mea
 def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort, shown_scans, brain_mask, grid):
     unmasked = {str(name): rows.assign(lesion_mask=None) for name, rows in cohort.groupby("experiment")}
     tables = measured(unmasked, cohort, brain_mask)
-    page = render(tmp_path / "index.html", tables, shown_scans.assign(lesion_mask=None, blocks=None), brain_mask, grid)
+    bare = shown_scans.assign(lesion_mask=None, blocks=None)
+    page = render(tmp_path / "index.html", tables, bare, brain_mask, grid, most_pictures=1)
     assert ">IoU</button>" not in page, "a column without a number is left out"
     assert "cannot be told" in page
     assert "Image AUROC and AP stand on 2 test patients; below 10 they and their intervals are unreliable." in page
@@ -424,7 +429,7 @@ def test_segmentations_gaussians_and_the_bare_mask_stand_in_the_form_of_the_pape
         "deep": {**EXPERIMENTS["trained"], "architecture": "resnet50"},
         "gaussian": {**EXPERIMENTS["trained"], "architecture": "resnet34", "residual": "gaussian"},
     }
-    page = render(tmp_path / "index.html", six_experiments, shown_scans, brain_mask, grid, experiments)
+    page = render(tmp_path / "index.html", six_experiments, shown_scans, brain_mask, grid, experiments, most_pictures=1)
     headline, _ = page.split("By the paper's own protocol")
     assert row_of(headline, "Segmentation at healthy", "clusters")[:2] == ["–", "–"]
     assert "</svg>mask</span>" not in headline

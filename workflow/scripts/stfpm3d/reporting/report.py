@@ -186,6 +186,7 @@ def write_report(
     own, own_lesions = (table[table["experiment"] == shown] for table in (patients, lesions))
     first = cases(own, own_lesions, marked)
     names = list(pictured(scans["scan_id"].tolist(), [case.scan_id for case in first], most_pictures))
+    first = [case for case in first if case.scan_id in names]
     pictures = scans.set_index("scan_id", drop=False).loc[names]
     panels = _Panels(brain_mask, grid, experiments[shown]["blocks"])
     windows = shared_windows((panels.load(row) for row in pictures.to_dict("records")), brain_mask)
