@@ -16,11 +16,16 @@ from playwright.sync_api import Browser, sync_playwright
 from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
 from stfpm3d.evaluation.experiment import SCORE_COLUMNS, evaluate_experiment
 from stfpm3d.imaging.grid import network_grid
+from stfpm3d.imaging.placement import Placement
+from stfpm3d.imaging.registration import Registration, write_registration
+from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.reporting import report
 from stfpm3d.reporting.provenance import Stage
+from stfpm3d.reporting.quality import write_quality
 from stfpm3d.reporting.report import Run, write_report
 
+TEMPLATES = Path(report.__file__).parent / "templates"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 QUIET = ("gpu", "quic", "background-networking", "component-update", "sync")
 SHAPE = (32, 38, 32)
@@ -92,7 +97,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) ->
     (folder / "report").mkdir()
     write_report(
         folder / "report" / "index.html",
-        template=Path(report.__file__).parent / "templates" / "report.html.j2",
+        template=TEMPLATES / "report.html.j2",
         volumes=folder / "report" / "volumes",
         metrics=compare_metrics([tables.metrics for tables in measured]),
         scores=scans[SCORE_COLUMNS],
@@ -130,3 +135,33 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) ->
         ),
     )
     return folder / "report" / "index.html"
+
+
+@pytest.fixture(scope="session")
+def quality_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of quality control of four scans, one of them doubted."""
+    folder = tmp_path_factory.mktemp("qc")
+    texture = np.random.default_rng(0).uniform(50, 100, SHAPE).astype(np.float32)
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[6:26, 6:30, 6:26] = True
+    head, brain = Volume(texture, AFFINE), Volume(texture * mask, AFFINE)
+    rows = []
+    for number, stripped in enumerate((False, False, True, True)):
+        image, placement = folder / f"{number}.nii.gz", folder / f"{number}.json"
+        save_volume(image, brain if stripped else head)
+        found = Placement(0.9, 0.9, 1.0, 10.0, 2.0, 0.95, 0.4)
+        write_registration(placement, Registration(found, "crown", 6 if number == 0 else 1))
+        group = "patient" if stripped else "healthy"
+        scan = {"scan_id": f"sub-{number}", "group": group, "site": "north", "skull_stripped": stripped}
+        rows.append({**scan, "image": image, "placement": placement})
+    write_quality(
+        pd.DataFrame(rows),
+        Template(head, brain, Volume(mask, AFFINE)),
+        space="MNI152NLin2009cAsym",
+        page_template=TEMPLATES / "quality.html.j2",
+        page=folder / "index.html",
+        table=folder / "registration.tsv",
+        pictures=folder / "pictures",
+        report=folder / "report" / "index.html",
+    )
+    return folder / "index.html"

@@ -162,3 +162,17 @@ def test_on_paper_nothing_is_cut(browser: Browser, page_path: Path) -> None:
     assert max(parts.evaluate_all("parts => parts.map(part => part.getBoundingClientRect().right)")) <= 704
     assert len(opened.pdf(format="A4")) > 50_000
     opened.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_quality_control_fits_and_keeps_nobody_out(browser: Browser, quality_path: Path, width: int) -> None:
+    opened = browser.new_page(viewport={"width": width, "height": 900})
+    opened.goto(quality_path.as_uri())
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    table = opened.locator("section.scroll").first
+    if width == WIDTHS["desk"]:
+        assert table.evaluate("box => box.scrollWidth <= box.clientWidth + 1"), "the table does not fit"
+    assert opened.locator("footer").inner_text().startswith("Made by stfpm3d")
+    found = Axe().run(opened, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+    opened.close()
