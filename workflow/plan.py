@@ -24,10 +24,12 @@ class PlannedJobs(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self.jobs: list[logging.LogRecord] = []
+        self.folder = Path()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if getattr(record, "event", None) == "job_info":
             self.jobs.append(record)
+            self.folder = Path.cwd()  # of the run: --directory holds as long as Snakemake is at work
         return True
 
 
@@ -46,7 +48,7 @@ def main() -> None:
     if not planned.jobs:
         print("Nothing to be done: every result is there, and as the config, the scans and the code want it.")
         return
-    print(forecast(stages(planned.jobs), read_past(Path.cwd()), os.cpu_count() or 1))
+    print(forecast(stages(planned.jobs), read_past(planned.folder), os.cpu_count() or 1))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The config, the cohort and the plan of the study become the names that the rules use; digests become params."""
 
+import gc
 import os
 import sys
 from functools import cache
@@ -36,6 +37,8 @@ from stfpm3d.study.training_plan import BRAIN_MASK, content_of, one_of, settings
 os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process is gone
 # Threads that wait for others sleep: spinning, they slow a training down several times where anything else runs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Jobs are many objects that live to the end; to look for garbage as often as is usual takes a sixth of the planning.
+gc.set_threshold(50_000, 50, 100)
 
 try:
     STUDY = read_config(config)
