@@ -14,7 +14,7 @@ from stfpm3d.imaging.volumes import Volume, to_sitk
 
 BINS = 32
 """Of Mattes' mutual information."""
-SAMPLES = 15_000
+SAMPLES = 10_000
 """Most voxels of the template that are looked at in one step."""
 RIM_MM = 8.0
 """How far around the brain the finer levels look: its outline is there, and no neck."""
