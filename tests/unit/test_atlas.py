@@ -93,7 +93,9 @@ def test_teacher_student_and_maps_see_the_atlas(tmp_path: Path) -> None:
     networks = {name: tmp_path / f"{name}.safetensors" for name in ("teacher", "student")}
     np.save(tmp_path / "elsewhere.npy", 1 - coordinate_channel(SIZE))
     here, elsewhere = (
-        load_block_maps({**networks, "atlas": channel}, accelerator="cpu", threads=1, precision="32-true")(scan)
+        load_block_maps(
+            {**networks, "atlas": channel}, normalised=False, accelerator="cpu", threads=1, precision="32-true"
+        )(scan)
         for channel in (atlas, tmp_path / "elsewhere.npy")
     )
     assert [block.shape for block in here] == [(1, 4, 4, 4), (1, 2, 2, 2), (1, 1, 1, 1)]

@@ -56,6 +56,10 @@ def test_rows_alone_are_a_config():
             {"experiments": [E | {"blocks": [1, 4]}]},
             "config: experiments.e.blocks.(number 2): input should be 1, 2 or 3",
         ),
+        (
+            {"experiments": [{"name": "e", "method": "stfpm", "student": "s", "pooling_mm": 20}]},
+            "config: experiments.e: pooling_mm averages deviations from a Gaussian; set residual: gaussian",
+        ),
         ({"split": {"healthy": {"train": 0.9}}}, "train, val and test sum to 1.2, expected 1"),
         ({"cohort": {"modality": "T1w"}}, "the demo cohort is T2w"),
         ({"template": {"templateflow": "MNI152Lin", "head": "h.nii", "brain_mask": "m.nii"}}, "two sources"),

@@ -39,10 +39,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {path.name if path.suffix == ".npy" else path.name.partition(".")[0]: path for path in folder.iterdir()}
 
 
-NETWORKS = {"combine": "product", "blocks": [1, 2], "smoothing_mm": 0.0, **CPU}
+PLAIN = {"normalised": False, "pooling_mm": 0.0, "in_medians": False, "smoothing_mm": 0.0, "mirror_share": 0.0}
+NETWORKS = {"combine": "product", "blocks": [1, 2], **PLAIN, **CPU}
 
 
-@pytest.mark.parametrize(("method", "settings"), [("stfpm", NETWORKS), ("fanogan", {"kappa": 1.0, **CPU})])
+REGIONAL = {**NETWORKS, "in_medians": True, "smoothing_mm": 8.0, "mirror_share": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"), [("stfpm", NETWORKS), ("stfpm", REGIONAL), ("fanogan", {"kappa": 1.0, **CPU})]
+)
 def test_a_scan_that_was_resampled_once_has_the_map_of_the_scan(files, method, settings) -> None:
     make = map_maker(method, settings, files)
     resampled, image = (make(Scan("sub-01", files[name], files["support"])) for name in ("image.npy", "image"))

@@ -306,6 +306,15 @@ def test_a_bundle_names_the_files_of_its_experiment_and_no_folder_of_the_machine
     assert files["gaussian"] == "results/gaussian/residual.safetensors"
     assert "gaussian" not in bundled_files(plan, "stfpm")
     settings = bundled_settings(plan, "residual")
-    assert settings["maker"] == {"combine": "product", "blocks": [2], "smoothing_mm": 0.0, "precision": "32-true"}
+    assert settings["maker"] == {
+        "combine": "product",
+        "blocks": [2],
+        "pooling_mm": 0.0,
+        "in_medians": False,
+        "smoothing_mm": 0.0,
+        "mirror_share": 0.0,
+        "normalised": False,
+        "precision": "32-true",
+    }
     config = published_config(plan.study)
     assert (config["template"]["head"], config["template"]["brain_mask"]) == ("head.nii", "mask.nii")

@@ -61,7 +61,6 @@ PAGE = "results/folds/index.html" if FOLDS else "results/report/index.html"
 SCANS = PARTICIPANTS.set_index("scan_id")
 KEYS = [key for key in ("participant_id", "session_id") if key in SCANS]
 COMPUTE = STUDY.compute.model_dump(mode="json", exclude={"batch_scans"})
-WHERE = {key: COMPUTE[key] for key in ("accelerator", "precision", "threads")}  # of what runs on one device
 GPUS = requested_gpus(STUDY.compute, has_gpu())
 TRAINING_THREADS = COMPUTE["devices"] * COMPUTE["threads"]
 EVALUATED = PLAN.select(split=("val", "test"))

@@ -24,7 +24,7 @@ rule embeddings:
         fitted=lambda w: w.sub in PLAN.gaussian_scans(w.experiment),
         combine=lambda w: PLAN.experiments[w.experiment].combine,
         blocks=lambda w: PLAN.experiments[w.experiment].blocks,
-        compute=WHERE,
+        networks=lambda w: PLAN.network_settings(w.experiment),
         code=code("embeddings"),
         env=environment("learning"),
     script:

@@ -51,7 +51,7 @@ rule feature_gaussian:
         mem_mb=scaled(16000),
         runtime=scaled(4 * 60),
     params:
-        compute=WHERE,
+        networks=lambda w: PLAN.network_settings(w.experiment),
         code=code("feature_gaussian"),
         env=environment("learning"),
     script:

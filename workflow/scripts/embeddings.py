@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    block_maps = load_block_maps(dict(given.items()), **params["compute"])
+    block_maps = load_block_maps(dict(given.items()), **params["networks"])
     array = np.load(given["array"])
     features = BlockMaps(block_maps.teacher, atlas=block_maps.atlas).features(array)
     distances = block_maps(array, fitted=params["fitted"])

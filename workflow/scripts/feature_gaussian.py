@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     given = snakemake.input
-    block_maps = load_block_maps(dict(given.items()), **snakemake.params["compute"])
+    block_maps = load_block_maps(dict(given.items()), **snakemake.params["networks"])
     gaussian = fit_features(block_maps, [Path(path) for path in given["arrays"]])
     save_gaussian(Path(snakemake.output["gaussian"]), gaussian)

@@ -43,8 +43,8 @@ class FeatureGaussian(NamedTuple):
         ]
         return FeatureGaussian(n, means, squares)
 
-    def distances(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Squared Mahalanobis distance at each position, the mean over channels, (1, X, Y, Z) a block.
+    def deviations(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Features less their mean, in SDs of their position and channel, (1, channels, X, Y, Z) a block.
 
         Raises
         ------
@@ -53,13 +53,17 @@ class FeatureGaussian(NamedTuple):
         """
         if self.n < 2:
             raise InputError(f"A Gaussian of features needs at least 2 other healthy scans, got {self.n}: add scans.")
-        maps = []
+        found = []
         for x, mean, square in zip(features, self.means, self.squares, strict=True):
             variance = square / (self.n - 1)
             typical = variance.mean(dim=(2, 3, 4), keepdim=True)
             typical = typical.clamp(min=float(typical.mean()) * QUIETEST)
-            maps.append(((x - mean).square() / ((1 - SHRINKAGE) * variance + SHRINKAGE * typical)).mean(dim=1))
-        return maps
+            found.append((x - mean) / ((1 - SHRINKAGE) * variance + SHRINKAGE * typical).sqrt())
+        return found
+
+    def distances(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Squared Mahalanobis distance at each position, the mean over channels, (1, X, Y, Z) a block."""
+        return [deviation.square().mean(dim=1) for deviation in self.deviations(features)]
 
 
 def fit_gaussian(scans: Iterable[Sequence[Tensor]]) -> FeatureGaussian:

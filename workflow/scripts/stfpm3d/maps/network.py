@@ -16,10 +16,11 @@ from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_lik
 from stfpm3d.learning.channels import load_atlas, stack_channels
 from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.folding import FoldedResNet
-from stfpm3d.learning.matching import Combination, combine_blocks, feature_differences
+from stfpm3d.learning.matching import Combination, combine_blocks, feature_differences, unit_vectors
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
 from stfpm3d.maps.form import Scan, ScoredMap, image_score, outside_minimum, smoothed
 from stfpm3d.maps.gaussian import FeatureGaussian, fit_gaussian, load_gaussian
+from stfpm3d.maps.regional import Pooling, block_poolings, less_mirrored, relative
 
 OTHERS = ("student", "gaussian", "atlas")
 """What `load_block_maps` may find among its files besides the teacher."""
@@ -41,6 +42,10 @@ class BlockMaps:
         The second channel (X, Y, Z) of networks that have two.
     autocast
         The context of the networks' precision.
+    normalised
+        Whether a teacher's own features are divided by their length at each position, as those of a pair always are.
+    poolings
+        One a block: averages the deviations from the Gaussian over neighbours before they are squared.
     """
 
     def __init__(
@@ -50,9 +55,13 @@ class BlockMaps:
         gaussian: FeatureGaussian | None = None,
         atlas: NDArray | None = None,
         autocast: Callable[[], AbstractContextManager] = nullcontext,
+        *,
+        normalised: bool = False,
+        poolings: Sequence[Pooling] | None = None,
     ) -> None:
         self.teacher, self.student, self.gaussian, self.atlas = teacher, student, gaussian, atlas
         self.autocast = autocast
+        self.normalised, self.poolings = normalised, poolings
 
     @torch.inference_mode()
     def features(self, scan: NDArray) -> list[Tensor]:
@@ -63,7 +72,7 @@ class BlockMaps:
             teacher = self.teacher.pyramid(volume)
             student = self.student.pyramid(volume) if self.student else None
         if student is None:
-            return [block.float() for block in teacher]
+            return [unit_vectors(block) if self.normalised else block.float() for block in teacher]
         return list(feature_differences(teacher, student))
 
     @torch.inference_mode()
@@ -76,13 +85,22 @@ class BlockMaps:
         if self.gaussian is None:
             return [difference.square().sum(dim=1) / 2 for difference in features]
         gaussian = self.gaussian.without(features) if fitted else self.gaussian
-        return gaussian.distances(features)
+        if self.poolings is None:
+            return gaussian.distances(features)
+        deviations = zip(self.poolings, gaussian.deviations(features), strict=True)
+        return [pooled(deviation).square().mean(dim=1) for pooled, deviation in deviations]
 
 
 def load_block_maps(
-    files: Mapping[str, Path | str], *, accelerator: str, threads: int, precision: Precision
+    files: Mapping[str, Path | str],
+    *,
+    normalised: bool,
+    poolings: Sequence[Pooling] | None = None,
+    accelerator: str,
+    threads: int,
+    precision: Precision,
 ) -> BlockMaps:
-    """Load networks to where they are computed (see `one_device`).
+    """Load networks to where they are computed (see `one_device`); the rest as in `BlockMaps`.
 
     `files` holds the weights of the `teacher` and, where there are such, of the `student`, the `gaussian` and the
     `atlas`.
@@ -95,6 +113,8 @@ def load_block_maps(
         load_gaussian(gaussian, fabric.device) if gaussian else None,
         load_atlas(atlas),
         fabric.autocast,
+        normalised=normalised,
+        poolings=poolings,
     )
 
 
@@ -128,8 +148,12 @@ class NetworkMaps:
         The template's, over which a map's maximum is the score.
     combine, blocks
         How the maps of which ResNet blocks become one; the paper multiplies those of blocks 1, 2 and 3.
+    in_medians
+        Whether a map is divided by its own median over the scan's brain.
     smoothing_mm
-        FWHM of a Gaussian over the map on the network grid, 0 for none.
+        FWHM of a Gaussian over that, 0 for none.
+    mirror_share
+        Share of its mirror image that is taken from the smoothed map.
     """
 
     def __init__(
@@ -140,14 +164,16 @@ class NetworkMaps:
         *,
         combine: Combination,
         blocks: Sequence[int],
+        in_medians: bool,
         smoothing_mm: float,
+        mirror_share: float,
     ) -> None:
         self.block_maps = block_maps
         self.grid = grid
         self.brain_mask = brain_mask
         self.combine: Combination = combine
         self.blocks = blocks
-        self.smoothing_mm = smoothing_mm
+        self.in_medians, self.smoothing_mm, self.mirror_share = in_medians, smoothing_mm, mirror_share
 
     def __call__(self, scan: Scan) -> ScoredMap:
         """The map on the MNI grid, its score, and the blocks' maps on the network grid.
@@ -159,7 +185,10 @@ class NetworkMaps:
         anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
         support = load_mask(scan.support, scan.scan_id)
         source = Volume(anomaly, self.grid.affine)
-        source = smoothed(source, resample_like(support, source, nearest=True), self.smoothing_mm)
+        held = resample_like(support, source, nearest=True)
+        if self.in_medians:
+            source = relative(source, held)
+        source = less_mirrored(smoothed(source, held, self.smoothing_mm), held, self.mirror_share)
         on_mni = map_on_mni(source, support)
         blocks = {f"block{number}": block[0].cpu().numpy() for number, block in enumerate(distances, start=1)}
         return ScoredMap(
@@ -175,19 +204,38 @@ def network_maps(
     *,
     combine: Combination,
     blocks: Sequence[int],
+    normalised: bool,
+    pooling_mm: float,
+    in_medians: bool,
     smoothing_mm: float,
+    mirror_share: float,
     accelerator: str,
     threads: int,
     precision: Precision,
 ) -> NetworkMaps:
-    """Makes maps by the networks in some files: those of `load_block_maps`, the `grid` and the `brain_mask`."""
+    """Makes maps by the networks in some files: those of `load_block_maps`, the `grid` and the `brain_mask`.
+
+    `pooling_mm` is the FWHM of the Gaussian that averages deviations over neighbours, 0 for none; the rest as in
+    `load_block_maps` and `NetworkMaps`.
+    """
+    grid, brain_mask = read_grid(files["grid"]), load_mask(files["brain_mask"], "template")
+    block_maps = load_block_maps(
+        files,
+        normalised=normalised,
+        poolings=block_poolings(brain_mask, grid, pooling_mm) if pooling_mm else None,
+        accelerator=accelerator,
+        threads=threads,
+        precision=precision,
+    )
     return NetworkMaps(
-        load_block_maps(files, accelerator=accelerator, threads=threads, precision=precision),
-        read_grid(files["grid"]),
-        load_mask(files["brain_mask"], "template"),
+        block_maps,
+        grid,
+        brain_mask,
         combine=combine,
         blocks=blocks,
+        in_medians=in_medians,
         smoothing_mm=smoothing_mm,
+        mirror_share=mirror_share,
     )
 
 

@@ -25,6 +25,8 @@ from stfpm3d.study.training_plan import BRAIN_MASK, TrainingPlan, one_of, settin
 Kind = Literal["as published", "our variant", "baseline"]
 PUBLISHED = {"combine": "product", "blocks": [1, 2, 3], "residual": "distance", "weights": "trained"}
 """The map of Schwarz et al. (2024), eq. 5 and section 3.2."""
+BLOCK_SETTINGS = {"combine", "blocks", "pooling_mm", "in_medians", "smoothing_mm", "mirror_share"}
+"""The keys of a row that say how the maps of its blocks become one."""
 
 
 class Plan(TrainingPlan):
@@ -35,6 +37,7 @@ class Plan(TrainingPlan):
         self.experiments = {row.name: row for row in study.experiments}
         most = study.compute.batch_scans
         self.batches = {part: batches(self.select(split=part), most) for part in ("val", "test")}
+        self._where = study.compute.model_dump(include={"accelerator", "precision", "threads"})
         self.map_name = f"{{sub}}_space-{study.template.space}_desc-anomaly_{study.cohort.modality}.nii.gz"
 
     # Experiments
@@ -114,6 +117,11 @@ class Plan(TrainingPlan):
             "atlas": self.atlas_of(self.teacher_of(experiment)),
         }
 
+    def network_settings(self, experiment: str) -> dict[str, Any]:
+        """How the networks of an experiment with blocks are run, by the keywords of `load_block_maps`."""
+        row = self.experiments[experiment]
+        return {"normalised": isinstance(row, PadimExperiment) and row.normalised, **self._where}
+
     def maker_files(self, experiment: str) -> dict[str, Any]:
         """What an experiment's maps are made with besides the scans, by the names in `makers.map_maker`."""
         row, brain_mask = self.experiments[experiment], {"brain_mask": BRAIN_MASK}
@@ -129,14 +137,11 @@ class Plan(TrainingPlan):
 
     def maker_settings(self, experiment: str) -> dict[str, Any]:
         """How an experiment's maps are made, as params: the keywords of its function in `makers.MAKERS`."""
-        where = self.study.compute.model_dump(include={"accelerator", "precision", "threads"})
         match self.experiments[experiment]:
-            case StfpmExperiment() as row:
-                return {"combine": row.combine, "blocks": row.blocks, "smoothing_mm": 0.0, **where}
-            case PadimExperiment() as row:
-                return {"combine": row.combine, "blocks": row.blocks, "smoothing_mm": row.smoothing_mm, **where}
+            case StfpmExperiment() | PadimExperiment() as row:
+                return row.model_dump(include=BLOCK_SETTINGS) | self.network_settings(experiment)
             case FanoganExperiment() as row:
-                return {"kappa": row.kappa, **where}
+                return {"kappa": row.kappa, **self._where}
             case IntensityExperiment():
                 return {"lesion_sign": self.lesion_sign}
             case ZscoreExperiment() as row:

@@ -4,9 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stfpm3d.study.sections import Blocks, Fraction, Name, Section, Seed
+
+# What the two methods that look at ResNet blocks do with their maps.
+PoolingMm = Annotated[
+    float,
+    Field(
+        ge=0,
+        description="FWHM of a Gaussian over the deviations from healthy scans before they are squared, mm: what"
+        " neighbours agree on counts.",
+    ),
+]
+InMedians = Annotated[
+    bool,
+    Field(description="Whether a map is divided by its own median over the brain: what is unusual within its scan."),
+]
+SmoothingMm = Annotated[float, Field(ge=0, description="FWHM of the Gaussian that smooths the map, mm.")]
+MirrorShare = Annotated[
+    Fraction,
+    Field(
+        description="Share of its left-right mirror image that is taken from the map: both hemispheres have the"
+        " acquisition in common."
+    ),
+]
 
 
 class Teacher(Section):
@@ -134,6 +156,16 @@ class StfpmExperiment(Section):
         description="`distance`: the squared distance (paper, eq. 5); `gaussian`: how unusual the difference is at its"
         " place and channel, against healthy validation scans.",
     )
+    pooling_mm: PoolingMm = 0.0
+    in_medians: InMedians = False
+    smoothing_mm: SmoothingMm = 0.0
+    mirror_share: MirrorShare = 0.0
+
+    @model_validator(mode="after")
+    def _only_deviations_are_pooled(self) -> StfpmExperiment:
+        if self.pooling_mm and self.residual != "gaussian":
+            raise ValueError("pooling_mm averages deviations from a Gaussian; set residual: gaussian, or leave it out")
+        return self
 
 
 class PadimExperiment(Section):
@@ -144,9 +176,15 @@ class PadimExperiment(Section):
     teacher: Name = Field(description="Name of the teacher row.")
     combine: Literal["product", "sum"] = Field(default="sum", description="How the blocks' maps become one.")
     blocks: Blocks = Field(default=[1, 2, 3], description="ResNet blocks whose maps are combined.")
-    smoothing_mm: Annotated[float, Field(ge=0)] = Field(
-        default=0.0, description="FWHM of the Gaussian that smooths the map, mm."
+    normalised: bool = Field(
+        default=False,
+        description="Whether the features of a position are divided by their length, as those of teacher and student"
+        " are: contrast then matters less.",
     )
+    pooling_mm: PoolingMm = 0.0
+    in_medians: InMedians = False
+    smoothing_mm: SmoothingMm = 0.0
+    mirror_share: MirrorShare = 0.0
 
 
 class FanoganExperiment(Section):
@@ -172,9 +210,7 @@ class ZscoreExperiment(Section):
 
     name: Name = Field(description="Name of the row, and of its folder.")
     method: Literal["zscore"] = Field(description="`zscore`.")
-    smoothing_mm: Annotated[float, Field(ge=0)] = Field(
-        default=4.0, description="FWHM of the Gaussian that smooths the map, mm."
-    )
+    smoothing_mm: SmoothingMm = 4.0
 
 
 class MaskExperiment(Section):

@@ -1,0 +1,76 @@
+"""What a region says as a whole, and what a scan and both hemispheres have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from stfpm3d.imaging.volumes import Volume
+from stfpm3d.learning.resnet import AcsResNet
+from stfpm3d.maps.gaussian import FeatureGaussian
+from stfpm3d.maps.network import BlockMaps
+from stfpm3d.maps.regional import Pooling, less_mirrored, relative
+
+AFFINE = np.array([[4.0, 0, 0, -18], [0, 4, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]])  # x: -18, -14 ... 18 mm
+
+
+def test_pooling_is_the_gaussian_mean_over_positions_that_see_brain() -> None:
+    brain = np.zeros((32, 32, 32), dtype=bool)
+    brain[:20] = True  # positions 0, 4 ... 20 along x get a share of a brain voxel, 24 and 28 none
+    values = np.random.default_rng(0).normal(size=(1, 2, 8, 8, 8))
+    found = Pooling(brain, stride=4, sigma=0.6)(torch.from_numpy(values))
+    place = np.stack(np.meshgrid(*[range(8)] * 3, indexing="ij"))
+    offset = place - np.array([5, 3, 4])[:, None, None, None]
+    weight = np.exp(-(offset**2).sum(axis=0) / (2 * 0.6**2)) * (abs(offset).max(axis=0) <= 2) * (place[0] <= 5)
+    expected = (values * weight).sum(axis=(2, 3, 4)) / weight.sum()
+    np.testing.assert_allclose(found[:, :, 5, 3, 4], expected, rtol=1e-5)
+
+
+def test_what_neighbours_agree_on_outweighs_what_alternates() -> None:
+    teacher = AcsResNet("resnet18", seed=0).eval()
+    scan = np.random.default_rng(0).normal(size=(32, 32, 32)).astype(np.float16)
+    poolings = [Pooling(np.ones(scan.shape, dtype=bool), stride, 1.0) for stride in (4, 8, 16)]
+    features = BlockMaps(teacher).features(scan)
+    alternating = [2 * (torch.from_numpy(np.indices(x.shape[2:]).sum(axis=0)) % 2) - 1 for x in features]
+    found = []
+    for shift in ([torch.ones_like(sign) for sign in alternating], alternating):
+        means = [x - sign for x, sign in zip(features, shift, strict=True)]
+        gaussian = FeatureGaussian(2, means, [torch.ones_like(x) for x in features])
+        plain, pooled = (BlockMaps(teacher, gaussian=gaussian, poolings=each)(scan)[0] for each in (None, poolings))
+        torch.testing.assert_close(plain, torch.ones_like(plain), rtol=1e-3, atol=1e-3)
+        found.append(float(pooled.mean()))
+    assert found[0] == pytest.approx(1, rel=1e-3)
+    assert found[1] < 0.05
+
+
+def test_a_normalised_teacher_does_not_see_the_gain_of_its_features() -> None:
+    teacher = AcsResNet("resnet18", seed=0).eval()
+    features = BlockMaps(teacher, normalised=True).features(np.ones((32, 32, 32), dtype=np.float16))
+    for block in features:
+        torch.testing.assert_close(block.norm(dim=1), torch.ones_like(block[:, 0]))
+
+
+def test_a_map_in_medians_says_the_same_of_a_scan_whose_map_is_higher_everywhere() -> None:
+    values = np.random.default_rng(0).uniform(1, 2, (10, 4, 4))
+    support = Volume(np.indices(values.shape)[0] < 5, AFFINE)
+    low, high = (relative(Volume(gain * values, AFFINE), support).data for gain in (1, 7))
+    np.testing.assert_allclose(low, high)
+    assert np.median(low[support.data]) == pytest.approx(1)
+
+
+def test_the_other_hemisphere_lends_its_value_where_the_scan_holds_it() -> None:
+    values, support = np.ones((10, 4, 4), dtype=np.float32), np.ones((10, 4, 4), dtype=bool)
+    values[2] = 9  # at -10 mm; its partner is at +10 mm
+    values[1] = 5  # at -14 mm; its partner is missing
+    support[8] = False
+    found = less_mirrored(Volume(values, AFFINE), Volume(support, AFFINE), 0.5).data[:, 0, 0]
+    np.testing.assert_allclose(found, [0.5, 2.5, 8.5, 0.5, 0.5, 0.5, 0.5, -3.5, -3.5, 0.5])
+
+
+def test_the_midline_is_at_zero_whatever_the_grid() -> None:
+    affine = AFFINE.copy()
+    affine[0, 3] = -10  # x: -10, -6 ... 26 mm; beyond 10 mm the mirror image leaves the grid
+    values = np.arange(10, dtype=np.float32)[:, None, None] * np.ones((1, 4, 4), dtype=np.float32)
+    found = less_mirrored(Volume(values, affine), Volume(np.ones(values.shape, dtype=bool), affine), 1.0).data
+    np.testing.assert_allclose(found[:, 0, 0], [-5, -3, -1, 1, 3, 5, 0, 0, 0, 0])

@@ -1,0 +1,76 @@
+"""What a region says as a whole: deviations averaged over neighbours, a map against its own scan and its mirror image.
+
+A lesion of centimetres shifts its features in one direction, over many positions; noise and inexact registration shift
+them to and fro. The acquisition shifts the whole brain, and both hemispheres alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from stfpm3d.imaging.grid import NetworkGrid, mask_on_network_grid
+from stfpm3d.imaging.volumes import Volume, resample_like
+from stfpm3d.learning.resnet import STRIDES
+from stfpm3d.maps.form import FWHM_PER_SIGMA, outside_minimum
+
+ACROSS_MIDLINE = np.diag([-1.0, 1, 1, 1])
+"""Left becomes right in MNI space, whose midline is x = 0."""
+
+
+class Pooling:
+    """A Gaussian over the positions of a block that see brain.
+
+    Parameters
+    ----------
+    brain
+        The brain mask on the network grid (S, S, S).
+    stride
+        Network voxels between two positions of the block.
+    sigma
+        Of the Gaussian, positions.
+    """
+
+    def __init__(self, brain: NDArray[np.bool_], stride: int, sigma: float) -> None:
+        window = 2 * stride - 1  # the voxels that linear interpolation gives to a position
+        seen = F.max_pool3d(torch.from_numpy(brain.astype(np.float32))[None], window, stride, padding=stride - 1)
+        self.sigma = sigma
+        self.seen = seen[0].numpy()
+        self.weight = np.maximum(ndimage.gaussian_filter(self.seen, sigma, mode="constant"), np.finfo(np.float32).tiny)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Means of values (1, channels, X, Y, Z) over the neighbours of each position."""
+        inside = values.cpu().numpy() * self.seen
+        mean = ndimage.gaussian_filter(inside, self.sigma, mode="constant", axes=(2, 3, 4)) / self.weight
+        return torch.from_numpy(mean).to(values.device)
+
+
+def block_poolings(brain_mask: Volume, grid: NetworkGrid, fwhm_mm: float) -> list[Pooling]:
+    """The same Gaussian of `fwhm_mm` for every ResNet block."""
+    brain = mask_on_network_grid(brain_mask, grid)
+    sigma = fwhm_mm / FWHM_PER_SIGMA / float(np.linalg.norm(grid.affine[:3, 0]))
+    return [Pooling(brain, stride, sigma / stride) for stride in STRIDES]
+
+
+def relative(anomaly_map: Volume, support: Volume) -> Volume:
+    """A positive map in units of its own median over the support: what is unusual within its scan."""
+    return Volume(anomaly_map.data / np.median(anomaly_map.data[support.data]), anomaly_map.affine)
+
+
+def less_mirrored(anomaly_map: Volume, support: Volume, share: float) -> Volume:
+    """A map minus a share of its mirror image across the midline, both on the MNI grid; 0 returns it as it is.
+
+    Where the mirror image leaves the support a voxel is its own partner.
+    """
+    if share == 0:
+        return anomaly_map
+    mirrored, covered = (
+        resample_like(Volume(part.data, ACROSS_MIDLINE @ part.affine), support, nearest=part is support)
+        for part in (anomaly_map, support)
+    )
+    partner = np.where(covered.data, mirrored.data, anomaly_map.data)
+    return outside_minimum(anomaly_map.data - share * partner, support)
