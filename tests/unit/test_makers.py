@@ -40,10 +40,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 PLAIN = {"normalised": False, "pooling_mm": 0.0, "in_medians": False, "smoothing_mm": 0.0, "mirror_share": 0.0}
+PLAIN |= {"asymmetry_weight": 0.0, "lesion_sign": -1}
 NETWORKS = {"combine": "product", "blocks": [1, 2], **PLAIN, **CPU}
 
 
-REGIONAL = {**NETWORKS, "in_medians": True, "smoothing_mm": 8.0, "mirror_share": 0.5}
+REGIONAL = {**NETWORKS, "in_medians": True, "smoothing_mm": 8.0, "mirror_share": 0.5, "asymmetry_weight": 2.0}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,10 @@ def test_a_smoothed_map_is_interpolated_once_from_the_networks_grid(files) -> No
     assert smooth.map.data[support].std() < 0.9 * plain.map.data[support].std()
 
 
-@pytest.mark.parametrize(("method", "settings"), [("intensity", {"lesion_sign": 1}), ("segmentation", {})])
+INTENSITY = {"lesion_sign": 1, "smoothing_mm": 8.0, "mirror_share": 1.0}
+
+
+@pytest.mark.parametrize(("method", "settings"), [("intensity", INTENSITY), ("segmentation", {})])
 def test_what_needs_no_network_imports_no_torch(files, method, settings) -> None:
     settings = settings or {"top_fraction": 0.1}
     code = (

@@ -313,6 +313,8 @@ def test_a_bundle_names_the_files_of_its_experiment_and_no_folder_of_the_machine
         "in_medians": False,
         "smoothing_mm": 0.0,
         "mirror_share": 0.0,
+        "asymmetry_weight": 0.0,
+        "lesion_sign": 1,
         "normalised": False,
         "precision": "32-true",
     }

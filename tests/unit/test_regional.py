@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from stfpm3d.imaging.volumes import Volume
+from stfpm3d.imaging.grid import NetworkGrid
+from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.learning.resnet import AcsResNet
+from stfpm3d.maps.form import Scan, in_medians, less_mirrored
 from stfpm3d.maps.gaussian import FeatureGaussian
-from stfpm3d.maps.network import BlockMaps
-from stfpm3d.maps.regional import Pooling, less_mirrored, relative
+from stfpm3d.maps.network import BlockMaps, NetworkMaps
+from stfpm3d.maps.pooling import Pooling
 
 AFFINE = np.array([[4.0, 0, 0, -18], [0, 4, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]])  # x: -18, -14 ... 18 mm
 
@@ -54,7 +56,7 @@ def test_a_normalised_teacher_does_not_see_the_gain_of_its_features() -> None:
 def test_a_map_in_medians_says_the_same_of_a_scan_whose_map_is_higher_everywhere() -> None:
     values = np.random.default_rng(0).uniform(1, 2, (10, 4, 4))
     support = Volume(np.indices(values.shape)[0] < 5, AFFINE)
-    low, high = (relative(Volume(gain * values, AFFINE), support).data for gain in (1, 7))
+    low, high = (in_medians(Volume(gain * values, AFFINE), support).data for gain in (1, 7))
     np.testing.assert_allclose(low, high)
     assert np.median(low[support.data]) == pytest.approx(1)
 
@@ -65,7 +67,7 @@ def test_the_other_hemisphere_lends_its_value_where_the_scan_holds_it() -> None:
     values[1] = 5  # at -14 mm; its partner is missing
     support[8] = False
     found = less_mirrored(Volume(values, AFFINE), Volume(support, AFFINE), 0.5).data[:, 0, 0]
-    np.testing.assert_allclose(found, [0.5, 2.5, 8.5, 0.5, 0.5, 0.5, 0.5, -3.5, -3.5, 0.5])
+    np.testing.assert_allclose(found, [0.5, 2.5, 8.5, 0.5, 0.5, 0.5, 0.5, -3.5, -1.5, 0.5])
 
 
 def test_the_midline_is_at_zero_whatever_the_grid() -> None:
@@ -74,3 +76,31 @@ def test_the_midline_is_at_zero_whatever_the_grid() -> None:
     values = np.arange(10, dtype=np.float32)[:, None, None] * np.ones((1, 4, 4), dtype=np.float32)
     found = less_mirrored(Volume(values, affine), Volume(np.ones(values.shape, dtype=bool), affine), 1.0).data
     np.testing.assert_allclose(found[:, 0, 0], [-5, -3, -1, 1, 3, 5, 0, 0, 0, 0])
+
+
+def test_a_dark_spot_adds_to_the_map_of_a_t1_and_takes_from_the_other_side(tmp_path) -> None:
+    grid = NetworkGrid(16, np.array([[2.0, 0, 0, -15], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]))
+    scan = np.zeros((16, 16, 16), dtype=np.float16)
+    scan[4, 8, 8] = -3
+    np.save(tmp_path / "scan.npy", scan)
+    brain = Volume(np.ones(scan.shape, dtype=bool), grid.affine)
+    save_volume(tmp_path / "support.nii.gz", brain, np.uint8)
+    teacher = AcsResNet("resnet18", seed=0).eval()
+    plain, weighted = (
+        NetworkMaps(
+            BlockMaps(teacher, teacher),
+            grid,
+            brain,
+            combine="sum",
+            blocks=[1],
+            in_medians=False,
+            smoothing_mm=0,
+            mirror_share=0,
+            asymmetry_weight=weight,
+            lesion_sign=-1,
+        )(Scan("sub-01", tmp_path / "scan.npy", tmp_path / "support.nii.gz")).map.data
+        for weight in (0.0, 2.0)
+    )
+    added = weighted - plain
+    assert (added[4, 8, 8], added[11, 8, 8]) == (6, -6)
+    assert np.count_nonzero(added) == 2

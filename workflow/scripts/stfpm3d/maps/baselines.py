@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stfpm3d.imaging.volumes import Volume, load_mask
-from stfpm3d.maps.form import MapMaker, Scan, ScoredMap, outside_minimum, scored, smoothed
+from stfpm3d.maps.form import MapMaker, Scan, ScoredMap, less_mirrored, outside_minimum, scored, smoothed
 
 
 class NormativeStatistics(NamedTuple):
@@ -25,9 +25,16 @@ class NormativeStatistics(NamedTuple):
     n: NDArray[np.int32]
 
 
-def intensity_map(image: Volume, support: Volume, lesion_sign: int) -> Volume:
-    """Raw intensity as anomaly, of lesions that are bright (sign 1) or dark (-1)."""
-    return outside_minimum(lesion_sign * image.data, support)
+def intensity_map(
+    image: Volume, support: Volume, lesion_sign: int, *, smoothing_mm: float = 0, mirror_share: float = 0
+) -> Volume:
+    """Raw intensity as anomaly, of lesions that are bright (sign 1) or dark (-1).
+
+    It is smoothed by a Gaussian of `smoothing_mm` (FWHM), and a share of its mirror image across the midline is taken
+    from it: with 1 it is what a side has more than the other.
+    """
+    brightness = smoothed(Volume(lesion_sign * image.data, image.affine), support, smoothing_mm)
+    return outside_minimum(less_mirrored(brightness, support, mirror_share).data, support)
 
 
 def fit_statistics(scans: Iterable[tuple[Volume, Volume]]) -> NormativeStatistics:
@@ -59,12 +66,15 @@ def zscore_map(
     return outside_minimum(smoothed(Volume(z, known.affine), known, smoothing_mm).data, known)
 
 
-def intensity_maps(files: Mapping[str, Path | str], *, lesion_sign: int) -> MapMaker:
-    """Makes maps of raw intensity; `files` holds the `brain_mask`."""
+def intensity_maps(
+    files: Mapping[str, Path | str], *, lesion_sign: int, smoothing_mm: float, mirror_share: float
+) -> MapMaker:
+    """Makes maps of intensity (see `intensity_map`); `files` holds the `brain_mask`."""
     brain_mask = load_mask(files["brain_mask"], "template")
 
     def make(scan: Scan) -> ScoredMap:
-        return scored(intensity_map(*scan.volumes(), lesion_sign), brain_mask)
+        made = intensity_map(*scan.volumes(), lesion_sign, smoothing_mm=smoothing_mm, mirror_share=mirror_share)
+        return scored(made, brain_mask)
 
     return make
 

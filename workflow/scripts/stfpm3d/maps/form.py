@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
+from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like, save_volume
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import read_table, replacing, write_table
 from stfpm3d.runtime.logs import progress
@@ -21,6 +21,8 @@ from stfpm3d.runtime.logs import progress
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 LEAST_WEIGHT = 0.01
 """Share of a Gaussian that must lie in the support."""
+ACROSS_MIDLINE = np.diag([-1.0, 1, 1, 1])
+"""Left becomes right in MNI space, whose midline is x = 0."""
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,26 @@ def smoothed(anomaly_map: Volume, support: Volume, fwhm_mm: float) -> Volume:
     sums = ndimage.gaussian_filter(np.where(inside, anomaly_map.data, 0), sigma)
     values = np.divide(sums, weight, out=np.full_like(sums, np.inf), where=weight > LEAST_WEIGHT)
     return Volume(np.where(np.isinf(values), values.min(), values), anomaly_map.affine)
+
+
+def in_medians(anomaly_map: Volume, support: Volume) -> Volume:
+    """A positive map in units of its own median over the support: what is unusual within its scan."""
+    return Volume(anomaly_map.data / np.median(anomaly_map.data[support.data]), anomaly_map.affine)
+
+
+def less_mirrored(anomaly_map: Volume, support: Volume, share: float) -> Volume:
+    """A map minus a share of its mirror image across the midline; 0 returns it as it is.
+
+    Where the mirror image leaves the support a voxel is its own partner.
+    """
+    if share == 0:
+        return anomaly_map
+    mirrored, covered = (
+        resample_like(Volume(part.data, ACROSS_MIDLINE @ part.affine), support, nearest=part is support)
+        for part in (anomaly_map, support)
+    )
+    partner = np.where(covered.data, mirrored.data, anomaly_map.data)
+    return Volume(anomaly_map.data - share * partner, anomaly_map.affine)
 
 
 def image_score(anomaly_map: Volume, brain_mask: Volume) -> float:

@@ -18,9 +18,17 @@ from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.folding import FoldedResNet
 from stfpm3d.learning.matching import Combination, combine_blocks, feature_differences, unit_vectors
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
-from stfpm3d.maps.form import Scan, ScoredMap, image_score, outside_minimum, smoothed
+from stfpm3d.maps.form import (
+    Scan,
+    ScoredMap,
+    image_score,
+    in_medians,
+    less_mirrored,
+    outside_minimum,
+    smoothed,
+)
 from stfpm3d.maps.gaussian import FeatureGaussian, fit_gaussian, load_gaussian
-from stfpm3d.maps.regional import Pooling, block_poolings, less_mirrored, relative
+from stfpm3d.maps.pooling import Pooling, block_poolings
 
 OTHERS = ("student", "gaussian", "atlas")
 """What `load_block_maps` may find among its files besides the teacher."""
@@ -154,6 +162,9 @@ class NetworkMaps:
         FWHM of a Gaussian over that, 0 for none.
     mirror_share
         Share of its mirror image that is taken from the smoothed map.
+    asymmetry_weight
+        Weight of what is added: how much brighter (`lesion_sign` 1) or darker (-1) the scan, smoothed as the map, is
+        than its mirror image.
     """
 
     def __init__(
@@ -167,6 +178,8 @@ class NetworkMaps:
         in_medians: bool,
         smoothing_mm: float,
         mirror_share: float,
+        asymmetry_weight: float,
+        lesion_sign: int,
     ) -> None:
         self.block_maps = block_maps
         self.grid = grid
@@ -174,6 +187,7 @@ class NetworkMaps:
         self.combine: Combination = combine
         self.blocks = blocks
         self.in_medians, self.smoothing_mm, self.mirror_share = in_medians, smoothing_mm, mirror_share
+        self.asymmetry_weight, self.lesion_sign = asymmetry_weight, lesion_sign
 
     def __call__(self, scan: Scan) -> ScoredMap:
         """The map on the MNI grid, its score, and the blocks' maps on the network grid.
@@ -181,14 +195,17 @@ class NetworkMaps:
         Position i of block n lies at network voxel `strides[n - 1]` * i. All is float32: float16 sets a third of a
         product's voxels to zero.
         """
-        distances = self.block_maps(array_of(scan, self.grid), fitted=scan.fitted)
+        array = array_of(scan, self.grid)
+        distances = self.block_maps(array, fitted=scan.fitted)
         anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
         support = load_mask(scan.support, scan.scan_id)
         source = Volume(anomaly, self.grid.affine)
         held = resample_like(support, source, nearest=True)
-        if self.in_medians:
-            source = relative(source, held)
-        source = less_mirrored(smoothed(source, held, self.smoothing_mm), held, self.mirror_share)
+        source = self._less_mirrored(in_medians(source, held) if self.in_medians else source, held, self.mirror_share)
+        if self.asymmetry_weight:
+            brightness = Volume(self.lesion_sign * array.astype(np.float32), self.grid.affine)
+            asymmetry = self._less_mirrored(brightness, held, 1.0)
+            source = Volume(source.data + self.asymmetry_weight * asymmetry.data, self.grid.affine)
         on_mni = map_on_mni(source, support)
         blocks = {f"block{number}": block[0].cpu().numpy() for number, block in enumerate(distances, start=1)}
         return ScoredMap(
@@ -197,6 +214,9 @@ class NetworkMaps:
             {**blocks, "strides": np.array(STRIDES)},
             source,
         )
+
+    def _less_mirrored(self, values: Volume, support: Volume, share: float) -> Volume:
+        return less_mirrored(smoothed(values, support, self.smoothing_mm), support, share)
 
 
 def network_maps(
@@ -209,6 +229,8 @@ def network_maps(
     in_medians: bool,
     smoothing_mm: float,
     mirror_share: float,
+    asymmetry_weight: float,
+    lesion_sign: int,
     accelerator: str,
     threads: int,
     precision: Precision,
@@ -236,6 +258,8 @@ def network_maps(
         in_medians=in_medians,
         smoothing_mm=smoothing_mm,
         mirror_share=mirror_share,
+        asymmetry_weight=asymmetry_weight,
+        lesion_sign=lesion_sign,
     )
 
 

@@ -25,7 +25,7 @@ from stfpm3d.study.training_plan import BRAIN_MASK, TrainingPlan, one_of, settin
 Kind = Literal["as published", "our variant", "baseline"]
 PUBLISHED = {"combine": "product", "blocks": [1, 2, 3], "residual": "distance", "weights": "trained"}
 """The map of Schwarz et al. (2024), eq. 5 and section 3.2."""
-BLOCK_SETTINGS = {"combine", "blocks", "pooling_mm", "in_medians", "smoothing_mm", "mirror_share"}
+BLOCK_SETTINGS = {"combine", "blocks", "pooling_mm", "in_medians", "smoothing_mm", "mirror_share", "asymmetry_weight"}
 """The keys of a row that say how the maps of its blocks become one."""
 
 
@@ -139,11 +139,13 @@ class Plan(TrainingPlan):
         """How an experiment's maps are made, as params: the keywords of its function in `makers.MAKERS`."""
         match self.experiments[experiment]:
             case StfpmExperiment() | PadimExperiment() as row:
-                return row.model_dump(include=BLOCK_SETTINGS) | self.network_settings(experiment)
+                own = row.model_dump(include=BLOCK_SETTINGS)
+                return {**own, "lesion_sign": self.lesion_sign, **self.network_settings(experiment)}
             case FanoganExperiment() as row:
                 return {"kappa": row.kappa, **self._where}
-            case IntensityExperiment():
-                return {"lesion_sign": self.lesion_sign}
+            case IntensityExperiment() as row:
+                own = row.model_dump(include={"smoothing_mm", "mirror_share"})
+                return {**own, "lesion_sign": self.lesion_sign}
             case ZscoreExperiment() as row:
                 return {"smoothing_mm": row.smoothing_mm}
             case SegmentationExperiment() as row:

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stfpm3d.study.sections import Blocks, Fraction, Name, Section, Seed
 
-# What the two methods that look at ResNet blocks do with their maps.
+# What methods do with their maps.
 PoolingMm = Annotated[
     float,
     Field(
@@ -27,6 +27,14 @@ MirrorShare = Annotated[
     Field(
         description="Share of its left-right mirror image that is taken from the map: both hemispheres have the"
         " acquisition in common."
+    ),
+]
+AsymmetryWeight = Annotated[
+    float,
+    Field(
+        ge=0,
+        description="Weight of what is added to the map: how much brighter (T2w, FLAIR) or darker (T1w) the smoothed"
+        " scan is than its mirror image, SDs of its brain.",
     ),
 ]
 
@@ -160,6 +168,7 @@ class StfpmExperiment(Section):
     in_medians: InMedians = False
     smoothing_mm: SmoothingMm = 0.0
     mirror_share: MirrorShare = 0.0
+    asymmetry_weight: AsymmetryWeight = 0.0
 
     @model_validator(mode="after")
     def _only_deviations_are_pooled(self) -> StfpmExperiment:
@@ -185,6 +194,7 @@ class PadimExperiment(Section):
     in_medians: InMedians = False
     smoothing_mm: SmoothingMm = 0.0
     mirror_share: MirrorShare = 0.0
+    asymmetry_weight: AsymmetryWeight = 0.0
 
 
 class FanoganExperiment(Section):
@@ -199,10 +209,12 @@ class FanoganExperiment(Section):
 
 
 class IntensityExperiment(Section):
-    """The standardized intensity itself. Reruns: its maps, evaluation and report."""
+    """The standardized intensity, or its excess over the other side. Reruns: its maps, evaluation and report."""
 
     name: Name = Field(description="Name of the row, and of its folder.")
     method: Literal["intensity"] = Field(description="`intensity`.")
+    smoothing_mm: SmoothingMm = 0.0
+    mirror_share: MirrorShare = 0.0
 
 
 class ZscoreExperiment(Section):

@@ -1,7 +1,7 @@
-"""What a region says as a whole: deviations averaged over neighbours, a map against its own scan and its mirror image.
+"""What a region says as a whole: the features' deviations from healthy scans, averaged over neighbouring positions.
 
 A lesion of centimetres shifts its features in one direction, over many positions; noise and inexact registration shift
-them to and fro. The acquisition shifts the whole brain, and both hemispheres alike.
+them to and fro.
 """
 
 from __future__ import annotations
@@ -14,12 +14,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from stfpm3d.imaging.grid import NetworkGrid, mask_on_network_grid
-from stfpm3d.imaging.volumes import Volume, resample_like
+from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.resnet import STRIDES
-from stfpm3d.maps.form import FWHM_PER_SIGMA, outside_minimum
-
-ACROSS_MIDLINE = np.diag([-1.0, 1, 1, 1])
-"""Left becomes right in MNI space, whose midline is x = 0."""
+from stfpm3d.maps.form import FWHM_PER_SIGMA
 
 
 class Pooling:
@@ -54,23 +51,3 @@ def block_poolings(brain_mask: Volume, grid: NetworkGrid, fwhm_mm: float) -> lis
     brain = mask_on_network_grid(brain_mask, grid)
     sigma = fwhm_mm / FWHM_PER_SIGMA / float(np.linalg.norm(grid.affine[:3, 0]))
     return [Pooling(brain, stride, sigma / stride) for stride in STRIDES]
-
-
-def relative(anomaly_map: Volume, support: Volume) -> Volume:
-    """A positive map in units of its own median over the support: what is unusual within its scan."""
-    return Volume(anomaly_map.data / np.median(anomaly_map.data[support.data]), anomaly_map.affine)
-
-
-def less_mirrored(anomaly_map: Volume, support: Volume, share: float) -> Volume:
-    """A map minus a share of its mirror image across the midline, both on the MNI grid; 0 returns it as it is.
-
-    Where the mirror image leaves the support a voxel is its own partner.
-    """
-    if share == 0:
-        return anomaly_map
-    mirrored, covered = (
-        resample_like(Volume(part.data, ACROSS_MIDLINE @ part.affine), support, nearest=part is support)
-        for part in (anomaly_map, support)
-    )
-    partner = np.where(covered.data, mirrored.data, anomaly_map.data)
-    return outside_minimum(anomaly_map.data - share * partner, support)
