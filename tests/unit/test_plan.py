@@ -205,6 +205,9 @@ def test_the_papers_own_rows_are_told_from_variants_and_from_what_to_compare_the
         {"name": "before", "method": "stfpm", "student": "by_auroc", "weights": "initial"},
         {"name": "clusters", "method": "segmentation", "experiment": "paper"},
         {"name": "top", "method": "segmentation", "experiment": "paper", "by": "top_fraction"},
+        {"name": "mirrored", "method": "stfpm", "student": "by_auroc", "mirror_share": 0.5},
+        {"name": "padim", "method": "padim", "teacher": "coarse", "smoothing_mm": 4},
+        {"name": "regional", "method": "padim", "teacher": "coarse", "pooling_mm": 20},
         {"name": "zscore", "method": "zscore"},
     ]
     plan = plan_of(experiments=rows)
@@ -214,6 +217,9 @@ def test_the_papers_own_rows_are_told_from_variants_and_from_what_to_compare_the
         "our variant",
         "baseline",
         "as published",
+        "our variant",
+        "our variant",
+        "baseline",
         "our variant",
         "baseline",
     ]

@@ -23,9 +23,10 @@ from stfpm3d.study.split import batches
 from stfpm3d.study.training_plan import BRAIN_MASK, TrainingPlan, one_of, settings
 
 Kind = Literal["as published", "our variant", "baseline"]
-PUBLISHED = {"combine": "product", "blocks": [1, 2, 3], "residual": "distance", "weights": "trained"}
+AS_FOUND = {"pooling_mm": 0, "in_medians": False, "smoothing_mm": 0, "mirror_share": 0, "asymmetry_weight": 0}
+PUBLISHED = {"combine": "product", "blocks": [1, 2, 3], "residual": "distance", "weights": "trained", **AS_FOUND}
 """The map of Schwarz et al. (2024), eq. 5 and section 3.2."""
-BLOCK_SETTINGS = {"combine", "blocks", "pooling_mm", "in_medians", "smoothing_mm", "mirror_share", "asymmetry_weight"}
+BLOCK_SETTINGS = {"combine", "blocks", *AS_FOUND}
 """The keys of a row that say how the maps of its blocks become one."""
 
 
@@ -253,7 +254,10 @@ class Plan(TrainingPlan):
                 return "baseline"
             published = row.model_dump(include=set(PUBLISHED)) == PUBLISHED
             return "as published" if published and not self.students[row.student].corruption else "our variant"
-        baselines = PadimExperiment | FanoganExperiment | IntensityExperiment | ZscoreExperiment | MaskExperiment
+        if isinstance(row, PadimExperiment):
+            plain = {"normalised": False, **AS_FOUND, "smoothing_mm": row.smoothing_mm}
+            return "baseline" if row.model_dump(include=set(plain)) == plain else "our variant"
+        baselines = FanoganExperiment | IntensityExperiment | ZscoreExperiment | MaskExperiment
         return "baseline" if isinstance(row, baselines) else "our variant"
 
     def description(self, experiment: str) -> dict[str, Any]:
