@@ -229,6 +229,11 @@ def test_the_report_counts_the_parameters_of_the_networks_that_are_measured(plan
     assert plan.evaluated_networks() == ["teacher/fine", "teacher/coarse", "gan/gan"]
 
 
+def test_no_network_is_trained_for_the_report_alone(plan: Plan) -> None:
+    assert list(plan.training_records()) == ["teacher/fine", "student/by_auroc", "student/by_loss", "gan/gan"]
+    assert plan_of(experiments=[{"name": "zscore", "method": "zscore"}]).training_records() == {}
+
+
 def test_stripped_scans_are_registered_to_the_brain_and_heads_to_the_head(plan: Plan) -> None:
     assert plan.registration_target("P1") == "results/template/brain.nii.gz"
     assert plan.registration_target("H1") == "results/template/head.nii.gz"

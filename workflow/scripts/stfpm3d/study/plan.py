@@ -221,10 +221,12 @@ class Plan(TrainingPlan):
         return [network for network in networks if network in used]
 
     def training_records(self) -> dict[str, str]:
-        """The tables of the epochs of all networks that train, by the folders of the networks below results."""
+        """The tables of the epochs of the networks that train and are measured, by their folders below results."""
+        students = {row.student for row in self.experiments.values() if isinstance(row, StfpmExperiment)}
+        used = {*self.evaluated_networks(), *(f"student/{name}" for name in students)}
         teachers = [f"teacher/{name}" for name, row in self.teachers.items() if row.epochs]
         names = [*teachers, *(f"student/{name}" for name in self.students), *(f"gan/{name}" for name in self.gans)]
-        return {name: f"results/{name}/epochs.tsv" for name in names}
+        return {name: f"results/{name}/epochs.tsv" for name in names if name in used}
 
     def seeds(self) -> dict[str, int]:
         """Every seed of the run, by what it is of."""
