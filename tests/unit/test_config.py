@@ -13,7 +13,7 @@ ROWS = {"teachers": [{"name": "t"}], "students": [{"name": "s", "teacher": "t"}]
 
 def test_rows_alone_are_a_config():
     config = read_config(ROWS)
-    assert config.grid.crop_mm == 156
+    assert (config.grid.crop_mm, config.grid.size) == ("brain", 128)
     assert config.split.patient.train == 0.70
 
 
