@@ -189,8 +189,8 @@ class Grid(Section):
 
     crop_mm: Annotated[float, Field(ge=16, le=300)] | Literal["brain"] = Field(
         default="brain",
-        description="Edge of the network's cube, mm; `brain`: the smallest that holds the brain, 180 mm. The paper's 156"
-        " mm cut off the poles.",
+        description="Edge of the network's cube, mm; `brain`: the smallest that holds the brain, 180 mm. The paper's"
+        " 156 mm cut off the poles.",
     )
     size: Annotated[int, Field(ge=16, multiple_of=8)] = Field(
         default=128,
