@@ -39,6 +39,11 @@ def test_a_table_names_its_scans_and_says_what_it_knows(tmp_path: Path) -> None:
     assert GivenScan("sub-p2_ses-02", "").folder == "sub-p2/ses-02/anat"
 
 
+def test_folders_outside_of_a_tables_own_are_not_published(tmp_path: Path) -> None:
+    (tmp_path / "scans.tsv").write_text(f"image\n{tmp_path.parent}/Jane_Doe/a.nii\n../Jane_Doe/b.nii\n")
+    assert [scan.source for scan in list_scans(tmp_path / "scans.tsv", "T2w")] == ["a.nii", "b.nii"]
+
+
 def test_a_bids_data_set_gives_the_scans_of_one_contrast_with_sessions_and_sidecars(tmp_path: Path) -> None:
     anat = tmp_path / "sub-01/ses-a/anat"
     touched(anat / "sub-01_ses-a_T2w.nii.gz", anat / "sub-01_ses-a_T1w.nii.gz", anat / "sub-01_ses-a_run-2_T2w.nii.gz")

@@ -25,7 +25,8 @@ class GivenScan(NamedTuple):
     skull_stripped: bool | None = None
     """None where nobody says; the image tells."""
     source: str = ""
-    """The image's path from the folder that was given, or from that of the table or file: what may be published."""
+    """What of the image's path may be published: that from the folder of the table, file or data set, or its name alone
+    where it lies elsewhere."""
 
     @property
     def folder(self) -> str:
@@ -110,7 +111,8 @@ def _of_table(path: Path) -> list[GivenScan]:
         subject = row.get("participant_id", stem(Path(row["image"])))
         name = _name(subject, row.get("session_id"))
         image = path.parent / row["image"]
-        source = Path(os.path.relpath(image, path.parent)).as_posix()
+        source = Path(os.path.relpath(image, path.parent))
+        source = source.name if ".." in source.parts else source.as_posix()
         scans.append(GivenScan(name, str(image), ANSWERS.get(said), source))
     return scans
 

@@ -25,7 +25,7 @@ from stfpm3d.imaging.registration import apply_transform, register, write_regist
 from stfpm3d.imaging.skullstrip import brain_support, strip
 from stfpm3d.imaging.standardize import read_landmarks, standardize
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
-from stfpm3d.maps.form import Scan
+from stfpm3d.maps.form import Scan, outside_minimum
 from stfpm3d.maps.makers import map_maker
 from stfpm3d.prediction.anomalies import Anomaly, find_anomalies, read_atlas
 from stfpm3d.prediction.bundle import Bundle
@@ -163,13 +163,13 @@ class ScanStages:
 
     def _write_images(self, map_mni: Volume, source: Volume) -> None:
         """Map and mask in both spaces; to the scan's own grid the map is interpolated once."""
-        threshold, lowest = self.bundle.description["threshold"], float(map_mni.data.min())
-        inside = to_native(self.support, self.native, self.transform).data
-        native = to_native(source, self.native, self.transform, fill=lowest).data
-        map_native = Volume(np.where(inside, native, lowest).astype(np.float32), self.native.affine)
+        threshold = self.bundle.description["threshold"]
+        inside = to_native(self.support, self.native, self.transform)
+        native = to_native(source, self.native, self.transform, fill=float(source.data.min()))
+        map_native = outside_minimum(native.data, inside)
         provenance = Provenance(self.scan, self.bundle.description, self.skull_stripped)
         for space, volume, brain in (
-            (None, map_native, inside),
+            (None, map_native, inside.data),
             (self.bundle.description["space"], map_mni, self.support.data),
         ):
             mask = Volume(brain & (volume.data >= threshold), volume.affine)
