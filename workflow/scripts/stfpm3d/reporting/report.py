@@ -216,7 +216,6 @@ def write_report(
         versions=resnet_versions(experiments),
         unscored=[name for name, row in experiments.items() if row["segmented_by"] or row["method"] == "mask"],
         shown=shown,
-        initial=initial,
         modality=modality,
         healthy_quantile=healthy_quantile,
         min_lesion_ml=min_lesion_ml,
@@ -225,7 +224,6 @@ def write_report(
         reliable_patients=RELIABLE_PATIENTS,
         min_tested=MIN_PATIENTS,
         patients=_patient_rows(patients, shown),
-        comparisons=comparisons.to_dict("records"),
         counts=lesion_counts(patients, lesions),
         looks=looks,
         notes=notes(
