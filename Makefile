@@ -19,11 +19,13 @@ predict: install
 	$(BIN)/snakemake --snakefile workflow/predict/Snakefile --cores all --keep-going \
 	    --config bundle="$(BUNDLE)" scans="$(SCANS)" out="$(OUT)" $(ARGS)
 
-# After a kill: remove the dead run's lock and go on; refused while a run lives. ARGS as they were, if there were any.
-resume: install
-	$(BIN)/python workflow/await_end.py
-	$(BIN)/snakemake --unlock $(ARGS)
-	$(BIN)/snakemake --cores all $(ARGS)
+# After a kill: remove the dead run's lock and go on; refused while a run lives. ARGS as they were, if there were any. By the
+# Snakemake in .venv or, where there is none, by that of the active environment.
+resume: FROM := $(if $(wildcard $(BIN)/snakemake),$(BIN)/)
+resume:
+	$(FROM)python workflow/await_end.py
+	$(FROM)snakemake --unlock $(ARGS)
+	$(FROM)snakemake $(ARGS)
 
 # What reads code and runs none of it.
 lint: install

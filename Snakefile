@@ -1,6 +1,7 @@
 """Anomaly detection in 3D brain MRI by patch-based student-teacher pyramid matching (Schwarz et al., MIDL 2024)."""
 
 import os
+import signal
 from pathlib import Path
 
 import yaml
@@ -37,6 +38,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/cluster.smk"
 include: "workflow/rules/inspection.smk"
 include: "workflow/rules/demo.smk"
 include: "workflow/rules/template.smk"
@@ -67,6 +69,7 @@ rule bundles:
 
 
 from stfpm3d.runtime.failures import summary, written
+from stfpm3d.runtime.run_note import forget_run, note_run
 from stfpm3d.runtime.screen import tell_stages
 
 LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written
@@ -75,22 +78,31 @@ LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written
 onstart:
     # With the limiter each job that has ended adds a timer, and with it a scheduling a second (snakemake 9.27).
     workflow.scheduler.job_rate_limiter = None
+    # By default a Snakemake that is told to end waits for its jobs, hours perhaps, or for a lock that it holds itself.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     LOGS_BEFORE.update(written(workflow.dag.needrun_jobs()))
-    if workflow.local_exec and any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs()):
+    if on_slurm(workflow):
+        check_cluster(workflow)
+    elif workflow.local_exec and any(job.resources.get("gpu") for job in workflow.dag.needrun_jobs()):
         try:
             check_gpu(STUDY.compute, has_gpu())
         except InputError as error:
             raise WorkflowError(str(error)) from None
     if not workflow.output_settings.verbose:
         tell_stages(logger, workflow.dag.needrun_jobs())
+    note_run(OWN_JOB, on_slurm(workflow))
 
 
 onerror:
+    if on_slurm(workflow):
+        take_back(workflow)
+    forget_run()
     scheduler = workflow.scheduler
     if scheduler.failed:
         logger.error(summary(scheduler.failed, [*scheduler.failed, *scheduler.remaining_jobs], LOGS_BEFORE))
 
 
 onsuccess:
+    forget_run()
     if Path(PAGE).is_file():
         logger.info(f"Report: {Path(PAGE).resolve()}")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).with_name("scripts")))
+
+from stfpm3d.runtime.run_note import NOTE, last_run
 
 PATIENCE_S = 5  # jobs whose Snakemake is gone end by themselves within a second
 
@@ -24,10 +29,11 @@ def is_at_work(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def slurm_jobs(folder: Path) -> list[str]:
-    """The user's jobs of this directory that wait or run in SLURM; none where there is no SLURM.
+def slurm_jobs(folder: Path, needed: bool) -> list[str]:
+    """The user's jobs of this directory that wait or run in SLURM, but for the one that asks; none without SLURM.
 
-    They outlive a Snakemake that was killed: it can no longer cancel them, and on their nodes nothing misses it.
+    They outlive a Snakemake that was killed: it can no longer cancel them, and on their nodes nothing misses it. Where
+    SLURM does not answer, only a run that had jobs there makes an answer `needed`.
     """
     if not shutil.which("squeue"):
         return []
@@ -35,12 +41,15 @@ def slurm_jobs(folder: Path) -> list[str]:
         ["squeue", "--me", "--noheader", "--format=%A %Z"], capture_output=True, text=True, check=False
     )
     if asked.returncode != 0:
+        if not needed:
+            return []
         reason = " ".join(asked.stderr.split()).rstrip(".")
         sys.exit(
             f"squeue fails ({reason}), so nobody knows whether SLURM still runs jobs of {folder}; try again later."
         )
     jobs = (line.split(maxsplit=1) for line in asked.stdout.splitlines() if line.strip())
-    return [job for job, directory in jobs if Path(directory).resolve() == folder]
+    asking = os.environ.get("SLURM_JOB_ID")
+    return [job for job, directory in jobs if Path(directory).resolve() == folder and job != asking]
 
 
 def main() -> None:
@@ -50,7 +59,13 @@ def main() -> None:
     if alive:
         ids = ", ".join(str(process.pid) for process in alive)
         sys.exit(f"A run of {folder} is still alive (process {ids}); wait for its end, or end it, and try again.")
-    if jobs := slurm_jobs(folder):
+    run = last_run()
+    if run is not None and run.elsewhere():
+        sys.exit(
+            f"The run of {folder} was started on {run.host} (process {run.pid}), which cannot be looked at from here;"
+            f" end or resume it there or, if it has died, remove {NOTE} and try again."
+        )
+    if jobs := slurm_jobs(folder, needed=run is not None and run.jobs_on_slurm):
         cancel = f"scancel {' '.join(jobs)}"
         sys.exit(f"SLURM still has jobs of {folder}; wait for their end, or end them ({cancel}), and try again.")
 

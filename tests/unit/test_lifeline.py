@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import psutil
 import pytest
 
 from stfpm3d.runtime.lifeline import DRIVER_VARIABLE
+from stfpm3d.runtime.run_note import NOTE
 
 ROOT = Path(__file__).resolve().parents[2]
 JOB = """
@@ -126,9 +129,42 @@ def test_a_directory_with_jobs_in_slurm_is_not_taken_up(tmp_path: Path, squeue: 
     assert await_end(run).returncode == 0
 
 
-def test_a_queue_that_cannot_be_asked_is_no_empty_queue(tmp_path: Path, squeue: Path) -> None:
+def note(folder: Path, **given: object) -> None:
+    """The note of a run in a folder that has not ended by itself."""
+    (folder / ".snakemake").mkdir(exist_ok=True)
+    run = {"host": socket.gethostname(), "pid": 1, "slurm_job": None, "jobs_on_slurm": False}
+    (folder / NOTE).write_text(json.dumps(run | given), encoding="utf-8")
+
+
+def test_a_job_of_slurm_that_resumes_is_no_job_in_its_own_way(
+    tmp_path: Path, squeue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prints(squeue, f"7 {tmp_path}")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert await_end(tmp_path).returncode == 0
+
+
+def test_a_run_of_another_machine_is_not_taken_up_unless_slurm_tells_that_it_has_ended(
+    tmp_path: Path, squeue: Path
+) -> None:
+    prints(squeue)
+    note(tmp_path, host="login2")
+    refused = await_end(tmp_path)
+    assert refused.returncode == 1
+    assert "started on login2" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    note(tmp_path, host="node7", slurm_job="5")
+    assert await_end(tmp_path).returncode == 0
+
+
+def test_a_queue_that_cannot_be_asked_is_no_empty_queue_for_a_run_that_had_jobs_there(
+    tmp_path: Path, squeue: Path
+) -> None:
     squeue.write_text("#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact slurm controller' >&2\nexit 1\n")
     squeue.chmod(0o755)
+    note(tmp_path)
+    assert await_end(tmp_path).returncode == 0
+    note(tmp_path, jobs_on_slurm=True)
     refused = await_end(tmp_path)
     assert refused.returncode == 1
     assert "Unable to contact slurm controller" in refused.stderr

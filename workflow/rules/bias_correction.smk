@@ -16,7 +16,7 @@ rule bias_correction:
     threads: 1
     resources:
         mem_mb=scaled(4000),
-        runtime=scaled(30),
+        runtime=scaled(10),
     params:
         content=lambda w: content_of(SCANS.image[w.sub]),
         code=code("bias_correction"),

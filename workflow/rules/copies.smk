@@ -39,7 +39,7 @@ rule copies_learning:
     resources:
         gpu=min(GPUS, 1),
         mem_mb=scaled(16000),
-        runtime=scaled(240),
+        runtime=scaled(60),
     params:
         copies=lambda w: COPIES[w.kind, w.batch],
         method=lambda w: PLAN.experiments[w.experiment].method,
@@ -60,6 +60,6 @@ use rule copies_learning as copies_imaging with:
     threads: 1
     resources:
         mem_mb=scaled(4000),
-        runtime=scaled(120),
+        runtime=scaled(30),
     params:
         env=environment("imaging"),

@@ -47,7 +47,7 @@ rule demo_healthy:
     threads: 1
     resources:
         mem_mb=scaled(2000),
-        runtime=scaled(10),
+        runtime=scaled(3),
     params:
         group=lambda w: SCANS.group[w.sub],
         site=lambda w: SCANS.site[w.sub],

@@ -21,7 +21,7 @@ rule fanogan:
         gpu=GPUS,
         nodes=1,
         mem_mb=scaled(16000),
-        runtime=48 * 60,
+        runtime=24 * 60,  # not scaled: the next attempt goes on from the last checkpoint
     params:
         settings=lambda w: settings(PLAN.gans[w.gan]),
         compute=COMPUTE,

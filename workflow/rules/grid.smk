@@ -43,7 +43,7 @@ rule grid:
     threads: 1
     resources:
         mem_mb=scaled(2000),
-        runtime=scaled(10),
+        runtime=scaled(3),
     params:
         code=code("grid"),
         env=environment("imaging"),

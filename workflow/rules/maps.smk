@@ -79,7 +79,7 @@ rule maps_learning:
     resources:
         gpu=min(GPUS, 1),
         mem_mb=scaled(16000),
-        runtime=scaled(240),
+        runtime=scaled(60),
     params:
         subjects=lambda w: PLAN.batches[w.part][w.batch],
         names=lambda w: [PLAN.map_name.replace("{sub}", sub) for sub in PLAN.batches[w.part][w.batch]],
@@ -101,6 +101,6 @@ use rule maps_learning as maps_imaging with:
     threads: 1
     resources:
         mem_mb=scaled(4000),
-        runtime=scaled(120),
+        runtime=scaled(30),
     params:
         env=environment("imaging"),

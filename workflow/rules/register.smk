@@ -31,7 +31,7 @@ rule register:
     threads: 1
     resources:
         mem_mb=scaled(4000),
-        runtime=scaled(30),
+        runtime=scaled(10),
     params:
         transform=STUDY.registration.transform,
         seed=STUDY.registration.seed,
@@ -59,7 +59,7 @@ rule register_lesion:
     threads: 1
     resources:
         mem_mb=scaled(2000),
-        runtime=scaled(10),
+        runtime=scaled(3),
     params:
         content=lambda w: content_of(SCANS.image[w.sub], SCANS.lesion_mask[w.sub]),
         code=code("register_lesion"),

@@ -40,7 +40,7 @@ rule standardize:
     threads: 1
     resources:
         mem_mb=scaled(2000),
-        runtime=scaled(10),
+        runtime=scaled(3),
     params:
         code=code("standardize"),
         env=environment("imaging"),

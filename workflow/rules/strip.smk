@@ -16,7 +16,7 @@ rule strip:
     threads: 1
     resources:
         mem_mb=scaled(2000),
-        runtime=scaled(10),
+        runtime=scaled(3),
     params:
         code=code("strip"),
         env=environment("imaging"),

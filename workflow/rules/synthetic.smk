@@ -24,7 +24,7 @@ rule synthetic_lesions:
     threads: 1
     resources:
         mem_mb=scaled(2000),
-        runtime=scaled(30),
+        runtime=scaled(5),
     params:
         sign=PLAN.lesion_sign,
         seed=SYNTHETIC.seed,
