@@ -110,6 +110,19 @@ def test_an_environment_holds_the_versions_of_the_lock(environment: str) -> None
     assert {name: locked.get(normalized(name)) for name in pinned(environment)} == pinned(environment)
 
 
+@pytest.mark.parametrize("recipe", ["Containerfile", "stfpm3d.def"])
+def test_the_image_of_all_rules_is_the_lock_on_the_python_of_the_environments(recipe: str) -> None:
+    text = (ROOT / recipe).read_text(encoding="utf-8")
+    assert "pip install --no-cache-dir --no-deps --requirement /tmp/requirements.txt" in text
+    pythons = {
+        entry
+        for environment in ENVIRONMENTS
+        for entry in yaml.safe_load((ROOT / "envs" / f"{environment}.yaml").read_text())["dependencies"]
+        if isinstance(entry, str) and entry.startswith("python=")
+    }
+    assert pythons == {f"python={version}" for version in re.findall(r"python:(3\.\d+)-slim", text)}
+
+
 def test_imaging_needs_no_torch() -> None:
     assert not {"torch", "torchvision", "lightning", "torchio", "acsconv"} & {*pinned("imaging")}
 

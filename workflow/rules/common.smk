@@ -66,6 +66,9 @@ TRAINING_THREADS = COMPUTE["devices"] * COMPUTE["threads"]
 EVALUATED = PLAN.select(split=("val", "test"))
 
 
+container: str(ROOT / "stfpm3d.sif")  # of all rules, where a run asks for it (docs/cluster.md)
+
+
 wildcard_constraints:
     sub=one_of(SCANS.index),
     architecture=r"resnet\d+",
