@@ -38,7 +38,8 @@ experiments: [{name: intensity, method: intensity}]
 evaluation: {reference: intensity, probes: false, synthetic: {per_scan: 0}}
 """
 SCANS = ("sub-demoH01", "sub-demoH02")
-STRIPPED = [f"results/strip/{scan}/image.nii.gz" for scan in SCANS]
+STRIPPED = "results/strip/sub-demoH01/"
+IMAGE = f"{STRIPPED}image.nii.gz"
 CHAIN = [f"results/grid/{scan}.npy" for scan in SCANS]
 MADE = ("strip", "standardize", "grid")
 """The stages that SLURM makes again; what comes before them is made once, locally."""
@@ -154,7 +155,7 @@ def project(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def stripping(project: Project) -> Project:
-    """The project with nothing in the queue and one job to do, a group of two members."""
+    """The project with nothing in the queue and one job to do."""
     assert not asked("squeue", "--noheader")
     project.remove("strip")
     return project
@@ -165,7 +166,8 @@ def test_groups_and_a_gpus_job_make_the_files_of_a_local_run(project: Project) -
     run = project.on_slurm(*CHAIN, "--set-resources", "landmarks:gpu=1")
     assert run.ended() == 0, run.said()
     assert project.digests() == project.made
-    numbers = re.findall(r"SLURM jobid (\d+)", run.said())
+    name = re.findall(r"SLURM run ID: (\S+)", run.said())[0]
+    numbers = asked("squeue", "--states=all", "--noheader", "--format=%A", "--name", name).split()
     jobs = [asked("scontrol", "--oneliner", "show", "job", number) for number in numbers]
     given = {re.findall(r"Comment=(\S+)", job)[0]: job for job in jobs}
     limits = {comment[:12]: re.findall(r"TimeLimit=(\S+)", job)[0] for comment, job in given.items()}
@@ -180,14 +182,14 @@ def test_groups_and_a_gpus_job_make_the_files_of_a_local_run(project: Project) -
     ("asks", "sentence"),
     [
         (("strip:gpu=2",), "Requested node configuration is not available"),
-        (("strip:slurm_partition=short",), "they ask for 6 minutes, and short allows 1"),
-        (("strip:slurm_partition=nowhere",), "Invalid partition name"),
+        (("strip:slurm_partition=short",), "they ask for 3 minutes, and short allows 1"),
+        pytest.param(("strip:slurm_partition=nowhere",), "Invalid partition name", marks=pytest.mark.soak),
     ],
 )
 def test_what_slurm_would_never_run_is_refused_before_the_first_job(
     stripping: Project, asks: tuple[str, ...], sentence: str
 ) -> None:
-    run = stripping.on_slurm(*STRIPPED, "--set-resources", *asks)
+    run = stripping.on_slurm(IMAGE, "--set-resources", *asks)
     assert run.ended(WITHIN_S) != 0
     assert sentence in run.said()
     assert "submitted" not in run.said()
@@ -195,12 +197,12 @@ def test_what_slurm_would_never_run_is_refused_before_the_first_job(
 
 def strips(project: Project) -> dict[str, str]:
     """Digests of the stripped scans of the local run."""
-    return {name: digest for name, digest in project.made.items() if name.startswith("results/strip/")}
+    return {name: digest for name, digest in project.made.items() if name.startswith(STRIPPED)}
 
 
 def stripped(project: Project) -> dict[str, str]:
     """Digests of the stripped scans that are there."""
-    return {name: digest for name, digest in project.digests().items() if name.startswith("results/strip/")}
+    return {name: digest for name, digest in project.digests().items() if name.startswith(STRIPPED)}
 
 
 def await_empty_queue() -> None:
@@ -213,7 +215,7 @@ def await_empty_queue() -> None:
 
 def test_cancelled_jobs_waiting_and_running_are_made_again(stripping: Project) -> None:
     asked("scontrol", "update", "partitionname=main", "state=down")
-    run = stripping.on_slurm(*STRIPPED)
+    run = stripping.on_slurm(IMAGE)
     waiting = run.job("PENDING")
     asked("scancel", waiting)
     asked("scontrol", "update", "partitionname=main", "state=up")
@@ -223,9 +225,9 @@ def test_cancelled_jobs_waiting_and_running_are_made_again(stripping: Project) -
     assert stripped(stripping) == strips(stripping)
 
 
-@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("told", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
 def test_a_driver_that_is_told_to_end_takes_its_jobs_with_it(stripping: Project, told: signal.Signals) -> None:
-    run = stripping.on_slurm(*STRIPPED)
+    run = stripping.on_slurm(IMAGE)
     run.job("RUNNING")
     run.driver.send_signal(told)
     assert run.ended(WITHIN_S) != 0
@@ -234,11 +236,11 @@ def test_a_driver_that_is_told_to_end_takes_its_jobs_with_it(stripping: Project,
 
 
 def test_a_killed_drivers_run_is_resumed_when_its_jobs_have_ended(stripping: Project) -> None:
-    run = stripping.on_slurm(*STRIPPED)
+    run = stripping.on_slurm(IMAGE)
     job = run.job("RUNNING")
     run.driver.kill()
     run.driver.wait()
-    arguments = f"{' '.join(STRIPPED)} --workflow-profile profiles/slurm --configfile cohort.yaml"
+    arguments = f"{IMAGE} --workflow-profile profiles/slurm --configfile cohort.yaml"
     command = ["make", "resume", f"ARGS={arguments}", f"BIN={Path(sys.executable).parent}"]
     refused = subprocess.run(command, cwd=stripping.folder, capture_output=True, text=True, check=False)
     assert refused.returncode != 0
@@ -252,19 +254,19 @@ def test_a_killed_drivers_run_is_resumed_when_its_jobs_have_ended(stripping: Pro
 
 def test_the_driver_may_be_a_job_itself(stripping: Project) -> None:
     often = "--slurm-init-seconds-before-status-checks 2 --seconds-between-status-checks 2"
-    command = f"{' '.join(stripping.command(*STRIPPED))} --workflow-profile profiles/slurm {often}"
+    command = f"{' '.join(stripping.command(IMAGE))} --workflow-profile profiles/slurm {often}"
     asked("sbatch", "--wait", "--mem=1000", "--output=driver.log", f"--chdir={stripping.folder}", f"--wrap={command}")
     assert stripped(stripping) == strips(stripping)
 
 
 @pytest.mark.soak
 def test_a_job_above_its_memory_or_time_asks_for_more(stripping: Project) -> None:
-    run = stripping.on_slurm(*STRIPPED, "--set-resources", "strip:mem_mb=20 * 30**(attempt - 1)")
+    run = stripping.on_slurm(IMAGE, "--set-resources", "strip:mem_mb=20 * 30**(attempt - 1)")
     assert run.ended() == 0, run.said()
     assert "Trying to restart" in run.said()
     assert stripped(stripping) == strips(stripping)
     stripping.remove("strip")
-    run = stripping.on_slurm(STRIPPED[0], "--set-resources", "strip:runtime=attempt**4")
+    run = stripping.on_slurm(IMAGE, "--set-resources", "strip:runtime=attempt**4")
     job = run.job("RUNNING")
     asked("scancel", "--signal=STOP", job)  # its one minute passes
     assert run.ended() == 0, run.said()
@@ -273,7 +275,7 @@ def test_a_job_above_its_memory_or_time_asks_for_more(stripping: Project) -> Non
 
 @pytest.mark.soak
 def test_a_node_that_goes_down_and_comes_back_changes_nothing(stripping: Project) -> None:
-    run = stripping.on_slurm(*STRIPPED)
+    run = stripping.on_slurm(IMAGE)
     run.job("RUNNING")
     asked("scontrol", "update", "nodename=localhost", "state=down", "reason=test")
     assert run.ended() == 0, run.said()  # SLURM puts the job back and takes the node again when it answers

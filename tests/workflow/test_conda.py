@@ -12,6 +12,11 @@ from conftest import ROOT, Project
 import stand_in_conda
 
 COHORT = """
+demo:
+  healthy: {train: 1, val: 1, test: 1}
+  patient: {train: 1, val: 1, test: 1}
+registration: {transform: none}
+standardization: {landmarks_from: healthy}
 template: {resolution_mm: 4}
 grid: {size: 32}
 teachers: [{name: random, weights: random, epochs: 0, patch_size: 16}]
@@ -21,7 +26,7 @@ experiments: [{name: intensity, method: intensity}]
 evaluation: {reference: intensity}
 """
 IMAGING = "results/grid/mask.npy"
-LEARNING = "results/teacher/random/model.safetensors"
+LEARNING = "results/standardize/landmarks.tsv"
 
 
 @pytest.fixture(scope="module")
