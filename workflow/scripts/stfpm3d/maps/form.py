@@ -49,11 +49,6 @@ def smoothed(anomaly_map: Volume, support: Volume, fwhm_mm: float) -> Volume:
     return Volume(np.where(np.isinf(values), values.min(), values), anomaly_map.affine)
 
 
-def in_medians(anomaly_map: Volume, support: Volume) -> Volume:
-    """A positive map in units of its own median over the support: what is unusual within its scan."""
-    return Volume(anomaly_map.data / np.median(anomaly_map.data[support.data]), anomaly_map.affine)
-
-
 def less_mirrored(anomaly_map: Volume, support: Volume, share: float) -> Volume:
     """A map minus a share of its mirror image across the midline; 0 returns it as it is.
 

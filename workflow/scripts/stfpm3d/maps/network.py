@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stfpm3d.imaging.grid import NetworkGrid, read_grid, to_network_grid
+from stfpm3d.imaging.grid import NetworkGrid, mask_on_network_grid, read_grid, to_network_grid
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like
 from stfpm3d.learning.channels import load_atlas, stack_channels
 from stfpm3d.learning.compute import Precision, one_device
@@ -22,13 +22,12 @@ from stfpm3d.maps.form import (
     Scan,
     ScoredMap,
     image_score,
-    in_medians,
     less_mirrored,
     outside_minimum,
     smoothed,
 )
 from stfpm3d.maps.gaussian import FeatureGaussian, fit_gaussian, load_gaussian
-from stfpm3d.maps.pooling import Pooling, block_poolings
+from stfpm3d.maps.pooling import Pooling, block_poolings, in_medians, seen_positions
 
 OTHERS = ("student", "gaussian", "atlas")
 """What `load_block_maps` may find among its files besides the teacher."""
@@ -157,9 +156,9 @@ class NetworkMaps:
     combine, blocks
         How the maps of which ResNet blocks become one; the paper multiplies those of blocks 1, 2 and 3.
     in_medians
-        Whether a map is divided by its own median over the scan's brain.
+        Whether each block's map is divided by its own median over the positions that see brain.
     smoothing_mm
-        FWHM of a Gaussian over that, 0 for none.
+        FWHM of a Gaussian over the map on the network grid, 0 for none.
     mirror_share
         Share of its mirror image that is taken from the smoothed map.
     asymmetry_weight
@@ -188,6 +187,7 @@ class NetworkMaps:
         self.blocks = blocks
         self.in_medians, self.smoothing_mm, self.mirror_share = in_medians, smoothing_mm, mirror_share
         self.asymmetry_weight, self.lesion_sign = asymmetry_weight, lesion_sign
+        self.seen = [seen_positions(mask_on_network_grid(brain_mask, grid), stride) for stride in STRIDES]
 
     def __call__(self, scan: Scan) -> ScoredMap:
         """The map on the MNI grid, its score, and the blocks' maps on the network grid.
@@ -197,11 +197,13 @@ class NetworkMaps:
         """
         array = array_of(scan, self.grid)
         distances = self.block_maps(array, fitted=scan.fitted)
+        if self.in_medians:
+            distances = [in_medians(block, seen) for block, seen in zip(distances, self.seen, strict=True)]
         anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
         support = load_mask(scan.support, scan.scan_id)
         source = Volume(anomaly, self.grid.affine)
         held = resample_like(support, source, nearest=True)
-        source = self._less_mirrored(in_medians(source, held) if self.in_medians else source, held, self.mirror_share)
+        source = self._less_mirrored(source, held, self.mirror_share)
         if self.asymmetry_weight:
             brightness = Volume(self.lesion_sign * array.astype(np.float32), self.grid.affine)
             asymmetry = self._less_mirrored(brightness, held, 1.0)

@@ -19,6 +19,18 @@ from stfpm3d.learning.resnet import STRIDES
 from stfpm3d.maps.form import FWHM_PER_SIGMA
 
 
+def seen_positions(brain: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:
+    """The positions (X, Y, Z) of a block that linear interpolation gives a share of a voxel of `brain` (S, S, S)."""
+    window = 2 * stride - 1
+    seen = F.max_pool3d(torch.from_numpy(brain.astype(np.float32))[None], window, stride, padding=stride - 1)
+    return seen[0].numpy() > 0
+
+
+def in_medians(distances: Tensor, seen: NDArray[np.bool_]) -> Tensor:
+    """A block's map (1, X, Y, Z) in units of its own median over the positions that see brain."""
+    return distances / distances[:, torch.from_numpy(seen).to(distances.device)].quantile(0.5)
+
+
 class Pooling:
     """A Gaussian over the positions of a block that see brain.
 
@@ -33,10 +45,8 @@ class Pooling:
     """
 
     def __init__(self, brain: NDArray[np.bool_], stride: int, sigma: float) -> None:
-        window = 2 * stride - 1  # the voxels that linear interpolation gives to a position
-        seen = F.max_pool3d(torch.from_numpy(brain.astype(np.float32))[None], window, stride, padding=stride - 1)
         self.sigma = sigma
-        self.seen = seen[0].numpy()
+        self.seen = seen_positions(brain, stride).astype(np.float32)
         self.weight = np.maximum(ndimage.gaussian_filter(self.seen, sigma, mode="constant"), np.finfo(np.float32).tiny)
 
     def __call__(self, values: Tensor) -> Tensor:

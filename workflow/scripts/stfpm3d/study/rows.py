@@ -19,7 +19,9 @@ PoolingMm = Annotated[
 ]
 InMedians = Annotated[
     bool,
-    Field(description="Whether a map is divided by its own median over the brain: what is unusual within its scan."),
+    Field(
+        description="Whether a block's map is divided by its own median over the brain: what is unusual within its scan."
+    ),
 ]
 SmoothingMm = Annotated[float, Field(ge=0, description="FWHM of the Gaussian that smooths the map, mm.")]
 MirrorShare = Annotated[
