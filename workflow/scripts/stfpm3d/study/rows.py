@@ -20,7 +20,7 @@ PoolingMm = Annotated[
 InMedians = Annotated[
     bool,
     Field(
-        description="Whether a block's map is divided by its own median over the brain: what is unusual within its scan."
+        description="Whether a block's map is divided by its own median over the brain: what is unusual within a scan."
     ),
 ]
 SmoothingMm = Annotated[float, Field(ge=0, description="FWHM of the Gaussian that smooths the map, mm.")]
