@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from inspect import signature
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
-from stfpm3d.prediction.bundle import read_bundle, write_bundle
+from stfpm3d.maps.makers import MAKERS
+from stfpm3d.prediction.bundle import SCHEMA_VERSION, read_bundle, write_bundle
 from stfpm3d.runtime.errors import InputError
 
 
@@ -53,10 +56,26 @@ def test_a_missing_file_is_refused(bundle: Path) -> None:
         read_bundle(bundle)
 
 
+def test_the_version_is_that_of_what_the_map_makers_take() -> None:
+    """A bundle of other settings would end in a traceback: whoever changes them raises `SCHEMA_VERSION`, and this."""
+    network = "combine blocks normalised pooling_mm in_medians smoothing_mm mirror_share asymmetry_weight lesion_sign"
+    machine = {"accelerator", "threads", "precision"}
+    taken = {
+        "network:network_maps": {*network.split(), *machine},
+        "reconstruction:fanogan_maps": {"kappa", *machine},
+        "baselines:intensity_maps": {"lesion_sign", "mirror_share", "smoothing_mm"},
+        "baselines:zscore_maps": {"smoothing_mm"},
+        "segmentation:segmentation_maps": {"top_fraction"},
+    }
+    found = {maker: {*signature(resolve_name(f"stfpm3d.maps.{maker}")).parameters} - {"files"} for maker in taken}
+    assert (SCHEMA_VERSION, found) == (2, taken)
+    assert {*MAKERS.values()} == {*taken}
+
+
 def test_another_version_is_refused(bundle: Path) -> None:
     content = json.loads((bundle / "bundle.json").read_text())
     (bundle / "bundle.json").write_text(json.dumps({**content, "schema_version": 99}))
-    with pytest.raises(InputError, match="version 99, expected 1"):
+    with pytest.raises(InputError, match=f"version 99, expected {SCHEMA_VERSION}"):
         read_bundle(bundle)
 
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
-SCHEMA_VERSION = 1
-"""Raised with every change of what a bundle must hold."""
+SCHEMA_VERSION = 2
+"""Raised with every change of what a bundle must hold; the settings of its map maker are among that."""
 DESCRIPTION = "bundle.json"
 
 
