@@ -5,7 +5,7 @@ BIN := .venv/bin
 OUT ?= predictions
 UPGRADE ?= --upgrade
 
-.PHONY: demo plan predict resume lint site test soak install format docs lock clean
+.PHONY: demo plan predict resume lint site test bench soak install format docs lock clean
 
 demo: install
 	$(BIN)/snakemake all bundles --cores all $(ARGS)
@@ -41,6 +41,10 @@ site: install
 
 test: lint site
 	$(BIN)/pytest
+
+# What is fast, beside what it would be otherwise: benchmarks.json; ARGS names single rows (docs/benchmarks.md).
+bench: install
+	$(BIN)/python workflow/bench.py $(ARGS)
 
 # Twenty kills at random moments, then the results compared with an undisturbed run's; and the tests of all modules as an
 # older processor rounds: no test may hang on the last bits of a sum.
