@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
-import resource
+import re
 import shutil
 import statistics
 import subprocess
@@ -20,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.pop(0)  # this folder, whose tabulate.py would hide a library of that name
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 sys.path.insert(1, str(Path(__file__).parents[1] / "tests" / "unit"))
 sys.path.insert(2, str(Path(__file__).parents[1] / "tests"))
@@ -155,9 +155,9 @@ def a_map(size: int, rounds: int) -> dict[str, Any]:
         make, theirs = _ours(folder, size), _theirs(folder, size)
         one = alternating(make, theirs, rounds)
     passes = {f"{key}_all_passes": EVALUATION_PASSES * one[key] for key in ("ratio", "least", "greatest")}
-    peaks = {side: peak_memory_gb(side, size) for side in ("_ours", "_theirs")}
+    peaks = {side: peak_memory_gb(side, size) for side in SIDES}
     networks = features_share(size, one["ours_s"])
-    return {**one, **passes, "memory_gb": peaks, "memory_ratio": peaks["_ours"] / peaks["_theirs"], **networks}
+    return {**one, **passes, "memory_gb": peaks, "memory_ratio": peaks["ours"] / peaks["theirs"], **networks}
 
 
 @torch.inference_mode()
@@ -196,15 +196,20 @@ def _theirs(folder: Path, size: int) -> Callable[[], None]:
 
 def peak_memory_gb(side: str, size: int) -> float:
     """Most resident memory of a process that makes two maps (10⁹ bytes), libraries included."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (side, size))
+    code = "import bench, sys; bench.two_maps(sys.argv[1], int(sys.argv[2]))"
+    _, gigabytes, _ = in_child([sys.executable, "-c", code, side, str(size)], Path(__file__).parent)
+    return gigabytes
 
 
-def _peak(side: str, size: int) -> float:
+def two_maps(side: str, size: int) -> None:
+    """Make two maps, as `SIDES` has it."""
     with tempfile.TemporaryDirectory() as folder:
-        run = globals()[side](Path(folder), size)
-        run(), run()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+        run = SIDES[side](Path(folder), size)
+        run()
+        run()
+
+
+SIDES = {"ours": _ours, "theirs": _theirs}
 
 
 def triplets(rounds: int, size: int = 112, patch: int = 32, per_scan: int = 8) -> dict[str, Any]:
@@ -287,7 +292,10 @@ def demo_of(scans: int) -> dict[str, Any]:
 
 
 def in_child(command: list[str], folder: Path) -> tuple[float, float, str]:
-    """CPU seconds of a command with its children, its peak memory (10⁹ bytes), and what it said."""
+    """CPU seconds of a command with its children, its peak memory (10⁹ bytes), and what it said.
+
+    A small process between starts it: a child's peak begins with what its parent holds.
+    """
     code = (
         "import json, resource, subprocess, sys; done = subprocess.run(sys.argv[1:], capture_output=True, text=True);"
         "used = resource.getrusage(resource.RUSAGE_CHILDREN);"
@@ -334,7 +342,7 @@ def driver(scans: int, *arguments: str) -> tuple[float, int]:
         (folder / "demo.yaml").write_text(yaml.safe_dump(demo_of(scans)))
         told = ["--cores", "2", "--until", "strip", "--configfile", "demo.yaml", *arguments]
         _, _, said = in_child([sys.executable, "-c", DRIVER, *told], folder)
-        jobs = max(int(line.split()[0]) for line in said.split(" of ")[1:])
+        jobs = max(int(number) for number in re.findall(r"\d+ of (\d+) steps", said))
         return json.loads((folder / "driver.json").read_text()), jobs
 
 
