@@ -21,8 +21,7 @@ from typing import Any
 
 sys.path.pop(0)  # this folder, whose tabulate.py would hide a library of that name
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
-sys.path.insert(1, str(Path(__file__).parents[1] / "tests" / "unit"))
-sys.path.insert(2, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(1, str(Path(__file__).parents[1] / "tests"))
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
@@ -34,10 +33,10 @@ import yaml
 from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.metrics import average_precision_score
-from test_resnet import with_acsconv
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from acs_reference import with_acsconv
 from stfpm3d.imaging.grid import NetworkGrid, network_grid
 from stfpm3d.imaging.ranking import average_precision, histogram
 from stfpm3d.imaging.volumes import Volume, load_volume, save_volume
@@ -66,7 +65,8 @@ def cpu_seconds(call: Callable[[], Any]) -> float:
 
 def alternating(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int) -> dict[str, Any]:
     """Median CPU seconds of both, and the ratio of each round: its median, least and greatest."""
-    ours(), theirs()
+    ours()
+    theirs()
     pairs = [(cpu_seconds(ours), cpu_seconds(theirs)) for _ in range(rounds)]
     ratios = [other / own for own, other in pairs]
     own, other = (statistics.median(side) for side in zip(*pairs, strict=True))
@@ -173,7 +173,18 @@ def _ours(folder: Path, size: int) -> Callable[[], None]:
     grid, brain, path = ball(folder, size)
     np.save(folder / "scan.npy", transformed(path, size).astype(np.float16))
     networks = [FoldedResNet(our_network(plain_network(seed))) for seed in (0, 1)]
-    maker = NetworkMaps(BlockMaps(*networks), grid, brain, combine="product", blocks=(1, 2, 3), smoothing_mm=0)
+    maker = NetworkMaps(
+        BlockMaps(networks[0], networks[1]),
+        grid,
+        brain,
+        combine="product",
+        blocks=(1, 2, 3),
+        in_medians=False,
+        smoothing_mm=0,
+        mirror_share=0,
+        asymmetry_weight=0,
+        lesion_sign=1,
+    )
     scan = Scan("scan", folder / "scan.npy", folder / "support.nii.gz")
     return lambda: write_maps(folder / "table.tsv", {"map.nii.gz": scan}, maker)
 
@@ -274,7 +285,7 @@ def evaluation(rounds: int, scans: int = 100, voxels: int = 60_000) -> dict[str,
     def ours() -> float:
         scans = zip(maps, lesions, strict=True)
         pairs = [(histogram(values[~lesion]), histogram(values[lesion])) for values, lesion in scans]
-        normal, lesion = (sum(side[1:], start=side[0]) for side in zip(*pairs, strict=True))
+        normal, lesion = (np.sum(side, axis=0) for side in zip(*pairs, strict=True))
         return float(average_precision(normal, lesion))
 
     return alternating(ours, lambda: average_precision_score(lesions.ravel(), maps.ravel()), rounds)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from acsconv.operators import ACSConv
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import get_model, resnet18
 
+from acs_reference import with_acsconv
 from published import published_weights
 from stfpm3d.learning.folding import FoldedResNet
 from stfpm3d.learning.resnet import (
@@ -40,29 +40,6 @@ def test_parameter_counts_are_those_of_the_paper_in_the_network_and_in_its_file(
     for name, saved in (("student", network), ("teacher", teacher)):
         save_network(tmp_path / name, saved)
         assert read_network(tmp_path / name) == ("resnet18", in_channels, expected, 2 * expected)
-
-
-def with_acsconv(flat: nn.Module) -> nn.Module:
-    """A 2D network on volumes by acsconv's own operators, as its converter would make it."""
-    for name, layer in flat.named_children():
-        volumetric = with_acsconv(layer)
-        if isinstance(layer, nn.Conv2d):
-            volumetric = ACSConv(
-                layer.in_channels,
-                layer.out_channels,
-                layer.kernel_size[0],
-                stride=layer.stride[0],
-                padding=int(layer.padding[0]),
-                bias=False,
-            )
-        elif isinstance(layer, nn.BatchNorm2d):
-            volumetric = nn.BatchNorm3d(layer.num_features)
-        elif isinstance(layer, nn.MaxPool2d):
-            volumetric = nn.MaxPool3d(3, stride=2, padding=1)
-        elif isinstance(layer, nn.AdaptiveAvgPool2d):
-            volumetric = nn.AdaptiveAvgPool3d(1)
-        setattr(flat, name, volumetric)
-    return flat
 
 
 def randomise_statistics(network: nn.Module) -> None:
