@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -29,7 +27,6 @@ os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
 import numpy as np
 import torch
 import torch.nn.functional as F
-import yaml
 from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.metrics import average_precision_score
@@ -47,7 +44,6 @@ from stfpm3d.learning.student import FrozenTeacher, feature_losses
 from stfpm3d.learning.teacher import triplet_loss
 from stfpm3d.maps.form import Scan, write_maps
 from stfpm3d.maps.network import BlockMaps, NetworkMaps
-from stfpm3d.runtime.files import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 EVALUATION_PASSES = 3.5
@@ -291,17 +287,6 @@ def evaluation(rounds: int, scans: int = 100, voxels: int = 60_000) -> dict[str,
     return alternating(ours, lambda: average_precision_score(lesions.ravel(), maps.ravel()), rounds)
 
 
-def demo_of(scans: int) -> dict[str, Any]:
-    """A demo cohort of this many healthy scans, and of 12 patients."""
-    third = scans // 3
-    return {
-        "demo": {
-            "healthy": {"train": third, "val": third, "test": scans - 2 * third},
-            "patient": {"train": 4, "val": 4, "test": 4},
-        }
-    }
-
-
 def in_child(command: list[str], folder: Path) -> tuple[float, float, str]:
     """CPU seconds of a command with its children, its peak memory (10⁹ bytes), and what it said.
 
@@ -319,79 +304,6 @@ def in_child(command: list[str], folder: Path) -> tuple[float, float, str]:
     return tuple(json.loads(done.stdout))
 
 
-def plan(subjects: int) -> dict[str, float]:
-    """A dry run for a demo cohort of so many healthy scans, of which no file exists yet."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name, "demo.yaml").write_text(yaml.safe_dump(demo_of(subjects)))
-        arguments = ["--snakefile", f"{ROOT}/Snakefile", "--dry-run", "--quiet", "rules", "--configfile", "demo.yaml"]
-        seconds, gigabytes, _ = in_child([sys.executable, "-m", "snakemake", "--cores", "2", *arguments], Path(name))
-    return {"cpu_s": seconds, "memory_gb": gigabytes}
-
-
-DRIVER = """
-import json, resource, sys
-from snakemake.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as end:
-    assert not end.code
-used = resource.getrusage(resource.RUSAGE_SELF)
-open("driver.json", "w").write(json.dumps(used.ru_utime + used.ru_stime))
-"""
-TRIVIAL = "for name in [*snakemake.output, *snakemake.log]:\n    open(name, 'w').write('x')\n"
-
-
-def driver(scans: int, *arguments: str) -> tuple[float, int]:
-    """CPU seconds of Snakemake alone, without its jobs, and their number, in a run whose scripts do nothing."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for part in ("Snakefile", "config", "envs", "profiles", "workflow"):
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-            copy(ROOT / part, folder / part)
-        for script in (folder / "workflow" / "scripts").glob("*.py"):
-            script.write_text(TRIVIAL)
-        (folder / "demo.yaml").write_text(yaml.safe_dump(demo_of(scans)))
-        told = ["--cores", "2", "--until", "strip", "--configfile", "demo.yaml", *arguments]
-        _, _, said = in_child([sys.executable, "-c", DRIVER, *told], folder)
-        jobs = max(int(number) for number in re.findall(r"\d+ of (\d+) steps", said))
-        return json.loads((folder / "driver.json").read_text()), jobs
-
-
-def driver_per_job() -> dict[str, float]:
-    """CPU seconds a job of the driver, from the difference of two runs, beside Snakemake without our profile."""
-    few, many, plain = driver(12), driver(60), driver(60, "--workflow-profile", "none")
-    each = (many[0] - few[0]) / (many[1] - few[1])
-    return {
-        "jobs": many[1],
-        "cpu_s_a_job": each,
-        "cpu_s_a_run": few[0] - each * few[1],
-        "snakemakes_defaults_cpu_s_a_job": (plain[0] - few[0] + each * few[1]) / plain[1],
-    }
-
-
-def registration() -> dict[str, Any]:
-    """Raw head to grid at 2 mm beside ANTs' Affine, over three scans of the demo (bench_registration.py)."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "demo.yaml").write_text(yaml.safe_dump(demo_of(3)))
-        scans = [f"results/demo/sub-demoH{number:02d}_T2w.nii.gz" for number in (1, 2, 3)]
-        template = [f"results/template/{part}.nii.gz" for part in ("head", "brain", "mask")]
-        told = ["--snakefile", f"{ROOT}/Snakefile", "--configfile", "demo.yaml", "--cores", "1"]
-        snakemake = [sys.executable, "-m", "snakemake", "results/cohort/participants.tsv", *template, *scans]
-        in_child([*snakemake, *told], folder)
-        table = read_table(folder / "results/cohort/participants.tsv")
-        table[table["image"].isin(scans)].to_csv(folder / "scans.tsv", sep="\t", index=False)
-        script = str(ROOT / "workflow" / "bench_registration.py")
-        done = subprocess.run(
-            [sys.executable, script, "--participants", "scans.tsv"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    return json.loads(done.stdout[done.stdout.index("{") :])
-
-
 ROWS: dict[str, Callable[[], dict[str, Any]]] = {
     "features_112": lambda: features(112, 7),
     "features_224": lambda: features(224, 3),
@@ -400,11 +312,6 @@ ROWS: dict[str, Callable[[], dict[str, Any]]] = {
     "triplets": lambda: triplets(5),
     "student_step": lambda: student_step(3),
     "map_evaluation": lambda: evaluation(3),
-    "plan_500": lambda: plan(500),
-    "plan_1000": lambda: plan(1000),
-    "plan_2000": lambda: plan(2000),
-    "driver": driver_per_job,
-    "registration": registration,
 }
 
 
