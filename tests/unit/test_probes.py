@@ -289,3 +289,5 @@ def test_a_site_whose_maps_are_brighter_has_false_alarms_at_the_others_threshold
     assert float(even["fpr"].max()) < 0.015
     alone = site_rates(scans[scans["site"] == "west"], brain, 0.99)
     assert alone["fpr"].isna().tolist() == [True] and np.isnan(site_row(alone).estimate.value)
+    unmeasured = site_rates(scans[scans["split"] == "val"], brain, 0.99)  # beside a table of test patients alone
+    assert unmeasured.empty and np.isnan(site_row(unmeasured).estimate.value)

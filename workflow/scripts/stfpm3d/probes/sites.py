@@ -36,7 +36,7 @@ def site_rates(scans: pd.DataFrame, brain_mask: Volume, healthy_quantile: float)
     Columns `SITE_COLUMNS` without the experiment, one row a site with a test scan; `fpr` is NaN where no other site has
     a validation scan.
     """
-    parts = {split: rows for split, rows in scans.groupby("split")}
+    parts = {split: scans[scans["split"] == split] for split in ("val", "test")}
 
     @cache
     def voxels(site: str, split: str) -> Histogram:
@@ -55,7 +55,7 @@ def site_rates(scans: pd.DataFrame, brain_mask: Volume, healthy_quantile: float)
             threshold = quantile_threshold(reference, healthy_quantile)
             rate = voxels(site, "test")[threshold:].sum() / voxels(site, "test").sum()
         rows.append({"site": site, "fpr": rate, "n_healthy_val_others": others.sum(), "n_healthy_test": n_test})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=SITE_COLUMNS[1:])
 
 
 def site_row(rates: pd.DataFrame) -> Row:
