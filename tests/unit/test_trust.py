@@ -38,9 +38,9 @@ def metrics(
 def test_any_probe_that_fires_is_a_warning_in_words(probe: str, others: tuple[float, float]) -> None:
     found = verdict(metrics(*(FIRED if name == probe else others for name in PROBES)), "stfpm")
     assert found.level == "warning"
-    assert "Image AUROC 0.900 on this cohort is not evidence of lesion detection" in found.sentences[0]
+    assert "Image AUROC 0.90 on this cohort is not evidence of lesion detection" in found.sentences[0]
     assert "mass effect and atrophy remain possible" in found.sentences[0]
-    assert found.sentences[0].count("(AUROC 0.980, p < 0.001)") == 1
+    assert found.sentences[0].count("(AUROC 0.98, p < 0.001)") == 1
     assert not any("proof" in sentence for sentence in found.sentences)
     assert {"histogram": "histograms", "removed_6mm": "6 mm", "removed_30mm": "30 mm"}[probe] in found.sentences[0]
 
@@ -50,13 +50,13 @@ def test_silence_says_what_was_checked_and_what_speaks_for_the_map() -> None:
     assert found.level == "fine", "a probe fires at 0.70 and p < 0.05 alone"
     checked, evidence = found.sentences
     assert "passes the check" in checked and "not evidence" not in checked
-    for figures in ("AUROC 0.550, p = 0.300", "AUROC 0.690, p = 0.010", "AUROC 0.720, p = 0.060"):
+    for figures in ("AUROC 0.55, p = 0.30", "AUROC 0.69, p = 0.01", "AUROC 0.72, p = 0.06"):
         assert figures in checked
-    assert "0.810 (healthy scans in these slices 0.620)" in evidence and "mirrored place 0.770" in evidence
+    assert "0.81 (healthy scans in these slices 0.62)" in evidence and "mirrored place 0.77" in evidence
     assert "synthetic" not in evidence, "there are none"
     pairs = pd.DataFrame([Row("test", "synthetic_auroc_paired", Estimate(0.7), 20, 0)._asdict()])
     pairs = pairs.assign(experiment="stfpm", protocol="strict", value=0.7, ci_low=np.nan, ci_high=np.nan)
-    assert "synthetic lesion against themselves 0.700" in verdict(pd.concat([metrics(), pairs]), "stfpm").sentences[1]
+    assert "synthetic lesion against themselves 0.70" in verdict(pd.concat([metrics(), pairs]), "stfpm").sentences[1]
 
 
 @pytest.mark.parametrize("histogram", [SILENT, TOO_FEW])

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 import yaml
 
-import stfpm3d
+from stfpm3d import __version__
 from stfpm3d.runtime.digest import pinned_packages
 
-ROOT = Path(stfpm3d.__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 STAGES_IN = "benchmarks"
 
 
@@ -49,7 +49,7 @@ def provenance() -> Provenance:
     packages = dict(package.split("==") for package in pinned)
     return Provenance(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=stfpm3d.__version__,
+        version=__version__,
         commit=_commit(),
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs{_memory()}",
         software={"python": platform.python_version()} | {name: _installed(name, packages[name]) for name in packages},

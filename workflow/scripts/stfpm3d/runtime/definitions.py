@@ -33,6 +33,7 @@ NEUTRAL = {"files.replacing", "logs.progress", "logs.rule_log", "makers.map_make
 UNFOLLOWED = {"__builtins__", "__import__", "__loader__", "__spec__", "eval", "exec", "globals", "locals"}
 UNFOLLOWED |= {"builtins", "ctypes", "gc", "importlib", "inspect", "pickle", "pkgutil", "runpy", "shelve"}
 UNFOLLOWED |= {"sys._getframe", "sys.modules", "typing.get_type_hints"}
+HARMLESS = {"importlib.metadata.PackageNotFoundError", "importlib.metadata.version"}  # run nothing
 PLACE = {"__file__", "__name__", "__package__", "__path__"}  # where these are used, the path of their module counts
 
 
@@ -317,7 +318,7 @@ _Binding = _Piece | _Foreign | _Module | _Member
 
 
 def _is_unfollowed(name: str) -> bool:
-    return any(f"{name}.".startswith(f"{known}.") for known in UNFOLLOWED)
+    return name not in HARMLESS and any(f"{name}.".startswith(f"{known}.") for known in UNFOLLOWED)
 
 
 def _is_function(node: ast.AST) -> bool:
