@@ -12,7 +12,7 @@ from PIL import Image
 from stfpm3d.imaging.volumes import load_mask, load_volume
 
 EXPERIMENTS = {"stfpm-gaussian", "untrained-gaussian", "stfpm", "stfpm-kmeans"}
-EXPERIMENTS |= {"padim", "fanogan", "intensity", "zscore"}
+EXPERIMENTS |= {"padim", "padim-regional", "fanogan", "intensity", "zscore"}
 UNSCORED = "stfpm-kmeans"
 OWN_SCORE = "fanogan"
 TESTED = ["sub-demoH08", "sub-demoH09", "sub-demoP05", "sub-demoP06"]
