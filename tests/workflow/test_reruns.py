@@ -1,8 +1,8 @@
 """What runs again when something changes: exactly the stages that the change touches, written by hand.
 
 The tiny cohort has 15 scans: healthy 4 train, 3 val, 2 test; patients 2, 2, 2. There are nine experiments: three with
-the student and a fourth that segments one of them, two of PaDiM on the teacher, f-AnoGAN on a grid of its own (which the
-2 training patients do not need), and two baselines. Each change is made, planned by a dry run, and taken back.
+the student and a fourth that segments one of them, two of PaDiM on the teacher, f-AnoGAN on a grid of its own (which
+the 2 training patients do not need), and two baselines. Each change is made, planned by a dry run, and taken back.
 """
 
 import os
