@@ -19,7 +19,7 @@ def note(folder: Path, rule: str, output: str, seconds: float, log: str, size: i
     metadata.mkdir(parents=True, exist_ok=True)
     made.write_bytes(bytes(size))
     record = {"rule": rule, "log": [log], "starttime": 1000.0, "endtime": 1000.0 + seconds}
-    (metadata / base64.b64encode(output.encode()).decode()).write_text(json.dumps(record))
+    (metadata / base64.urlsafe_b64encode(output.encode()).decode()).write_text(json.dumps(record))
 
 
 def job(rule: str, reason: str, outputs: int = 1, threads: int = 1, **wildcards: str) -> SimpleNamespace:
@@ -41,6 +41,18 @@ def test_a_stage_takes_as_much_as_its_jobs_took_before(folder: Path) -> None:
     table = forecast(planned, read_past(folder), cores=2)
     assert table.splitlines()[1].split() == ["register", "30", "10", "min", "60", "30.0", "MB", "new"]
     assert "30 jobs; about 5 min on 2 cores, 60 files, 30.0 MB." in table
+
+
+def test_a_record_that_a_kill_left_half_written_is_no_experience(folder: Path) -> None:
+    note(folder, "register", "results/register/c/image.nii.gz", 1e6, "logs/c.log", 0)
+    (record,) = (path for path in folder.glob(".snakemake/metadata/*") if "1001000.0" in path.read_text())
+    record.write_text(record.read_text()[:-5])
+    assert read_past(folder)["register"].seconds_a_job == 20
+
+
+def test_a_record_is_read_whatever_its_output_is_called(tmp_path: Path) -> None:
+    note(tmp_path, "register", "results/register/~~~?é/image.nii.gz", 10.0, "logs/a.log", 0)
+    assert read_past(tmp_path)["register"].outputs == 1
 
 
 def test_outputs_that_are_gone_are_no_experience(folder: Path) -> None:

@@ -62,8 +62,11 @@ def read_past(folder: Path) -> dict[str, Past]:
         if path.is_file():
             # A long name is cut into folders, each marked by an @.
             encoded = "".join(part.removeprefix("@") for part in path.relative_to(metadata).parts)
-            output = folder / base64.b64decode(encoded).decode()
-            record = json.loads(path.read_text(encoding="utf-8"))
+            output = folder / base64.urlsafe_b64decode(encoded).decode()
+            try:
+                record = json.loads(path.read_text(encoding="utf-8"))
+            except json.JSONDecodeError:  # Snakemake writes it in place: a kill, or this moment, may leave a half
+                continue
             if output.exists() and record["starttime"] and record["endtime"]:
                 stage = past.setdefault(record["rule"], Past())
                 start, end = stage.seconds.get(str(record["log"]), (record["starttime"], record["endtime"]))
