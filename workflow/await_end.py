@@ -12,7 +12,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).with_name("scripts")))
 
-from stfpm3d.runtime.run_note import NOTE, last_run
+from stfpm3d.runtime.run_note import NOTE, RunNote, last_run
 
 PATIENCE_S = 5  # jobs whose Snakemake is gone end by themselves within a second
 
@@ -29,14 +29,18 @@ def is_at_work(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
-def slurm_jobs(folder: Path, needed: bool) -> list[str]:
-    """The user's jobs of this directory that wait or run in SLURM, but for the one that asks; none without SLURM.
+def slurm_jobs(folder: Path, run: RunNote | None) -> list[str]:
+    """The user's jobs of this directory, or that drive its run, that wait or run in SLURM, but for the one that asks.
 
     They outlive a Snakemake that was killed: it can no longer cancel them, and on their nodes nothing misses it. Where
-    SLURM does not answer, only a run that had jobs there makes an answer `needed`.
+    SLURM does not answer there are none, unless the run was driven by a job elsewhere, or had jobs there.
     """
+    driver = run.driving_job() if run is not None else None
+    needed = driver is not None or (run is not None and run.jobs_on_slurm)
     if not shutil.which("squeue"):
-        return []
+        if not needed:
+            return []
+        sys.exit(f"SLURM's squeue is not here, which alone tells whether jobs of {folder} still run; try where it is.")
     asked = subprocess.run(
         ["squeue", "--me", "--noheader", "--format=%A %Z"], capture_output=True, text=True, check=False
     )
@@ -49,7 +53,7 @@ def slurm_jobs(folder: Path, needed: bool) -> list[str]:
         )
     jobs = (line.split(maxsplit=1) for line in asked.stdout.splitlines() if line.strip())
     asking = os.environ.get("SLURM_JOB_ID")
-    return [job for job, directory in jobs if Path(directory).resolve() == folder and job != asking]
+    return [job for job, place in jobs if job != asking and (job == driver or Path(place).resolve() == folder)]
 
 
 def main() -> None:
@@ -65,7 +69,7 @@ def main() -> None:
             f"The run of {folder} was started on {run.host} (process {run.pid}), which cannot be looked at from here;"
             f" end or resume it there or, if it has died, remove {NOTE} and try again."
         )
-    if jobs := slurm_jobs(folder, needed=run is not None and run.jobs_on_slurm):
+    if jobs := slurm_jobs(folder, run):
         cancel = f"scancel {' '.join(jobs)}"
         sys.exit(f"SLURM still has jobs of {folder}; wait for their end, or end them ({cancel}), and try again.")
 

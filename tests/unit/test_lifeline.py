@@ -155,6 +155,20 @@ def test_a_run_of_another_machine_is_not_taken_up_unless_slurm_tells_that_it_has
     assert len(refused.stderr.splitlines()) == 1
     note(tmp_path, host="node7", slurm_job="5")
     assert await_end(tmp_path).returncode == 0
+    prints(squeue, "5 /home/me")  # a driver that was submitted elsewhere, with --directory
+    refused = await_end(tmp_path)
+    assert refused.returncode == 1
+    assert "(scancel 5)" in refused.stderr
+
+
+def test_a_run_that_slurm_alone_knows_of_is_not_taken_up_where_there_is_no_slurm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    note(tmp_path, host="node7", slurm_job="5")
+    refused = await_end(tmp_path)
+    assert refused.returncode == 1
+    assert "squeue is not here" in refused.stderr
 
 
 def test_a_queue_that_cannot_be_asked_is_no_empty_queue_for_a_run_that_had_jobs_there(
@@ -164,7 +178,8 @@ def test_a_queue_that_cannot_be_asked_is_no_empty_queue_for_a_run_that_had_jobs_
     squeue.chmod(0o755)
     note(tmp_path)
     assert await_end(tmp_path).returncode == 0
-    note(tmp_path, jobs_on_slurm=True)
-    refused = await_end(tmp_path)
-    assert refused.returncode == 1
-    assert "Unable to contact slurm controller" in refused.stderr
+    for alive in ({"jobs_on_slurm": True}, {"host": "node7", "slurm_job": "5"}):
+        note(tmp_path, **alive)
+        refused = await_end(tmp_path)
+        assert refused.returncode == 1
+        assert "Unable to contact slurm controller" in refused.stderr

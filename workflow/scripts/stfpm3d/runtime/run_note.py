@@ -24,6 +24,10 @@ class RunNote:
         """Whether the process cannot be looked for here: it is another machine's, and no job of SLURM."""
         return self.host != socket.gethostname() and self.slurm_job is None
 
+    def driving_job(self) -> str | None:
+        """The job of SLURM that drives the run on another machine, if one does."""
+        return self.slurm_job if self.host != socket.gethostname() else None
+
 
 def note_run(slurm_job: str | None, jobs_on_slurm: bool) -> None:
     """Note this process, and the SLURM job that it is, as what drives the run of the working directory."""
