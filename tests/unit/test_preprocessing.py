@@ -341,6 +341,17 @@ def test_an_ordinary_scan_needs_no_ants(target, tmp_path, monkeypatch):
     assert found.placement.similarity > 0.9
 
 
+def test_a_scan_that_ants_cannot_warp_is_named(target, tmp_path, monkeypatch):
+    def fails(*given, **settings):
+        raise RuntimeError("ANTs")
+
+    monkeypatch.setattr(registration, "estimate_warp", fails)
+    files = [tmp_path / name for name in ("to_mni.mat", "to.nii.gz", "from.nii.gz")]
+    with pytest.raises(InputError, match=r"^sub-7: t2.nii cannot be registered to the template: no transform is found"):
+        register(target.image, target, files, kind="SyN", seed=0, who="sub-7: t2.nii")
+    assert not any(path.exists() for path in files)
+
+
 @pytest.mark.parametrize("fill", [0, -1024])
 def test_a_head_that_is_cut_and_filled_up_is_registered_as_without_the_filling(target, tmp_path, fill):
     cut = target.image.data.copy()

@@ -113,7 +113,11 @@ def register(
         files = [matrices[best]]
         if kind == "SyN":
             files = [Path(folder, Path(output).name) for output in outputs]
-            estimate_warp(moving, target.image, matrices[best], files, seed=seed)
+            try:
+                estimate_warp(moving, target.image, matrices[best], files, seed=seed)
+            except (RuntimeError, ValueError) as error:  # what ANTs raises
+                log.info("warp: %s", error)
+                raise InputError(_no_registration([], kind, who)) from error
             tried[best] = tried[best]._replace(placement=measure_placement(scan, read_transform(files), target))
             if misplaced(tried[best].placement):
                 raise InputError(_no_registration([tried[best]], kind, who))
