@@ -140,8 +140,8 @@ def transformed(path: Path, size: int) -> NDArray:
     data = load_volume(path).data
     inside = data[data > 0]
     data = (data - inside.mean()) / inside.std()
-    data = np.pad(data[9:88, 18:97, 9:88], 0)
-    return ndimage.zoom(data, size / data.shape[0], order=1).astype(np.float32)
+    cube = data[9:88, 18:97, 9:88]
+    return ndimage.zoom(cube, size / cube.shape[0], order=1).astype(np.float32)
 
 
 def a_map(size: int, rounds: int) -> dict[str, Any]:
@@ -204,8 +204,7 @@ def _theirs(folder: Path, size: int) -> Callable[[], None]:
 def peak_memory_gb(side: str, size: int) -> float:
     """Most resident memory of a process that makes two maps (10⁹ bytes), libraries included."""
     code = "import bench, sys; bench.two_maps(sys.argv[1], int(sys.argv[2]))"
-    _, gigabytes, _ = in_child([sys.executable, "-c", code, side, str(size)], Path(__file__).parent)
-    return gigabytes
+    return peak_of_child_gb([sys.executable, "-c", code, side, str(size)], Path(__file__).parent)
 
 
 def two_maps(side: str, size: int) -> None:
@@ -287,21 +286,19 @@ def evaluation(rounds: int, scans: int = 100, voxels: int = 60_000) -> dict[str,
     return alternating(ours, lambda: average_precision_score(lesions.ravel(), maps.ravel()), rounds)
 
 
-def in_child(command: list[str], folder: Path) -> tuple[float, float, str]:
-    """CPU seconds of a command with its children, its peak memory (10⁹ bytes), and what it said.
+def peak_of_child_gb(command: list[str], folder: Path) -> float:
+    """Peak memory of a command (10⁹ bytes).
 
     A small process between starts it: a child's peak begins with what its parent holds.
     """
     code = (
-        "import json, resource, subprocess, sys; done = subprocess.run(sys.argv[1:], capture_output=True, text=True);"
-        "used = resource.getrusage(resource.RUSAGE_CHILDREN);"
-        "print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9, done.stdout + done.stderr]));"
-        "sys.exit(done.returncode)"
+        "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9); sys.exit(done.returncode)"
     )
     done = subprocess.run([sys.executable, "-c", code, *command], cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed: {done.stdout[-2000:]}{done.stderr[-500:]}")
-    return tuple(json.loads(done.stdout))
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2500:]}")
+    return float(done.stdout)
 
 
 ROWS: dict[str, Callable[[], dict[str, Any]]] = {

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # ITK reads it once
+sys.path.pop(0)  # this folder, whose tabulate.py would hide a library of that name
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
 import numpy as np
