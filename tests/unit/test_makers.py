@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,36 @@ def test_a_smoothed_map_is_interpolated_once_from_the_networks_grid(files) -> No
     on_mni = resample_like(smooth.source, smooth.map).data
     np.testing.assert_allclose(smooth.map.data[support], on_mni[support], rtol=1e-6)
     assert smooth.map.data[support].std() < 0.9 * plain.map.data[support].std()
+
+
+EMBEDDINGS = """
+import json, runpy, sys
+from types import SimpleNamespace
+runpy.run_path(sys.argv[1], {"snakemake": SimpleNamespace(**json.loads(sys.argv[2]))})
+"""
+
+
+def test_the_papers_figures_show_the_map_of_the_experiment(files, tmp_path) -> None:
+    grid, files = NetworkGrid(32, np.diag([2.5, 2.5, 2.5, 1])), {**files, "grid": tmp_path / "grid.json"}
+    write_grid(files["grid"], grid, 0.0)
+    np.save(tmp_path / "seen.npy", np.ones((32, 32, 32), dtype=bool))
+    np.save(tmp_path / "array.npy", to_network_grid(load_volume(files["image"]), grid))
+    given = {name: str(path) for name, path in files.items()}
+    snakemake = {
+        "input": {**given, "array": str(tmp_path / "array.npy"), "seen": str(tmp_path / "seen.npy")},
+        "output": {"embeddings": str(tmp_path / "embeddings.npz")},
+        "params": {"fitted": False, "settings": REGIONAL},
+        "wildcards": {"sub": "sub-01"},
+        "log": [str(tmp_path / "rule.log")],
+    }
+    scripts = Path(__file__).resolve().parents[2] / "workflow/scripts"
+    command = [sys.executable, "-c", EMBEDDINGS, "embeddings.py", json.dumps(snakemake)]
+    subprocess.run(command, cwd=scripts, check=True)
+    made = map_maker("stfpm", REGIONAL, files)(Scan("sub-01", tmp_path / "array.npy", files["support"]))
+    assert made.source
+    with np.load(tmp_path / "embeddings.npz") as shown:
+        np.testing.assert_allclose(shown["map"], made.source.data, rtol=1e-5)
+        assert {"rgb", "sum3", "block3", "strides"} <= set(shown)
 
 
 INTENSITY = {"lesion_sign": 1, "smoothing_mm": 8.0, "mirror_share": 1.0}

@@ -4,9 +4,10 @@
 rule embeddings:
     """What teacher and student make of a scan: summed features, pseudo-RGB, the blocks' maps, the map (network grid)."""
     input:
-        unpack(lambda w: PLAN.network_files(w.experiment)),
+        unpack(lambda w: PLAN.maker_files(w.experiment)),
         array=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}{w.sub}.npy",
-        brain_mask=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}mask.npy",
+        support=SUPPORT,
+        seen=lambda w: f"{PLAN.grid_of_experiment(w.experiment)}mask.npy",
     output:
         embeddings="results/figures/{experiment}/{sub}.npz",
     log:
@@ -22,9 +23,7 @@ rule embeddings:
         runtime=scaled(30),
     params:
         fitted=lambda w: w.sub in PLAN.gaussian_scans(w.experiment),
-        combine=lambda w: PLAN.experiments[w.experiment].combine,
-        blocks=lambda w: PLAN.experiments[w.experiment].blocks,
-        networks=lambda w: PLAN.network_settings(w.experiment),
+        settings=lambda w: PLAN.maker_settings(w.experiment),
         code=code("embeddings"),
         env=environment("learning"),
     script:
