@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -13,6 +13,7 @@ sys.path.pop(0)  # this folder, whose tabulate.py would hide a library of that n
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
 from snakemake.cli import main as snakemake
+from snakemake.cli import parse_cores
 from snakemake.logging import logger
 
 from stfpm3d.runtime.forecast import forecast, read_past, stages
@@ -33,6 +34,13 @@ class PlannedJobs(logging.Filter):
         return True
 
 
+def cores(arguments: list[str]) -> int:
+    """How many cores a run by these arguments has: all that this process may use, unless they say fewer."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--cores", "-c", type=parse_cores, default="all")
+    return parser.parse_known_args(arguments)[0].cores
+
+
 def main() -> None:
     """Let Snakemake plan, and print its plan as a table."""
     planned = PlannedJobs()
@@ -48,7 +56,7 @@ def main() -> None:
     if not planned.jobs:
         print("Nothing to be done: every result is there, and as the config, the scans and the code want it.")
         return
-    print(forecast(stages(planned.jobs), read_past(planned.folder), os.cpu_count() or 1))
+    print(forecast(stages(planned.jobs), read_past(planned.folder), cores(sys.argv[1:])))
 
 
 if __name__ == "__main__":

@@ -310,9 +310,10 @@ def test_the_plan_says_what_one_more_training_scan_retrains(finished):
     with finished.kept("data/participants.tsv") as table:
         row = f"{SPARE}\thealthy\tnorth\t{SPARE}_T2w.nii.gz\tn/a\tfalse\ttrain\n"
         table.write_text(table.read_text(encoding="utf-8") + row, encoding="utf-8")
-        command = [sys.executable, "workflow/plan.py", "--configfile", *finished.overrides]
+        command = [sys.executable, "workflow/plan.py", "--cores", "3", "--configfile", *finished.overrides]
         plan = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=True).stdout
     assert re.search(r"^register +1 +\d+ s +3 +\d\.\d MB +new$", plan, flags=re.MULTILINE), plan
+    assert " on 3 cores, " in plan
     assert "Would be trained: teacher patches, fanogan fanogan, student student." in plan.replace("\n", " ")
 
 
