@@ -68,8 +68,14 @@ def partition_limits(listed: str) -> dict[str, int | None]:
 
 
 def _said(command: list[str], refusal: str = "SLURM does not answer") -> str:
-    """What a command of SLURM prints; `InputError` with the last line of its complaint where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """What a command of SLURM prints; `InputError` with the last line of its complaint where it fails or is missing."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{command[0]} is not on the PATH: start the run on a machine from which jobs go to SLURM, or without"
+            " profiles/slurm."
+        ) from error
     if done.returncode != 0:
         reason = done.stderr.strip().rpartition("\n")[2]
         raise InputError(f"{refusal} ({reason}); {REMEDY}.")
