@@ -60,6 +60,10 @@ def test_rows_alone_are_a_config():
             {"experiments": [{"name": "e", "method": "stfpm", "student": "s", "pooling_mm": 20}]},
             "config: experiments.e: pooling_mm averages deviations from a Gaussian; set residual: gaussian",
         ),
+        (
+            {"experiments": [{"name": "e", "method": "zscore", "smoothing_mm": float("inf")}]},
+            "config: experiments.e.smoothing_mm: input should be a finite number (got inf)",
+        ),
         ({"split": {"healthy": {"train": 0.9}}}, "train, val and test sum to 1.2, expected 1"),
         ({"cohort": {"modality": "T1w"}}, "the demo cohort is T2w"),
         ({"template": {"templateflow": "MNI152Lin", "head": "h.nii", "brain_mask": "m.nii"}}, "two sources"),

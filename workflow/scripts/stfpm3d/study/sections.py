@@ -22,7 +22,7 @@ class Section(BaseModel):
     The docstrings of its subclasses stand in config/README.md: what it is, and what runs again when it changes.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Cohort(Section):
