@@ -27,3 +27,9 @@ def renamed(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """The rows of a table whose scans have names, under these."""
     scans = scan_ids(table).map(names)
     return table[scans.notna()].drop(columns="session_id", errors="ignore").assign(participant_id=scans.dropna())
+
+
+def by_number(scans: pd.DataFrame) -> pd.DataFrame:
+    """Scans by number, groups in turn: the order in which they came may tell whose they are."""
+    parts = scans["participant_id"].str.extract(r"^(?P<group>.*)-(?P<number>\d+)$").astype({"number": int})
+    return scans.loc[parts.sort_values(["number", "group"], ascending=[True, False]).index]

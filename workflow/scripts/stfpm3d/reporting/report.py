@@ -47,7 +47,7 @@ from stfpm3d.reporting.networks import Network
 from stfpm3d.reporting.notes import RELIABLE_PATIENTS, RIM_MM, notes
 from stfpm3d.reporting.pages import write_page
 from stfpm3d.reporting.provenance import Stage
-from stfpm3d.reporting.pseudonyms import pseudonyms, renamed
+from stfpm3d.reporting.pseudonyms import by_number, pseudonyms, renamed
 from stfpm3d.reporting.summary import summarize
 from stfpm3d.reporting.trust import verdict
 from stfpm3d.reporting.viewer import pictured, write_volumes
@@ -162,6 +162,7 @@ def write_report(
         for scan_id, name in names.items():
             log.info("%s is %s on the page", scan_id, name)
         scores, patients, lesions, scans = (renamed(table, names) for table in (scores, patients, lesions, scans))
+        scans = by_number(scans)
         maps = {experiment: {names[key]: path for key, path in of.items()} for experiment, of in maps.items()}
         sites = {names[scan_id]: site for scan_id, site in sites.items() if scan_id in names}
     scans, scores, patients, lesions = (

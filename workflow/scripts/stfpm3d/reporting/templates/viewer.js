@@ -173,9 +173,9 @@ const viewer = (() => {
     found = measure();
     next = 0;
     const {threshold} = meta.experiments[part("experiment").value];
-    const size = found.lesions === 1 ? "lesion" : "lesions";
-    part("figures").textContent = `${digits(found.ml)} ml marked in ${found.called} components, ${found.false.length} of them false`
-      + (scan.lesion ? `; ${found.hit} of ${found.lesions} ${size} found; Dice ${Number.isNaN(found.dice) ? "n/a" : found.dice.toFixed(2)}` : "");
+    const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+    part("figures").textContent = `${digits(found.ml)} ml marked in ${count(found.called, "component")}, ${found.false.length} of them false`
+      + (scan.lesion ? `; ${found.hit} of ${count(found.lesions, "lesion")} found; Dice ${Number.isNaN(found.dice) ? "n/a" : found.dice.toFixed(2)}` : "");
     part("at").textContent = `${scan.levels[level - 1].toPrecision(3)}${level === threshold ? " (that of Dice)" : ""}`;
     part("false").disabled = !found.false.length;
     redraw();
