@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
@@ -20,6 +22,8 @@ from stfpm3d.imaging.placement import Placement
 from stfpm3d.imaging.registration import Registration, write_registration
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.prediction.anomalies import Anomaly
+from stfpm3d.prediction.gathering import gather, write_predictions_page
 from stfpm3d.reporting import report
 from stfpm3d.reporting.provenance import Stage
 from stfpm3d.reporting.quality import write_quality
@@ -165,3 +169,29 @@ def quality_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         report=folder / "report" / "index.html",
     )
     return folder / "index.html"
+
+
+@pytest.fixture(scope="session")
+def predictions_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of predictions of a scan with a finding and one that was refused, its name and reason long."""
+    folder = tmp_path_factory.mktemp("predictions")
+    found = {"status": "predicted", "score": 0.7, "percentile": 100.0, "n_finding": 1, "volume_ml": 1.25}
+    found |= {"skull_stripped": False, "brain_covered": 1.0, "likeness": 0.9, "image": "1.nii"}
+    reason = f"{'long' * 30}.nii is registered with an overlap of 0.2; expected 0.6 or more."
+    refused = {"status": "refused", "stage": "register", "reason": reason, "image": "2.nii"}
+    statuses = [folder / "1.json", folder / "2.json"]
+    for path, row in zip(
+        statuses, ({"scan_id": "sub-01", **found}, {"scan_id": f"sub-{'x' * 60}", **refused}), strict=True
+    ):
+        path.write_text(json.dumps(row))
+    (folder / "figures").mkdir()
+    Image.new("RGB", (1000, 300)).save(folder / "figures" / "sub-01.png")
+    finding = Anomaly(1, 1.25, 0.7, 0.6, -20.0, 5.0, 10.0, "left", 8.0, "Left-Putamen 60%, Left-Pallidum 30%")
+    (folder / "sub-01" / "anat").mkdir(parents=True)
+    lines = ["\t".join(Anomaly._fields), "\t".join(map(str, finding)), ""]
+    (folder / "sub-01" / "anat" / "sub-01_desc-anomaly_findings.tsv").write_text("\n".join(lines))
+    description = {"experiment": "stfpm", "modality": "T2w", "space": "MNI152NLin2009cAsym", "threshold": 0.5}
+    description |= {"healthy_quantile": 0.99, "min_lesion_ml": 0.05, "validation": {"scores": [0.1, 0.2]}}
+    page = folder / "index.html"
+    write_predictions_page(page, TEMPLATES / "predictions.html.j2", gather(statuses), folder, description)
+    return page

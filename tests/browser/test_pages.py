@@ -176,3 +176,22 @@ def test_quality_control_fits_and_keeps_nobody_out(browser: Browser, quality_pat
     found = Axe().run(opened, options=RULES)
     assert found.violations_count == 0, found.generate_report()
     opened.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS.values())
+def test_predictions_can_be_read_whole_and_keep_nobody_out(
+    browser: Browser, predictions_path: Path, width: int
+) -> None:
+    opened = browser.new_page(viewport={"width": width, "height": 900})
+    opened.goto(predictions_path.as_uri())
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    cut = """[...document.querySelectorAll('img, table')].filter(part => part.getBoundingClientRect().right
+        > part.closest('.card').getBoundingClientRect().right && !part.closest('.scroll')).length"""
+    assert opened.evaluate(cut) == 0, "what does not fit cannot be scrolled to"
+    name, stage = opened.locator("#refused tbody tr > *").evaluate_all(
+        "cells => cells.slice(0, 2).map(cell => [cell.scrollWidth, cell.clientWidth])"
+    )
+    assert name[0] <= name[1] and stage[0] <= stage[1], "a cell runs into the next"
+    found = Axe().run(opened, options=RULES)
+    assert found.violations_count == 0, found.generate_report()
+    opened.close()
