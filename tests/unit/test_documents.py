@@ -22,33 +22,7 @@ from stfpm3d.study.config import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_RUN = {
-    "git",
-    "cd",
-    "cp",
-    "du",
-    "conda",
-    "dcm2niix",
-    "pip",
-    "tmux",
-    "sbatch",
-    "squeue",
-    "sacct",
-    "scontrol",
-    "sinfo",
-}
-NOT_RUN |= {
-    ".venv/bin/pre-commit",
-    "apptainer",
-    "docker",
-    "podman",
-    "export",
-    "mkdir",
-    "less",
-    "scancel",
-    "srun",
-    "ssh",
-}
+NOT_RUN = {".venv/bin/pre-commit", "conda", "cp", "dcm2niix", "du", "git", "mkdir", "sbatch", "tmux"}
 """Programs that the documents name and that are not this project's."""
 PROFILE = {"default-resources", "set-resources", "jobs"}
 """Keys of pieces of a Snakemake profile."""

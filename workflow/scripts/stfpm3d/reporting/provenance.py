@@ -18,7 +18,6 @@ from stfpm3d import __version__
 from stfpm3d.runtime.digest import pinned_packages
 
 ROOT = Path(__file__).resolve().parents[4]
-STAGES_IN = "benchmarks"
 
 
 class Stage(NamedTuple):

@@ -17,7 +17,7 @@ const viewer = (() => {
   const spacing = [0, 1, 2].map((axis) => Math.hypot(...[0, 1, 2].map((row) => meta.affine[row][axis])));
   const waiting = {};
   const scans = {};
-  let brain = null, scan = null, at = [0, 0, 0], level = 1, found = null, next = 0;
+  let wanted = null, brain = null, scan = null, at = [0, 0, 0], level = 1, found = null, next = 0;
 
   const unpack = async (text) => {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -190,7 +190,8 @@ const viewer = (() => {
     remeasure();
   };
 
-  const open = async (name, figure, focus = true) => {
+  const open = async (name, figure) => {
+    wanted = name;
     figure.append(root);
     root.hidden = false;
     part("message").textContent = "Loading the scan.";
@@ -199,14 +200,16 @@ const viewer = (() => {
       brain ??= await unpack(meta.brain);
       const lesion = content.lesion && await unpack(content.lesion);
       const truth = brain.map((inside, voxel) => inside && lesion ? lesion[voxel] : 0);
-      scan = {content, lesion, truth, lesions: components(truth), grey: await unpack(content.scan), window: content.window};
+      const grey = await unpack(content.scan);
+      if (wanted !== name) return;
+      scan = {content, lesion, truth, grey, lesions: components(truth), window: content.window};
       part("lesion").disabled = !lesion;
       part("mask-opacity").disabled = !lesion;
       await choose();
       part("message").textContent = "";
       const largest = [...scan.lesions].sort((a, b) => b.length - a.length)[0];
       if (largest) go(middle(largest)); else hottest();
-      if (focus) part("axial").focus({preventScroll: true});
+      part("axial").focus({preventScroll: true});
     } catch (error) {
       part("message").textContent = `This scan cannot be shown: ${error.message}`;
     }
@@ -246,5 +249,5 @@ const viewer = (() => {
     button.hidden = false;
     button.addEventListener("click", () => open(button.dataset.scan, button.closest("figure")));
   }
-  return {receive, open};
+  return {receive};
 })();
