@@ -102,7 +102,14 @@ RUN = Run(
     config="cohort: {}\n",
     seeds={"teacher patches": 0},
     stages=[Stage("register", 8, 4.0, 0.6)],
-    settings={"space": "MNI", "resolution_mm": 2.0, "size": 16, "crop_mm": "brain", "transform": "AffineFast"},
+    settings={
+        "space": "MNI",
+        "resolution_mm": 2.0,
+        "size": 16,
+        "crop_mm": "brain",
+        "bias_correction": "none",
+        "transform": "AffineFast",
+    },
     is_demo=True,
     quality_page="../qc/index.html",
 )
@@ -213,6 +220,14 @@ def test_the_first_screen_says_what_was_found_how_sure_and_whether_the_image_sco
         in screen
     )
     assert "synthetic cohort" in screen and "not a medical device" in screen
+
+
+def test_the_paragraph_on_methods_says_by_what_scans_were_registered(page):
+    methods = text_of(page.split('id="methods">')[1])
+    assert (
+        "at 2 mm (affine, by SimpleITK on coarse copies and where that was doubtful by ANTs (1)), skull-strip"
+        in methods
+    )
 
 
 def test_every_name_stands_beside_what_it_is(page):

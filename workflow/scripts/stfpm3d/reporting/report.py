@@ -68,7 +68,7 @@ class Run(NamedTuple):
     """By what they are of."""
     stages: Sequence[Stage]
     settings: Mapping[str, Any]
-    """What the paragraph on methods names: `space`, `resolution_mm`, `transform`, `crop_mm`, `size`."""
+    """What the paragraph on methods names (`Plan.method_settings`)."""
     is_demo: bool
     quality_page: str | None
     """The page of quality control, relative to this one; None for no link."""

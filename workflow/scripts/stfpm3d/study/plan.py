@@ -241,7 +241,8 @@ class Plan(TrainingPlan):
         """What the report's paragraph on methods names of the config."""
         grid, template = self.study.grid, self.study.template
         named = {"space": template.space, "resolution_mm": template.resolution_mm, "size": grid.size}
-        return named | {"crop_mm": grid.crop_mm, "transform": self.study.registration.transform}
+        named |= {"crop_mm": grid.crop_mm, "bias_correction": self.study.bias_correction.method}
+        return named | {"transform": self.study.registration.transform}
 
     def kind(self, experiment: str) -> Kind:
         """Whether an experiment is the paper's own (experiments 1 to 4), a variant of it, or what to compare it with.
