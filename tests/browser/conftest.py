@@ -34,7 +34,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 QUIET = ("gpu", "quic", "background-networking", "component-update", "sync")
 SHAPE = (32, 38, 32)
 AFFINE = np.array([[5.0, 0, 0, -78], [0, 5.0, 0, -105], [0, 0, 5.0, -70], [0, 0, 0, 1]])
-EXPERIMENTS = {"stfpm": 3.0, "zscore": 1.0}
+EXPERIMENTS = {"stfpm": 3.0, "untrained-gaussian": 1.0}
 """How much each experiment's map is raised in a lesion."""
 
 
@@ -96,6 +96,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) ->
     epochs = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [3.0, 2, 1], "val_loss": [3.0, 1, 2], "chosen": [0, 1, 0]})
     plain = {"residual": None, "segmented_by": None, "architecture": None, "weights": None, "patch_learning": False}
     plain |= {"untrained": False, "blocks": []}
+    untrained = {"untrained": True, "residual": "gaussian", "architecture": "resnet18", "weights": "file"}
     (folder / "report").mkdir()
     write_report(
         folder / "report" / "index.html",
@@ -118,7 +119,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) ->
         modality="T2w",
         experiments={
             "stfpm": {**plain, "method": "stfpm", "kind": "as published"},
-            "zscore": {**plain, "method": "zscore", "kind": "baseline"},
+            "untrained-gaussian": {**plain, **untrained, "method": "stfpm", "kind": "baseline"},
         },
         networks=[],
         trainings={"student/student": epochs},

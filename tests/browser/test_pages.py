@@ -110,7 +110,7 @@ def test_the_viewer_jumps_switches_and_fades(page: Page) -> None:
     slide(page, "scan-opacity", 0)
     assert len({drawn, without, picture(page)}) == 3
     before = figures(page)
-    page.locator("[data-part=experiment]").select_option("zscore")
+    page.locator("[data-part=experiment]").select_option("untrained-gaussian")
     page.wait_for_function("before => document.querySelector('[data-part=figures]').textContent !== before", arg=before)
 
 
