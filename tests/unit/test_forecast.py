@@ -84,4 +84,4 @@ def test_models_are_named_and_what_only_follows_is_told_from_what_changed() -> N
         "follows",
         "follows",
     ]
-    assert "Would be trained: teacher patches, student student, fold1_student student." in table
+    assert "Would be trained: fold1_student student, student student, teacher patches." in table

@@ -139,7 +139,7 @@ def forecast(planned: Sequence[Stage], past: dict[str, Past], cores: int) -> str
         f"{sum(stage.jobs for stage in planned)} jobs; about {duration(seconds)} on {cores} cores, {files:.0f} files,"
         f" {_amount(size)}{f'; besides {unknown} stage(s) that never ran in this folder (?)' if unknown else ''}."
     )
-    if models := [model for stage in planned for model in stage.models]:
+    if models := sorted(model for stage in planned for model in stage.models):
         lines.append(
             f"Would be trained: {', '.join(models)}. docs/how-it-works.md tells how new scans leave them alone."
         )
