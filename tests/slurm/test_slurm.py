@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from availability import unavailable
+
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = Path(__file__).with_name("cluster.sh")
 PARTS = ("Makefile", "Snakefile", "config", "envs", "profiles", "workflow")
@@ -48,11 +50,6 @@ MADE = ("strip", "standardize", "grid")
 def asked(*command: str) -> str:
     """What a command prints."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def unavailable(reason: str) -> None:
-    """Skip the tests for a reason, which where all tests must run is none."""
-    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from availability import unavailable
 from stfpm3d.imaging.background import (
     check_lesion,
     check_skull_stripped,
@@ -539,8 +540,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True, text=True)
     if mounted.returncode != 0:
-        assert not os.environ.get("CI"), f"CI must be able to mount a tmpfs: {mounted.stderr}"
-        pytest.skip(f"a tmpfs cannot be mounted: {mounted.stderr.strip()}")
+        unavailable(f"a tmpfs cannot be mounted: {mounted.stderr.strip()}")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)  # the error that was caught still holds its file open
 
