@@ -18,14 +18,7 @@ from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.folding import FoldedResNet
 from stfpm3d.learning.matching import Combination, combine_blocks, feature_differences, unit_vectors
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
-from stfpm3d.maps.form import (
-    Scan,
-    ScoredMap,
-    image_score,
-    less_mirrored,
-    outside_minimum,
-    smoothed,
-)
+from stfpm3d.maps.form import Scan, ScoredMap, image_score, less_mirrored, outside_minimum, smoothed
 from stfpm3d.maps.gaussian import FeatureGaussian, fit_gaussian, load_gaussian
 from stfpm3d.maps.pooling import Pooling, block_poolings, in_medians, seen_positions
 
@@ -185,9 +178,12 @@ class NetworkMaps:
         self.brain_mask = brain_mask
         self.combine: Combination = combine
         self.blocks = blocks
-        self.in_medians, self.smoothing_mm, self.mirror_share = in_medians, smoothing_mm, mirror_share
+        self.smoothing_mm, self.mirror_share = smoothing_mm, mirror_share
         self.asymmetry_weight, self.lesion_sign = asymmetry_weight, lesion_sign
-        self.seen = [seen_positions(mask_on_network_grid(brain_mask, grid), stride) for stride in STRIDES]
+        self.seen: list[NDArray[np.bool_]] | None = None
+        if in_medians:
+            brain = mask_on_network_grid(brain_mask, grid)
+            self.seen = [seen_positions(brain, stride) for stride in STRIDES]
 
     def __call__(self, scan: Scan) -> ScoredMap:
         """The map on the MNI grid, its score, and the blocks' maps on the network grid.
@@ -197,17 +193,13 @@ class NetworkMaps:
         """
         array = array_of(scan, self.grid)
         distances = self.block_maps(array, fitted=scan.fitted)
-        if self.in_medians:
+        if self.seen is not None:
             distances = [in_medians(block, seen) for block, seen in zip(distances, self.seen, strict=True)]
         anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
         support = load_mask(scan.support, scan.scan_id)
         source = Volume(anomaly, self.grid.affine)
-        held = resample_like(support, source, nearest=True)
-        source = self._less_mirrored(source, held, self.mirror_share)
-        if self.asymmetry_weight:
-            brightness = Volume(self.lesion_sign * array.astype(np.float32), self.grid.affine)
-            asymmetry = self._less_mirrored(brightness, held, 1.0)
-            source = Volume(source.data + self.asymmetry_weight * asymmetry.data, self.grid.affine)
+        if self.smoothing_mm or self.mirror_share or self.asymmetry_weight:
+            source = self._regional(source, array, resample_like(support, source, nearest=True))
         on_mni = map_on_mni(source, support)
         blocks = {f"block{number}": block[0].cpu().numpy() for number, block in enumerate(distances, start=1)}
         return ScoredMap(
@@ -216,6 +208,15 @@ class NetworkMaps:
             {**blocks, "strides": np.array(STRIDES)},
             source,
         )
+
+    def _regional(self, source: Volume, array: NDArray, support: Volume) -> Volume:
+        """The map smoothed, less its mirror image, plus the asymmetry of the scan's `array` (network grid)."""
+        found = self._less_mirrored(source, support, self.mirror_share)
+        if not self.asymmetry_weight:
+            return found
+        brightness = Volume(self.lesion_sign * array.astype(np.float32), self.grid.affine)
+        asymmetry = self._less_mirrored(brightness, support, 1.0)
+        return Volume(found.data + self.asymmetry_weight * asymmetry.data, self.grid.affine)
 
     def _less_mirrored(self, values: Volume, support: Volume, share: float) -> Volume:
         return less_mirrored(smoothed(values, support, self.smoothing_mm), support, share)

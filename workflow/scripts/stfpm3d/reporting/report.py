@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from stfpm3d.evaluation.comparison import MIN_PATIENTS
 from stfpm3d.evaluation.lesionwise import least_voxels
@@ -189,7 +190,7 @@ def write_report(
     names = list(pictured(scans["scan_id"].tolist(), [case.scan_id for case in first], most_pictures))
     first = [case for case in first if case.scan_id in names]
     pictures = scans.set_index("scan_id", drop=False).loc[names]
-    panels = _Panels(brain_mask, grid, experiments[shown]["blocks"])
+    panels = _Panels(brain_mask, grid, inside_cube(brain_mask, grid), experiments[shown]["blocks"])
     windows = shared_windows((panels.load(row) for row in pictures.to_dict("records")), brain_mask)
     viewer = write_volumes(
         volumes,
@@ -282,6 +283,8 @@ class _Panels(NamedTuple):
 
     brain_mask: Volume
     grid: NetworkGrid
+    crop: NDArray[np.bool_]
+    """What of the MNI grid the networks see."""
     numbers: Sequence[int]
     """The ResNet blocks that the map is made of."""
 
@@ -299,7 +302,7 @@ class _Panels(NamedTuple):
             blocks=blocks,
             anomaly_map=load_volume(str(scan["map"])),
             lesion_mask=_lesion_mask(scan),
-            crop=inside_cube(self.brain_mask, self.grid),
+            crop=self.crop,
         )
 
 
