@@ -5,6 +5,7 @@
 #   cluster.sh stop              end what it started
 # It refuses to touch a machine that belongs to another cluster.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin # where the daemons lie
 STATE=/var/lib/stfpm3d-slurm # of the daemons
 CONFIGURATION=/etc/slurm     # the only place where srun inside a job looks
 ACCOUNTING=${2:-}
@@ -15,22 +16,25 @@ alive() { # whether a daemon lives that wrote its process id
 
 stop() {
     alive "$1" || return 0
-    kill "$(cat "$STATE/$1.pid")"
-    await "the end of $1" ended "$1"
+    local number
+    number=$(cat "$STATE/$1.pid")
+    kill "$number"
+    timeout 30 tail --pid="$number" -f /dev/null || kill -9 "$number"
     rm -f "$STATE/$1.pid"
 }
 
-ended() { ! alive "$1"; }
-
-await() { # await WHAT COMMAND...: until the command succeeds, for 30 seconds
+await() { # await WHAT COMMAND...: until the command succeeds, for 90 seconds; else what the daemons last said
     local what=$1
+    local end=$((SECONDS + 90))
     shift
-    for _ in $(seq 150); do
-        if "$@" >/dev/null 2>&1; then return; fi
+    while ! timeout 10 "$@" >/dev/null 2>&1; do
+        if [ $SECONDS -ge $end ]; then
+            tail -n 3 "$STATE"/log/*.log >&2
+            echo "$what: waited 90 s in vain" >&2
+            return 1
+        fi
         sleep 0.2
     done
-    echo "$what: waited 30 s in vain" >&2
-    return 1
 }
 
 stop_all() {
@@ -40,7 +44,8 @@ stop_all() {
 
 install() { # the packages whose daemons are missing; policy-rc.d or a machine without systemd keeps them from starting
     local packages=""
-    command -v munged >/dev/null && command -v slurmctld >/dev/null && command -v slurmd >/dev/null || packages="slurm-wlm munge"
+    command -v ip >/dev/null || packages="iproute2"
+    command -v munged >/dev/null && command -v slurmctld >/dev/null && command -v slurmd >/dev/null || packages="$packages slurm-wlm munge"
     if [ "$ACCOUNTING" ]; then
         command -v slurmdbd >/dev/null && command -v mariadbd >/dev/null || packages="$packages slurmdbd mariadb-server"
     fi
@@ -48,6 +53,11 @@ install() { # the packages whose daemons are missing; policy-rc.d or a machine w
     apt-get update -qq
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages
+}
+
+be_found() { # SLURM looks up the machine's own name, and finds none where no address is beside 127.0.0.1
+    getent ahostsv4 "$(hostname)" >/dev/null || echo "127.0.0.1 $(hostname)" >>/etc/hosts
+    ip -4 -oneline address | grep -qv "inet 127.0.0.1/" || ip address add 127.0.0.2/8 dev lo
 }
 
 start_munge() { # as root, who may read the key and the socket; --force: it dislikes folders that others may write to
@@ -148,6 +158,7 @@ start)
     stop slurmd
     stop slurmctld
     rm -rf "$STATE"/slurmctld/* "$STATE"/slurmd/*
+    be_found
     start_munge
     [ "$ACCOUNTING" ] && start_accounting
     configure
