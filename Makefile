@@ -39,8 +39,9 @@ lint: install
 site: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
+# Two processes of tests, of which some start several of their own.
 test: lint site
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder --maxfail 5
 
 # What is fast, beside what it would be otherwise: benchmarks.json; ARGS names single rows (docs/benchmarks.md).
 bench: install

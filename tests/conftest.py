@@ -1,0 +1,25 @@
+"""How tests are spread over processes (`make test`): a module is one's, and so is the run that many share."""
+
+from __future__ import annotations
+
+import pytest
+
+SHARED = {"finished": "the finished run", "browser": "the browser"}
+"""Fixtures that are made once for several modules, and what their tests are called together."""
+LONGEST = ("the finished run", "tests/slurm/", "tests/workflow/")
+"""What begins first, so that no process has much to do when the others are done."""
+
+
+def group(item: pytest.Item) -> str:
+    """What the test is run together with, in one process."""
+    fixtures = getattr(item, "fixturenames", ())
+    return next((name for fixture, name in SHARED.items() if fixture in fixtures), item.nodeid.split("::")[0])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Name each test's group to pytest-xdist and put the longest groups first."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(
+        key=lambda item: next((n for n, start in enumerate(LONGEST) if group(item).startswith(start)), len(LONGEST))
+    )
