@@ -26,9 +26,11 @@ from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.prediction.anomalies import Anomaly
 from stfpm3d.prediction.gathering import gather, write_predictions_page
 from stfpm3d.reporting import report
+from stfpm3d.reporting.pictures import picture_scans
 from stfpm3d.reporting.provenance import Stage
 from stfpm3d.reporting.quality import write_quality
 from stfpm3d.reporting.report import Run, write_report
+from stfpm3d.reporting.results import Results
 
 TEMPLATES = Path(report.__file__).parent / "templates"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -98,24 +100,28 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) ->
     plain |= {"untrained": False, "blocks": []}
     untrained = {"untrained": True, "residual": "gaussian", "architecture": "resnet18", "weights": "file"}
     (folder / "report").mkdir()
-    write_report(
-        folder / "report" / "index.html",
-        template=TEMPLATES / "report.html.j2",
-        volumes=folder / "report" / "volumes",
+    results = Results(
         metrics=compare_metrics([tables.metrics for tables in measured]),
         scores=scans[SCORE_COLUMNS],
         curves=pd.concat([tables.curves for tables in measured]),
         patients=patients,
         lesions=pd.concat([tables.lesions for tables in measured]),
         comparisons=compare_patients(patients, "stfpm"),
-        scans=test[test["experiment"] == "stfpm"].reset_index(drop=True),
-        maps={
-            name: dict(test.loc[test["experiment"] == name, ["participant_id", "map"]].values) for name in EXPERIMENTS
-        },
-        most_pictures=40,
+        registration=pd.DataFrame({"outlier": [False], "starts": [1]}),
+        scans=test[test["experiment"] == "stfpm"].drop(columns=["map", "blocks"]),
+        maps={name: test[test["experiment"] == name].set_index("participant_id") for name in EXPERIMENTS},
         sites=dict.fromkeys(cohort["participant_id"], "north"),
-        brain_mask=brain,
-        grid=network_grid(brain, 120, 24),
+    ).identified()
+    template = {"brain_mask": brain, "grid": network_grid(brain, 120, 24)}
+    shown = {"shown": "stfpm", "min_lesion_ml": 0.05}
+    volumes = folder / "report" / "volumes"
+    write_report(
+        folder / "report" / "index.html",
+        TEMPLATES / "report.html.j2",
+        results,
+        picture_scans(results, volumes, blocks=[], most=40, **shown, **template),
+        **shown,
+        **template,
         modality="T2w",
         experiments={
             "stfpm": {**plain, "method": "stfpm", "kind": "as published"},
@@ -123,11 +129,8 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) ->
         },
         networks=[],
         trainings={"student/student": epochs},
-        shown="stfpm",
         initial={},
         healthy_quantile=0.99,
-        min_lesion_ml=0.05,
-        registration=pd.DataFrame({"outlier": [False], "starts": [1]}),
         run=Run(
             config="cohort: {participants: demo}\n",
             seeds={"demo": 0},

@@ -1,4 +1,4 @@
-"""The report's page, its notes and its pictures, on a small synthetic cohort."""
+"""The report's page and its notes, on a small synthetic cohort."""
 
 import re
 from base64 import b64decode
@@ -18,19 +18,18 @@ from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.probes.separation import probe_pair, probe_table
 from stfpm3d.probes.synthetic import detected_lesions, synthetic_metrics
-from stfpm3d.reporting import figures, notes, report
-from stfpm3d.reporting.figures import ScanPanels, block_on_grid, display_slice, focus, scan_png
+from stfpm3d.reporting import notes, report
 from stfpm3d.reporting.findings import hundredths, interval, number, volume
 from stfpm3d.reporting.networks import Network
+from stfpm3d.reporting.pictures import picture_scans
 from stfpm3d.reporting.provenance import Stage
 from stfpm3d.reporting.pseudonyms import by_number
 from stfpm3d.reporting.report import Run
-from stfpm3d.study.cohort import scan_ids
+from stfpm3d.reporting.results import Results
 
 TEMPLATE = Path(report.__file__).parent / "templates" / "report.html.j2"
 SHAPE = (24, 28, 24)
 AFFINE = np.array([[6.0, 0, 0, -70], [0, 6.0, 0, -80], [0, 0, 6.0, -70], [0, 0, 0, 1]])
-LESION_RGB = tuple(int(figures.LESION[i : i + 2], 16) for i in (1, 3, 5))
 
 
 @pytest.fixture(scope="module")
@@ -72,23 +71,28 @@ def cohort(tmp_path_factory, brain_mask):
 
 
 @pytest.fixture(scope="module")
-def tables(cohort, brain_mask):
-    scans = {str(name): rows for name, rows in cohort.groupby("experiment")}
-    return measured(scans, cohort, brain_mask)
+def results(cohort, brain_mask):
+    return measured(cohort, brain_mask).identified()
 
 
-def measured(scans, cohort, brain_mask):
-    """The tables of all experiments, as the rules evaluate and compare write them."""
-    found = [evaluate_experiment(name, rows, brain_mask) for name, rows in scans.items()]
+def measured(cohort, brain_mask):
+    """What the rules evaluate and compare write of a cohort."""
+    found = [evaluate_experiment(str(name), rows, brain_mask) for name, rows in cohort.groupby("experiment")]
     patients = pd.concat([tables.patients for tables in found])
-    return {
-        "metrics": compare_metrics([tables.metrics for tables in found]),
-        "curves": pd.concat([tables.curves for tables in found]),
-        "scores": cohort[SCORE_COLUMNS],
-        "patients": patients,
-        "lesions": pd.concat([tables.lesions for tables in found]),
-        "comparisons": compare_patients(patients, next(iter(scans))),
-    }
+    test = cohort[cohort["split"] == "test"]
+    maps = {str(name): rows.set_index("participant_id")[["map", "blocks"]] for name, rows in test.groupby("experiment")}
+    return Results(
+        metrics=compare_metrics([tables.metrics for tables in found]),
+        curves=pd.concat([tables.curves for tables in found]),
+        scores=cohort[SCORE_COLUMNS],
+        patients=patients,
+        lesions=pd.concat([tables.lesions for tables in found]),
+        comparisons=compare_patients(patients, "trained"),
+        registration=pd.DataFrame({"outlier": [True, False, False], "starts": [6, 1, 6]}),
+        scans=test.loc[test["experiment"] == "trained", ["participant_id", "group", "image", "lesion_mask"]],
+        maps=maps,
+        sites=dict.fromkeys(test["participant_id"], "north"),
+    )
 
 
 TEACHER = {"architecture": "resnet18", "weights": "file", "patch_learning": True, "blocks": [1, 2, 3]}
@@ -113,20 +117,24 @@ RUN = Run(
     is_demo=True,
     quality_page="../qc/index.html",
 )
+PSEUDONYMS = ("healthy-01", "healthy-02", "patient-01", "patient-02")
 EPOCHS = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [3.0, 2, 1], "val_loss": [3.0, 1, 2], "chosen": [0, 1, 0]})
 
 
-def render(output, tables, scans, brain_mask, grid, experiments=EXPERIMENTS, **settings):
+SHOWN = {"shown": "trained", "min_lesion_ml": 0.05}
+
+
+def draw(results, folder, brain_mask, grid, *, most, blocks=()):
+    volumes = folder / "volumes"
+    return picture_scans(results, volumes, blocks=blocks, most=most, brain_mask=brain_mask, grid=grid, **SHOWN)
+
+
+def write(output, results, pictures, brain_mask, grid, experiments=EXPERIMENTS, trainings=()):
     report.write_report(
         output,
-        template=TEMPLATE,
-        volumes=output.parent / "volumes",
-        **tables,
-        scans=scans,
-        maps={name: dict(zip(scan_ids(scans), scans["map"], strict=True)) for name in ("trained", "untrained")},
-        trainings={"student/student": EPOCHS},
-        run=RUN,
-        sites=dict.fromkeys(scan_ids(tables["scores"]), "north"),
+        TEMPLATE,
+        results,
+        pictures,
         brain_mask=brain_mask,
         grid=grid,
         modality="T2w",
@@ -135,19 +143,13 @@ def render(output, tables, scans, brain_mask, grid, experiments=EXPERIMENTS, **s
             ("patches", Network("resnet18", 1, 11_170_240, 22_340_480)),
             ("small", Network("f-AnoGAN", 1, 73_151_426, None)),
         ],
-        shown="trained",
+        trainings=dict(trainings),
         initial={"trained": "untrained"},
         healthy_quantile=0.99,
-        min_lesion_ml=0.05,
-        registration=pd.DataFrame({"outlier": [True, False, False], "starts": [6, 1, 6]}),
-        **{"most_pictures": 40, **settings},
+        run=RUN,
+        **SHOWN,
     )
     return output.read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def shown_scans(cohort):
-    return cohort[(cohort["experiment"] == "trained") & (cohort["split"] == "test")]
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +158,30 @@ def report_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(report_folder, tables, shown_scans, brain_mask, grid):
-    return render(report_folder / "index.html", tables, shown_scans, brain_mask, grid)
+def pictures(report_folder, results, brain_mask, grid):
+    return draw(results, report_folder, brain_mask, grid, most=40, blocks=[2, 3])
+
+
+@pytest.fixture(scope="module")
+def page(report_folder, results, pictures, brain_mask, grid):
+    trainings = {"student/student": EPOCHS}
+    return write(report_folder / "index.html", results, pictures, brain_mask, grid, trainings=trainings)
+
+
+@pytest.fixture
+def page_of(tmp_path, results, pictures, brain_mask, grid):
+    """Writes the page with other tables than the cohort's, and without its curves."""
+
+    def page_of(experiments=EXPERIMENTS, **tables):
+        other = results._replace(**{"curves": results.curves[:0], **tables})
+        return write(tmp_path / "index.html", other, pictures, brain_mask, grid, experiments)
+
+    return page_of
+
+
+@pytest.fixture(scope="module")
+def test_scores(results):
+    return results.scores.query("experiment == 'trained' and split == 'test'")
 
 
 def with_auprc(metrics, **values):
@@ -178,14 +202,14 @@ def test_the_page_refers_to_quality_control_alone_and_names_no_file(page):
     assert "@import" not in page
 
 
-def test_each_test_scan_has_a_small_picture_and_a_score(page, shown_scans):
+def test_each_test_scan_has_a_small_picture_and_a_score(page, test_scores):
     figures = page.split('<h2 id="scans">')[1]
     pictures = [b64decode(data) for data in re.findall(r"base64,([^\"]+)\"", figures)]
-    assert len(pictures) == len(shown_scans) == 4
+    assert len(pictures) == len(test_scores) == 4
     assert max(len(picture) for picture in pictures) < 250_000
     for png, sizes in zip(pictures, re.findall(r'width="(\d+)" height="(\d+)"', figures), strict=True):
         assert Image.open(BytesIO(png)).size == tuple(map(int, sizes)), "the page must not jump when it is loaded"
-    for scan in shown_scans.itertuples():
+    for scan in test_scores.itertuples():
         name = str(scan.participant_id).replace("<", "&lt;").replace(">", "&gt;")
         assert f"#scan-{name}" in page
         assert f"{scan.score:.3g}" in page
@@ -201,14 +225,14 @@ def first_screen(page):
     return text_of(page.split("<header>")[1].split('<ul class="notes">')[0])
 
 
-def test_the_first_screen_says_what_was_found_how_sure_and_whether_the_image_score_can_be_trusted(page, tables):
-    rows = tables["metrics"].query("experiment == 'trained' and protocol == 'strict' and split == 'test'")
+def test_the_first_screen_says_what_was_found_how_sure_and_whether_the_image_score_can_be_trusted(page, results):
+    rows = results.metrics.query("experiment == 'trained' and protocol == 'strict' and split == 'test'")
     rows = rows.set_index("metric")
     screen = first_screen(page)
     value, low, high = rows.loc["voxel_auprc", ["value", "ci_low", "ci_high"]]
     assert f"AUPRC of trained: {number(value)} {interval(low, high)}" in screen
     assert "trained finds 2 of 2 lesions; not tested against any other row" in screen
-    false = int(tables["patients"].query("experiment == 'trained'")["n_component"].sum()) - 2
+    false = int(results.patients.query("experiment == 'trained'")["n_component"].sum()) - 2
     assert f"it marked 2 of 2 lesions, and {false} places that fit none" in screen
     assert f"In a healthy brain it marks {volume(rows.loc['healthy_fp_ml', 'value'])} ml by mistake" in screen
     assert "The paper's own row is trained ( as published )" in screen
@@ -240,25 +264,37 @@ def test_every_term_that_is_marked_is_explained(page):
     assert set(asked) <= set(explained) and len(set(asked)) > 10
 
 
-def test_what_was_missed_comes_before_everything_else(page, tables):
+def test_what_was_missed_comes_before_everything_else(page, results):
     assert page.index("Look at these first") < page.index("All rows on the test scans")
     cards = [text_of(card) for card in re.findall(r'<a class="card case".*?</a>', page, re.DOTALL)]
     assert [card.split()[0] for card in cards] == ["Worst", "Best", "Worst"]
     assert "1 of 1 found" in cards[0] and "ml marked falsely" in cards[2]
 
 
-def test_the_volumes_beside_the_page_hold_what_it_pictures(page, shown_scans, report_folder):
+def test_the_volumes_beside_the_page_hold_what_it_pictures(page, results, report_folder):
     files = sorted(path.name for path in (report_folder / "volumes").iterdir())
-    assert files == sorted(f"{name}.js" for name in shown_scans["participant_id"])
+    assert files == sorted(f"{name}.js" for name in results.scans["participant_id"])
 
 
-def test_pseudonyms_take_the_place_of_ids_everywhere(tmp_path, tables, shown_scans, brain_mask, grid):
-    page = render(tmp_path / "index.html", tables, shown_scans, brain_mask, grid, anonymous=True)
-    beside = sorted((tmp_path / "volumes").iterdir())
-    assert [path.stem for path in beside] == ["healthy-01", "healthy-02", "patient-01", "patient-02"]
-    for text in (page, *(path.read_text(encoding="utf-8") for path in beside)):
+@pytest.fixture(scope="module")
+def anonymous_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("anonymous")
+
+
+@pytest.fixture(scope="module")
+def anonymous_page(anonymous_folder, results, brain_mask, grid):
+    """With pseudonyms and pictures of three of the four scans."""
+    named = results._replace(curves=results.curves[:0]).identified(anonymous=True)
+    pictures = draw(named, anonymous_folder, brain_mask, grid, most=3)
+    return write(anonymous_folder / "index.html", named, pictures, brain_mask, grid)
+
+
+def test_pseudonyms_take_the_place_of_ids_everywhere(anonymous_page, anonymous_folder):
+    beside = list((anonymous_folder / "volumes").iterdir())
+    assert len(beside) == 3 and {path.stem for path in beside} <= set(PSEUDONYMS)
+    for text in (anonymous_page, *(path.read_text(encoding="utf-8") for path in beside)):
         assert "sub-" not in text
-    assert "patient-01" in page
+    assert all(name in anonymous_page for name in PSEUDONYMS)
 
 
 def test_scans_with_pseudonyms_are_not_in_the_order_of_the_table():
@@ -278,11 +314,11 @@ MISSING = {
 
 
 @pytest.mark.parametrize("missing", MISSING)
-def test_the_first_screen_says_what_is_missing(tmp_path, cohort, shown_scans, brain_mask, grid, missing):
+def test_the_first_screen_says_what_is_missing(tmp_path, cohort, brain_mask, grid, missing):
     query, *sentences = MISSING[missing]
-    some = cohort.query(query)
-    tables = measured({str(name): rows for name, rows in some.groupby("experiment")}, some, brain_mask)
-    page = render(tmp_path / "index.html", tables, shown_scans.query(query), brain_mask, grid, most_pictures=1)
+    some = measured(cohort.query(query), brain_mask).identified()
+    pictures = draw(some, tmp_path, brain_mask, grid, most=1)
+    page = write(tmp_path / "index.html", some, pictures, brain_mask, grid)
     for sentence in sentences:
         assert sentence in first_screen(page)
     targets, places = (set(re.findall(rf' {kind}="#?([^"]+)"', page)) for kind in ("href", "id"))
@@ -290,68 +326,60 @@ def test_the_first_screen_says_what_is_missing(tmp_path, cohort, shown_scans, br
     assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]+", "", page))
 
 
-def test_scans_without_a_picture_are_listed_and_the_page_says_which_have_one(
-    tmp_path, page, tables, shown_scans, brain_mask, grid
-):
-    some = render(tmp_path / "index.html", tables, shown_scans, brain_mask, grid, most_pictures=3)
-    assert "3 of the 4 test scans: those to look at first" in some
+def test_scans_without_a_picture_are_listed_and_the_page_says_which_have_one(page, anonymous_page, test_scores):
+    assert "3 of the 4 test scans: those to look at first" in anonymous_page
     assert "those to look at first, then" not in page
-    assert some.split('<h2 id="scans">')[1].count("base64,") == 3
-    assert set(re.findall(r'href="#scan-([^"]+)"', some)) == set(re.findall(r'id="scan-([^"]+)"', some))
-    for scan in shown_scans.itertuples():
-        assert f"{scan.score:.3g}" in some
+    assert anonymous_page.split('<h2 id="scans">')[1].count("base64,") == 3
+    linked, there = (set(re.findall(rf'{kind}"#?scan-([^"]+)"', anonymous_page)) for kind in ("href=", "id="))
+    assert linked == there
+    for scan in test_scores.itertuples():
+        assert f"{scan.score:.3g}" in anonymous_page
 
 
-def test_the_page_shows_the_numbers_of_the_metrics_table(page, tables):
-    test = tables["metrics"].query("split == 'test' and protocol == 'strict'")
+def test_the_page_shows_the_numbers_of_the_metrics_table(page, results):
+    test = results.metrics.query("split == 'test' and protocol == 'strict'")
     for metric in ("image_auroc", "image_ap", "voxel_auroc", "voxel_auprc", "patient_ap", "dice", "iou", "dice_oracle"):
         for value in test.loc[test["metric"] == metric, "value"]:
             assert f">{number(value)}<" in page, metric
     assert 'class="number best"' not in page, "of two patients none is the best"
 
 
-def test_a_number_stands_beside_its_interval(page, tables):
-    row = tables["metrics"].query("split == 'test' and metric == 'voxel_auprc' and experiment == 'trained'").iloc[0]
+def test_a_number_stands_beside_its_interval(page, results):
+    row = results.metrics.query("split == 'test' and metric == 'voxel_auprc' and experiment == 'trained'").iloc[0]
     assert f">{number(row['value'])}<small>{interval(row['ci_low'], row['ci_high'])}</small></td>" in page
 
 
-def test_lesions_false_alarms_and_froc_are_shown_and_few_lesions_are_counted(page, tables):
-    values = tables["metrics"].query("split == 'test' and experiment == 'trained' and protocol == 'strict'")
+def test_lesions_false_alarms_and_froc_are_shown_and_few_lesions_are_counted(page, results):
+    values = results.metrics.query("split == 'test' and experiment == 'trained' and protocol == 'strict'")
     values = values.set_index("metric")["value"]
-    n_component = int(tables["patients"].query("experiment == 'trained'")["n_component"].sum())
+    n_component = int(results.patients.query("experiment == 'trained'")["n_component"].sum())
     cells = row_of(page, '<h2 id="lesions">', "trained")
     assert cells[:3] == ["2 of 2", f"2 of {n_component}", number(values["lesion_f1"])]
     assert cells[4] == volume(values["healthy_fp_ml"]), "no column of sizes, of which two lesions have none"
     assert "Lesions: FROC" in page
 
 
-def test_each_patients_values_are_shown_and_below_six_none_is_tested(
-    tmp_path, page, tables, shown_scans, brain_mask, grid
-):
+def test_each_patients_values_are_shown_and_below_six_none_is_tested(page, page_of, results):
     section = page.split('<h2 id="patients">')[1].split("</table>")[0]
-    for row in tables["patients"].itertuples():
+    for row in results.patients.itertuples():
         assert f">{number(row.patient_ap)}</td>" in section
     assert ">Shown</th>" not in page
-    copies = [tables["patients"].assign(participant_id=tables["patients"]["participant_id"] + str(i)) for i in range(5)]
-    many = {**tables, "comparisons": compare_patients(pd.concat(copies), "trained")}
-    page = render(tmp_path / "index.html", many, shown_scans, brain_mask, grid, most_pictures=1)
+    copies = [results.patients.assign(participant_id=results.patients["participant_id"] + str(i)) for i in range(5)]
+    page = page_of(comparisons=compare_patients(pd.concat(copies), "trained"))
     assert "trained is shown to be better than untrained." in first_screen(page)
     cells = row_of(page, 'aria-label="What every row finds"', "untrained")
     assert cells[-3:] == ["0.002", "0.002", "worse"]  # 2 of 1024 flips
     assert cells[-4].startswith("−"), "a row below the reference has a difference below 0"
 
 
-def test_synthetic_lesions_have_a_table_of_their_own(tmp_path, page, tables, shown_scans, brain_mask, grid):
+def test_synthetic_lesions_have_a_table_of_their_own(page, page_of, results):
     assert "Synthetic lesions" not in page
     lesions = pd.DataFrame({"participant_id": ["a", "a", "b"], "volume_ml": [1.0, 5, 1], "ap": [0.1, 0.6, 0.2]})
     lesions = lesions.assign(
         ap_control=0.01, level=[1.0, 3, 3], level_control=0.0, score=[4.0, 5, 6], score_control=4.5
     )
     rows = synthetic_metrics("trained", detected_lesions(lesions, 2.0))
-    metrics = compare_metrics([tables["metrics"], rows])
-    with_lesions = render(
-        tmp_path / "index.html", tables | {"metrics": metrics}, shown_scans, brain_mask, grid, most_pictures=1
-    )
+    with_lesions = page_of(metrics=compare_metrics([results.metrics, rows]))
     # AP, the control's; one of two small lesions, the medium one, no large one, none by chance; 4, 5, 6 against 4.5.
     expected = ["0.30", "0.010", "0.50", "1.00", "n/a", "0.00", "0.67"]
     assert row_of(with_lesions, "Synthetic lesions in healthy test scans", "trained") == expected
@@ -359,19 +387,14 @@ def test_synthetic_lesions_have_a_table_of_their_own(tmp_path, page, tables, sho
 
 
 @pytest.mark.parametrize(("auroc", "level"), [(0.97, "fires"), (0.55, "silent"), (np.nan, "too few")])
-def test_the_probes_stand_beside_the_image_auroc_and_the_notes_say_what_they_mean(
-    tmp_path, page, tables, shown_scans, brain_mask, grid, auroc, level
-):
+def test_the_probes_stand_beside_the_image_auroc_and_the_notes_say_what_they_mean(page, page_of, results, auroc, level):
     assert "Is the image score evidence" not in page and "was not measured" in page
     p = np.nan if level == "too few" else 0.0001 if level == "fires" else 0.4
     rows = [row for far in (6, 30) for row in probe_pair(f"probe_removed_{far}mm", Estimate(auroc), p, 14, 13)]
     rows += [Row("test", f"probe_{name}", Estimate(0.75), 0, 2) for name in ("slices", "slices_control", "mirror")]
     rows.append(Row("test", "probe_site_fpr", Estimate(0.08), 2, 0))
     histogram = probe_table("histogram", probe_pair("probe_histogram", Estimate(0.6), 0.2, 40, 30))
-    metrics = compare_metrics([tables["metrics"], probe_table("trained", rows), histogram])
-    probed = render(
-        tmp_path / "index.html", tables | {"metrics": metrics}, shown_scans, brain_mask, grid, most_pictures=1
-    )
+    probed = page_of(metrics=compare_metrics([results.metrics, probe_table("trained", rows), histogram]))
     image_auroc, *removed, slices, control, mirror, pairs, site = row_of(probed, "Is the image score", "trained")
     shown = "too few" if level == "too few" else number(auroc)
     assert removed == [shown, shown]
@@ -384,11 +407,9 @@ def test_the_probes_stand_beside_the_image_auroc_and_the_notes_say_what_they_mea
     assert "40 healthy subjects and 30 patients" in probed
 
 
-def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort, shown_scans, brain_mask, grid):
-    unmasked = {str(name): rows.assign(lesion_mask=None) for name, rows in cohort.groupby("experiment")}
-    tables = measured(unmasked, cohort, brain_mask)
-    bare = shown_scans.assign(lesion_mask=None, blocks=None)
-    page = render(tmp_path / "index.html", tables, bare, brain_mask, grid, most_pictures=1)
+def test_numbers_that_the_scans_do_not_allow_read_not_available(tmp_path, cohort, brain_mask, grid):
+    bare = measured(cohort.assign(lesion_mask=None, blocks=None), brain_mask).identified()
+    page = write(tmp_path / "index.html", bare, draw(bare, tmp_path, brain_mask, grid, most=1), brain_mask, grid)
     assert ">IoU</button>" not in page, "a column without a number is left out"
     assert "cannot be told" in page
     assert "Image AUROC and AP stand on 2 test patients; below 10 they and their intervals are unreliable." in page
@@ -402,8 +423,8 @@ def row_of(page, title, experiment):
     return re.findall(r"<td[^>]*>([^<]*)", row)
 
 
-def test_the_papers_tables_are_filled_by_its_protocol_and_quoted_apart(page, tables):
-    rows = tables["metrics"].query("split == 'test' and protocol == 'paper' and experiment == 'trained'")
+def test_the_papers_tables_are_filled_by_its_protocol_and_quoted_apart(page, results):
+    rows = results.metrics.query("split == 'test' and protocol == 'paper' and experiment == 'trained'")
     values = rows.set_index("metric")["value"]
     names = ("image_auroc", "image_ap", "voxel_auroc", "iou", "dice")
     expected = [hundredths(values[name]) for name in names]
@@ -417,10 +438,10 @@ def test_the_papers_tables_are_filled_by_its_protocol_and_quoted_apart(page, tab
 
 
 @pytest.fixture
-def six_experiments(tables, cohort):
+def six_experiments(results):
     """With the trained maps, their segmentation, the bare mask, a deeper network and a Gaussian of residuals; all
     with the trained ones' numbers."""
-    metrics = tables["metrics"].query("experiment == 'trained'")
+    metrics = results.metrics.query("experiment == 'trained'")
     image = metrics["metric"].str.startswith("image_")
     copies = {
         "clusters": metrics.assign(value=metrics["value"].mask(image)),
@@ -428,24 +449,19 @@ def six_experiments(tables, cohort):
         "deep": metrics,
         "gaussian": metrics,
     }
-    scores = [cohort[SCORE_COLUMNS].query("experiment == 'trained'").assign(experiment=name) for name in copies]
+    scores = [results.scores.query("experiment == 'trained'").assign(experiment=name) for name in copies]
     scores[0]["score"] = np.nan
-    patients = tables["patients"].query("experiment == 'trained'")
+    patients = results.patients.query("experiment == 'trained'")
     return {
-        "metrics": pd.concat([tables["metrics"], *(copy.assign(experiment=name) for name, copy in copies.items())]),
-        "curves": tables["curves"],
+        "metrics": pd.concat([results.metrics, *(copy.assign(experiment=name) for name, copy in copies.items())]),
         "patients": pd.concat(
-            [tables["patients"], *(patients.assign(experiment=name) for name in ("clusters", "deep", "gaussian"))]
+            [results.patients, *(patients.assign(experiment=name) for name in ("clusters", "deep", "gaussian"))]
         ),
-        "lesions": tables["lesions"],
-        "comparisons": tables["comparisons"],
-        "scores": pd.concat([tables["scores"], *scores]),
+        "scores": pd.concat([results.scores, *scores]),
     }
 
 
-def test_segmentations_gaussians_and_the_bare_mask_stand_in_the_form_of_the_papers_tables(
-    six_experiments, tmp_path, shown_scans, brain_mask, grid
-):
+def test_segmentations_gaussians_and_the_bare_mask_stand_in_the_form_of_the_papers_tables(six_experiments, page_of):
     experiments = {
         **EXPERIMENTS,
         "clusters": {**EXPERIMENTS["trained"], "segmented_by": "kmeans"},
@@ -453,7 +469,7 @@ def test_segmentations_gaussians_and_the_bare_mask_stand_in_the_form_of_the_pape
         "deep": {**EXPERIMENTS["trained"], "architecture": "resnet50"},
         "gaussian": {**EXPERIMENTS["trained"], "architecture": "resnet34", "residual": "gaussian"},
     }
-    page = render(tmp_path / "index.html", six_experiments, shown_scans, brain_mask, grid, experiments, most_pictures=1)
+    page = page_of(experiments, **six_experiments)
     headline, _ = page.split("By the paper's own protocol")
     assert row_of(headline, "Segmentation at healthy", "clusters")[:2] == ["–", "–"]
     assert "</svg>mask</span>" not in headline
@@ -470,8 +486,8 @@ def test_segmentations_gaussians_and_the_bare_mask_stand_in_the_form_of_the_pape
 
 
 @pytest.mark.parametrize(("trained", "verdict"), [(0.129, "Not learned"), (0.131, "1.31 times")])
-def test_a_student_below_1_3_times_its_initial_auprc_has_not_learned(tables, trained, verdict):
-    metrics = with_auprc(tables["metrics"], trained=trained, untrained=0.1)
+def test_a_student_below_1_3_times_its_initial_auprc_has_not_learned(results, trained, verdict):
+    metrics = with_auprc(results.metrics, trained=trained, untrained=0.1)
     note, *_ = (
         note for note in notes.notes(metrics, "trained", {"trained": "untrained"}, 0.99, 0) if "times" in note.text
     )
@@ -479,61 +495,16 @@ def test_a_student_below_1_3_times_its_initial_auprc_has_not_learned(tables, tra
     assert note.warning == (verdict == "Not learned")
 
 
-def test_notes_warn_of_few_patients_and_state_the_share_of_brain_cut_off(tables):
-    found = notes.notes(tables["metrics"], "trained", {}, 0.99, 0.0375)
+def test_notes_warn_of_few_patients_and_state_the_share_of_brain_cut_off(results):
+    found = notes.notes(results.metrics, "trained", {}, 0.99, 0.0375)
     assert any(note.warning and "2 test patients" in note.text for note in found)
     assert any("cuts off 3.8 %" in note.text for note in found)
-    many = tables["metrics"].assign(n_patient=10)
+    many = results.metrics.assign(n_patient=10)
     assert not any(note.warning for note in notes.notes(many, "trained", {}, 0.99, 0.0))
 
 
-def test_the_page_counts_the_scans_that_registration_flagged(page, tables):
+def test_the_page_counts_the_scans_that_registration_flagged(page, results):
     assert "Of 3 registered scans 1 stands out and 2 were hard to register" in page
     plain = pd.DataFrame({"outlier": [False, False], "starts": [1, 1]})
-    found = notes.notes(tables["metrics"], "trained", {}, 0.99, 0.0, (), plain)
+    found = notes.notes(results.metrics, "trained", {}, 0.99, 0.0, (), plain)
     assert not any("registered" in note.text for note in found)
-
-
-def test_slices_are_shown_in_radiological_display():
-    data = np.zeros(SHAPE)
-    data[20, 25, 22] = 1  # far right, anterior, superior
-    for picture in (display_slice(data, "axial", 22), display_slice(data, "coronal", 25)):
-        row, column = np.unravel_index(picture.argmax(), picture.shape)
-        assert row < picture.shape[0] / 2, "anterior and superior are up"
-        assert column < picture.shape[1] / 2, "the patient's right is on the left"
-    row, column = np.unravel_index(display_slice(data, "sagittal", 20).argmax(), (24, 28))
-    assert (row, column) == (1, 2), "superior is up, the nose points left"
-
-
-def test_a_blocks_position_is_shown_where_the_network_saw_it():
-    block = np.random.default_rng(2).random((4, 4, 4)).astype(np.float32)
-    affine = np.array([[3.0, 0, 0, -20], [0, 3.0, 0, -30], [0, 0, 3.0, -10], [0, 0, 0, 1]])
-    shown = block_on_grid(block, 4, affine, Volume(np.zeros((16, 16, 16)), affine)).data
-    np.testing.assert_allclose(shown[::4, ::4, ::4], block, atol=1e-6)
-    np.testing.assert_allclose(shown[2, 4, 8], (block[0, 1, 2] + block[1, 1, 2]) / 2, atol=1e-6)
-
-
-def test_slices_go_through_the_lesion_or_the_maps_hottest_place(brain_mask):
-    hot = np.zeros(SHAPE, dtype=np.float32)
-    hot[12, 9, 15] = 5
-    hot[0, 0, 0] = 100  # outside the brain
-    lesion = np.zeros(SHAPE, dtype=bool)
-    lesion[7, 12:16, 10] = True
-    lesion[7, 13, 9:12] = True
-    panels = ScanPanels(Volume(hot, AFFINE), {}, Volume(hot, AFFINE), Volume(lesion, AFFINE))
-    assert focus(panels, brain_mask.data) == (7, 13, 10)
-    assert focus(panels._replace(lesion_mask=None), brain_mask.data) == (12, 9, 15)
-
-
-def test_a_picture_shows_the_lesion_only_where_there_is_one(brain_mask):
-    def lesion_pixels(lesion):
-        panels = ScanPanels(volume, {"Block 2": volume}, volume, lesion)
-        png = scan_png(panels, brain_mask, windows=[(0, 1), (0, 1)], threshold=2, orientations=["axial"])
-        pixels = np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(int)
-        return int((abs(pixels - LESION_RGB).max(axis=-1) < 40).sum())
-
-    volume = Volume(np.random.default_rng(4).random(SHAPE, np.float32), AFFINE)
-    inside = np.zeros(SHAPE, dtype=bool)
-    inside[8:14, 10:16, 10:14] = True
-    assert lesion_pixels(Volume(inside, AFFINE)) > 50
-    assert lesion_pixels(None) == 0

@@ -11,24 +11,42 @@ from stfpm3d.imaging.grid import read_grid
 from stfpm3d.imaging.volumes import load_mask
 from stfpm3d.maps.form import read_maps
 from stfpm3d.reporting.networks import read_network
+from stfpm3d.reporting.pictures import picture_scans
 from stfpm3d.reporting.provenance import config_text, stages
 from stfpm3d.reporting.report import Run, write_report
+from stfpm3d.reporting.results import Results
 from stfpm3d.runtime.files import read_table
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-SETTINGS = ("sites", "modality", "experiments", "shown", "initial", "healthy_quantile", "min_lesion_ml", "excluded")
+OF_ALL = ("metrics", "scores", "comparisons", "registration")
+OF_EACH = ("curves", "patients", "lesions")  # one table an experiment
+SETTINGS = ("modality", "experiments", "shown", "initial", "healthy_quantile", "min_lesion_ml", "excluded")
 
 with rule_log(snakemake.log[0]):
     given, params, page = snakemake.input, snakemake.params, snakemake.output["page"]
-    tables = iter(given["maps"])
-    maps = {name: read_maps(islice(tables, number)).set_index("scan_id") for name, number in params["maps"].items()}
+    masks = dict(zip(params["masked"], given["lesion_masks"], strict=True))
     scans = pd.DataFrame(params["tested"]).assign(image=given["images"])
-    scans = scans.merge(maps[params["shown"]], "left", "scan_id", validate="one_to_one")
-    scans["lesion_mask"] = scans["scan_id"].map(dict(zip(params["masked"], given["lesion_masks"], strict=True)))
-    names = [network.partition("/")[2] for network in params["networks"]]
+    map_tables = iter(given["maps"])
+    results = Results(
+        **{name: read_table(given[name]) for name in OF_ALL},
+        **{name: pd.concat(map(read_table, given[name])) for name in OF_EACH},
+        scans=scans.assign(lesion_mask=scans["scan_id"].map(masks)),
+        maps={name: read_maps(islice(map_tables, n)).set_index("scan_id") for name, n in params["maps"].items()},
+        sites=params["sites"],
+    ).identified(anonymous=params["pseudonyms"])
+    template = {"brain_mask": load_mask(given["brain_mask"], "template"), "grid": read_grid(given["grid"])}
+    pictures = picture_scans(
+        results,
+        snakemake.output["volumes"],
+        shown=params["shown"],
+        blocks=params["experiments"][params["shown"]]["blocks"],
+        most=params["pictures"],
+        min_lesion_ml=params["min_lesion_ml"],
+        **template,
+    )
     quality_page = Path(given["registration"]).with_name("index.html")
     run = Run(
         config=config_text(snakemake.config),
@@ -38,25 +56,15 @@ with rule_log(snakemake.log[0]):
         is_demo=params["is_demo"],
         quality_page=None if params["pseudonyms"] else os.path.relpath(quality_page, Path(page).parent),
     )
+    names = [network.partition("/")[2] for network in params["networks"]]
     write_report(
         page,
-        template=given["template"],
-        volumes=snakemake.output["volumes"],
-        metrics=read_table(given["metrics"]),
-        scores=read_table(given["scores"]),
-        curves=pd.concat(read_table(path) for path in given["curves"]),
-        patients=pd.concat(read_table(path) for path in given["patients"]),
-        lesions=pd.concat(read_table(path) for path in given["lesions"]),
-        comparisons=read_table(given["comparisons"]),
-        scans=scans,
-        maps={name: dict(zip(map(str, table.index), table["map"], strict=True)) for name, table in maps.items()},
-        most_pictures=params["pictures"],
-        brain_mask=load_mask(given["brain_mask"], "template"),
-        grid=read_grid(given["grid"]),
-        registration=read_table(given["registration"]),
+        given["template"],
+        results,
+        pictures,
         networks=list(zip(names, map(read_network, given["networks"]), strict=True)),
         trainings=dict(zip(params["trainings"], map(read_table, given["trainings"]), strict=True)),
         run=run,
-        anonymous=params["pseudonyms"],
+        **template,
         **{name: params[name] for name in SETTINGS},
     )

@@ -10,7 +10,7 @@ import gzip
 import json
 import math
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,7 +74,7 @@ def quantized(values: NDArray, levels: NDArray[np.float64]) -> NDArray[np.uint8]
 def write_volumes(
     folder: Path | str,
     scans: pd.DataFrame,
-    maps: Mapping[str, Mapping[str, Path | str]],
+    maps: Mapping[str, Mapping[Hashable, Path | str]],
     thresholds: Mapping[str, float],
     brain_mask: Volume,
     grid: NetworkGrid,
