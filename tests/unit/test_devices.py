@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from lightning.fabric import Fabric
 
 from stfpm3d.imaging.grid import NetworkGrid, write_grid
-from stfpm3d.learning.compute import devices_found
+from stfpm3d.learning.compute import one_device
 from stfpm3d.learning.resnet import AcsResNet, load_network, save_network
+from stfpm3d.learning.training import devices_found
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.devices import check_gpu, has_gpu, requested_gpus
 from stfpm3d.study.sections import Compute
@@ -72,6 +74,21 @@ def test_a_gpu_that_is_not_there_is_refused_in_one_sentence() -> None:
         check_gpu(gpu, False)
     with pytest.raises(InputError, match=r"compute\.devices 99, which .* not have"), devices_found("gpu", 99):
         Fabric(accelerator="gpu", devices=99)
+
+
+def test_maps_are_made_where_and_how_lightning_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = torch.get_num_threads()
+    for precision in ("32-true", "16-mixed", "bf16-mixed"):
+        fabric, place = Fabric(accelerator="cpu", precision=precision), one_device("cpu", threads, precision)
+        assert place.device == fabric.device
+        for context in (fabric.autocast(), place.autocast()):
+            with context:
+                assert torch.is_autocast_enabled("cpu") == (precision != "32-true")
+                assert torch.get_autocast_dtype("cpu") == torch.bfloat16
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)
+    assert one_device("auto", threads, "32-true").device.type == "cpu"
+    with pytest.raises(InputError, match=r"compute\.accelerator is gpu .* does not have"):
+        one_device("gpu", threads, "32-true")
 
 
 def test_two_devices_count_each_scan_once_and_one_of_them_speaks(tmp_path: Path) -> None:

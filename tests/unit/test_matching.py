@@ -7,7 +7,8 @@ import torch
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.matching import block_distances, combine_blocks, upsample
 from stfpm3d.learning.resnet import STRIDES, AcsResNet
-from stfpm3d.maps.network import BlockMaps, map_on_mni
+from stfpm3d.maps.form import map_on_mni
+from stfpm3d.maps.network import BlockMaps
 
 
 def test_the_distance_is_half_the_squared_distance_of_unit_vectors() -> None:

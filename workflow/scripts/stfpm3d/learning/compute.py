@@ -1,14 +1,13 @@
-"""Where networks are trained and make maps: the config's section `compute` as Lightning takes it."""
+"""Where networks are computed: the config's section `compute`. Without Lightning, whose import trainings alone need."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from stfpm3d.runtime.errors import InputError
 
@@ -24,8 +23,17 @@ class Compute(NamedTuple):
     threads: int
 
 
-def one_device(accelerator: str, threads: int, precision: Precision) -> Fabric:
-    """The one device of Lightning's `accelerator`, with its `autocast`; on a CPU it has `threads`.
+class Place(NamedTuple):
+    """One device, and the context of its precision."""
+
+    device: torch.device
+    autocast: Callable[[], AbstractContextManager]
+
+
+def one_device(accelerator: str, threads: int, precision: Precision) -> Place:
+    """The device on which Lightning's Trainer would train by these settings; on a CPU it has `threads`.
+
+    On a CPU "16-mixed" is "bf16-mixed", as there.
 
     Raises
     ------
@@ -33,17 +41,19 @@ def one_device(accelerator: str, threads: int, precision: Precision) -> Fabric:
         If this machine has no such device.
     """
     torch.set_num_threads(threads)
-    with devices_found(accelerator, 1):
-        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+    found = None if accelerator == "cpu" else torch.accelerator.current_accelerator(check_available=True)
+    if accelerator == "gpu" and found is None:
+        raise missing_devices(accelerator, 1, "torch finds no GPU")
+    device = found or torch.device("cpu")
+    if precision == "32-true":
+        return Place(device, nullcontext)
+    half = torch.float16 if precision == "16-mixed" and found else torch.bfloat16
+    return Place(device, partial(torch.autocast, device.type, half))
 
 
-@contextmanager
-def devices_found(accelerator: str, devices: int) -> Iterator[None]:
-    """Let Lightning choose devices within; raise `InputError` where this machine has not as many."""
-    try:
-        yield
-    except (MisconfigurationException, RuntimeError) as error:  # Trainer's and Fabric's
-        raise InputError(
-            f"compute.accelerator is {accelerator} and compute.devices {devices}, which this machine does not have"
-            f" ({str(error).strip()}): run where it has, or change the two keys."
-        ) from error
+def missing_devices(accelerator: str, devices: int, why: str) -> InputError:
+    """What to raise where a machine has no such devices."""
+    return InputError(
+        f"compute.accelerator is {accelerator} and compute.devices {devices}, which this machine does not have"
+        f" ({why}): run where it has, or change the two keys."
+    )

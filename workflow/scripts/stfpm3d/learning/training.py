@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from stfpm3d.learning.channels import stack_channels
-from stfpm3d.learning.compute import Compute, devices_found
+from stfpm3d.learning.compute import Compute, missing_devices
 from stfpm3d.learning.resnet import AcsResNet
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
@@ -259,6 +260,15 @@ def fit(
         except InputError as error:  # of a worker it is a traceback that ends in the sentence
             raise InputError(str(error).rsplit(f"{InputError.__name__}: ", 1)[-1].strip()) from error
     training.network.load_state_dict(training.best_weights)
+
+
+@contextmanager
+def devices_found(accelerator: str, devices: int) -> Iterator[None]:
+    """Let Lightning choose devices within; raise `InputError` where this machine has not as many."""
+    try:
+        yield
+    except (MisconfigurationException, RuntimeError) as error:  # Trainer's and Fabric's
+        raise missing_devices(accelerator, devices, str(error).strip()) from error
 
 
 @rank_zero_only

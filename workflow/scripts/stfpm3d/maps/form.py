@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from stfpm3d.imaging.grid import NetworkGrid, to_network_grid
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like, save_volume
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import read_table, replacing, write_table
@@ -86,6 +87,13 @@ class Scan(NamedTuple):
         return load_volume(self.image, self.scan_id), load_mask(self.support, self.scan_id)
 
 
+def array_of(scan: Scan, grid: NetworkGrid) -> NDArray[np.float16]:
+    """A scan (S, S, S) on the network grid, read or resampled."""
+    if Path(scan.image).suffix == ".npy":
+        return np.load(scan.image)
+    return to_network_grid(load_volume(scan.image, scan.scan_id), grid)
+
+
 class ScoredMap(NamedTuple):
     """A map on the MNI grid and the scan's score, NaN for none."""
 
@@ -108,6 +116,16 @@ class MapMaker(Protocol):
 def scored(anomaly_map: Volume, brain_mask: Volume) -> ScoredMap:
     """A map with its `image_score`, that of every method without one of its own."""
     return ScoredMap(anomaly_map, image_score(anomaly_map, brain_mask))
+
+
+def map_on_mni(map_grid: Volume, support_mni: Volume) -> Volume:
+    """Bring a map from the network grid to the grid of `support_mni`, linearly.
+
+    Outside the network grid (the crop) and outside the support the map is its minimum: a lesion cut off counts as
+    missed.
+    """
+    resampled = resample_like(map_grid, support_mni, fill=float(map_grid.data.min()))
+    return outside_minimum(resampled.data, support_mni)
 
 
 def blocks_file(anomaly_map: Path, scan_id: str) -> Path:

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stfpm3d.imaging.grid import NetworkGrid, mask_on_network_grid, read_grid, to_network_grid
-from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like
+from stfpm3d.imaging.grid import NetworkGrid, mask_on_network_grid, read_grid
+from stfpm3d.imaging.volumes import Volume, load_mask, resample_like
 from stfpm3d.learning.channels import load_atlas, stack_channels
 from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.folding import FoldedResNet
 from stfpm3d.learning.matching import Combination, combine_blocks, feature_differences, unit_vectors
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
-from stfpm3d.maps.form import Scan, ScoredMap, image_score, less_mirrored, outside_minimum, smoothed
+from stfpm3d.maps.form import Scan, ScoredMap, array_of, image_score, less_mirrored, map_on_mni, smoothed
 from stfpm3d.maps.gaussian import FeatureGaussian, fit_gaussian, load_gaussian
 from stfpm3d.maps.pooling import Pooling, block_poolings, in_medians, seen_positions
 
@@ -105,14 +105,14 @@ def load_block_maps(
     `files` holds the weights of the `teacher` and, where there are such, of the `student`, the `gaussian` and the
     `atlas`.
     """
-    fabric = one_device(accelerator, threads, precision)
+    place = one_device(accelerator, threads, precision)
     student, gaussian, atlas = (Path(files[name]) if files.get(name) else None for name in OTHERS)
     return BlockMaps(
-        _network(Path(files["teacher"]), fabric.device),
-        _network(student, fabric.device) if student else None,
-        load_gaussian(gaussian, fabric.device) if gaussian else None,
+        _network(Path(files["teacher"]), place.device),
+        _network(student, place.device) if student else None,
+        load_gaussian(gaussian, place.device) if gaussian else None,
         load_atlas(atlas),
-        fabric.autocast,
+        place.autocast,
         normalised=normalised,
         poolings=poolings,
     )
@@ -126,13 +126,6 @@ def _network(path: Path, device: torch.device) -> AcsResNet | FoldedResNet:
 def fit_features(block_maps: BlockMaps, arrays: Iterable[Path]) -> FeatureGaussian:
     """The Gaussian of the features of scans, .npy (X, Y, Z) on the network grid."""
     return fit_gaussian(block_maps.features(np.load(array)) for array in arrays)
-
-
-def array_of(scan: Scan, grid: NetworkGrid) -> NDArray[np.float16]:
-    """A scan (S, S, S) on the network grid, read or resampled."""
-    if Path(scan.image).suffix == ".npy":
-        return np.load(scan.image)
-    return to_network_grid(load_volume(scan.image, scan.scan_id), grid)
 
 
 class NetworkMaps:
@@ -264,13 +257,3 @@ def network_maps(
         asymmetry_weight=asymmetry_weight,
         lesion_sign=lesion_sign,
     )
-
-
-def map_on_mni(map_grid: Volume, support_mni: Volume) -> Volume:
-    """Bring a map from the network grid to the grid of `support_mni`, linearly.
-
-    Outside the network grid (the crop) and outside the support the map is its minimum: a lesion cut off counts as
-    missed.
-    """
-    resampled = resample_like(map_grid, support_mni, fill=float(map_grid.data.min()))
-    return outside_minimum(resampled.data, support_mni)

@@ -14,8 +14,7 @@ from stfpm3d.imaging.grid import NetworkGrid, read_grid
 from stfpm3d.imaging.volumes import Volume, load_mask
 from stfpm3d.learning.compute import Precision, one_device
 from stfpm3d.learning.fanogan_networks import RANGE_SD, FAnoGan, load_fanogan, to_range
-from stfpm3d.maps.form import Scan, ScoredMap
-from stfpm3d.maps.network import array_of, map_on_mni
+from stfpm3d.maps.form import Scan, ScoredMap, array_of, map_on_mni
 
 
 @torch.inference_mode()
@@ -69,6 +68,6 @@ def fanogan_maps(
     files: Mapping[str, Path | str], *, kappa: float, accelerator: str, threads: int, precision: Precision
 ) -> FanoganMaps:
     """Makes maps by the f-AnoGAN in some files, its weights `model` and `grid`, on one device (see `one_device`)."""
-    fabric = one_device(accelerator, threads, precision)
-    network = load_fanogan(Path(files["model"])).to(fabric.device)
-    return FanoganMaps(network, read_grid(files["grid"]), kappa=kappa, autocast=fabric.autocast)
+    place = one_device(accelerator, threads, precision)
+    network = load_fanogan(Path(files["model"])).to(place.device)
+    return FanoganMaps(network, read_grid(files["grid"]), kappa=kappa, autocast=place.autocast)
