@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -110,24 +108,6 @@ def test_the_two_small_cohorts_differ_in_their_scenario_alone() -> None:
     for group in (shortcut.demo.healthy, shortcut.demo.patient):
         assert group.test >= 12
         assert group.train + group.val + group.test == 24
-
-
-def test_a_tab_in_the_config_of_the_runs_folder_is_named_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config/config.yaml").write_text("cohort:\n\tmodality: T2w\n")
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--dry-run",
-        "--snakefile",
-        ROOT / "Snakefile",
-        "--directory",
-        tmp_path,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "indented by spaces alone" in done.stdout and 'in "config/config.yaml", line 2' in done.stdout
 
 
 def test_every_module_and_test_that_the_papers_document_names_is_there() -> None:

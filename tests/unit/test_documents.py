@@ -98,6 +98,13 @@ def test_a_command_in_the_documents_does_what_it_says(folder: Path, command: tup
     assert status == 0, output[-4000:]
 
 
+def test_a_tab_in_the_config_of_the_runs_folder_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text("cohort:\n\tmodality: T2w\n")
+    status, output = planning.snakemake(tmp_path, ["--dry-run", "--snakefile", str(ROOT / "Snakefile")])
+    assert status == 1 and "spaces alone: while scanning" in output and 'in "config/config.yaml", line 2' in output
+
+
 def test_links_in_what_is_no_page_of_the_site_lead_somewhere() -> None:
     """`mkdocs build` checks those of the site."""
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
