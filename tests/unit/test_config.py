@@ -64,6 +64,15 @@ def test_rows_alone_are_a_config():
             {"experiments": [{"name": "e", "method": "zscore", "smoothing_mm": float("inf")}]},
             "config: experiments.e.smoothing_mm: input should be a finite number (got inf)",
         ),
+        (
+            {"experiments": [{"name": "e", "method": "padim", "teacher": "t", "asymmetry_weight": 2}]},
+            "config: experiments.e: asymmetry_weight without smoothing_mm adds the folds",
+        ),
+        (
+            {"grid": {"crop_mm": "brian"}},
+            "config: grid.crop_mm: expected brain, or an edge of 16 to 300 mm (got 'brian')",
+        ),
+        ({"grid": {"crop_mm": 4}}, "config: grid.crop_mm: expected brain, or an edge of 16 to 300 mm (got 4)"),
         ({"split": {"healthy": {"train": 0.9}}}, "train, val and test sum to 1.2, expected 1"),
         ({"cohort": {"modality": "T1w"}}, "the demo cohort is T2w"),
         ({"template": {"templateflow": "MNI152Lin", "head": "h.nii", "brain_mask": "m.nii"}}, "two sources"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -35,8 +35,8 @@ AsymmetryWeight = Annotated[
     float,
     Field(
         ge=0,
-        description="Weight of what is added to the map: how much brighter (T2w, FLAIR) or darker (T1w) the smoothed"
-        " scan is than its mirror image, SDs of its brain.",
+        description="Weight of what is added to the map: how much brighter (T2w, FLAIR) or darker (T1w) the scan,"
+        " smoothed as the map, is than its mirror image, SDs of its brain.",
     ),
 ]
 
@@ -148,6 +148,15 @@ class Gan(Section):
     )
 
 
+Regional = TypeVar("Regional", "StfpmExperiment", "PadimExperiment")
+
+
+def _folds_are_smoothed_away(row: Regional) -> Regional:
+    if row.asymmetry_weight and not row.smoothing_mm:
+        raise ValueError("asymmetry_weight without smoothing_mm adds the folds, in which no two sides are alike")
+    return row
+
+
 class StfpmExperiment(Section):
     """Distances of a student to its teacher. Reruns: its maps, evaluation and report."""
 
@@ -171,6 +180,8 @@ class StfpmExperiment(Section):
     smoothing_mm: SmoothingMm = 0.0
     mirror_share: MirrorShare = 0.0
     asymmetry_weight: AsymmetryWeight = 0.0
+
+    _smoothed = model_validator(mode="after")(_folds_are_smoothed_away)
 
     @model_validator(mode="after")
     def _only_deviations_are_pooled(self) -> StfpmExperiment:
@@ -197,6 +208,8 @@ class PadimExperiment(Section):
     smoothing_mm: SmoothingMm = 0.0
     mirror_share: MirrorShare = 0.0
     asymmetry_weight: AsymmetryWeight = 0.0
+
+    _smoothed = model_validator(mode="after")(_folds_are_smoothed_away)
 
 
 class FanoganExperiment(Section):

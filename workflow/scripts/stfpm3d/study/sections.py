@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -197,6 +206,14 @@ class Grid(Section):
         description="Edge of that cube in network voxels; the default is the paper's 1.4 a voxel of a 2 mm template,"
         " or scan noise hides lesions.",
     )
+
+    @field_validator("crop_mm", mode="wrap")
+    @classmethod
+    def _is_an_edge_or_brain(cls, given: object, check: ValidatorFunctionWrapHandler) -> float | Literal["brain"]:
+        try:
+            return check(given)
+        except ValidationError:  # a sentence for each of the two
+            raise ValueError("expected brain, or an edge of 16 to 300 mm") from None
 
 
 class Compute(Section):
