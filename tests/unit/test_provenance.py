@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import platform
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from stfpm3d.reporting.provenance import config_text, provenance, stages
+from stfpm3d.reporting.provenance import commit_of, config_text, provenance, stages
 
 
 def test_a_config_is_told_without_folders() -> None:
@@ -26,6 +27,15 @@ def test_a_page_names_versions_and_no_host() -> None:
     assert {"python", "torch", "antspyx", "numpy"} <= set(made.software)
     assert "CPUs" in made.machine
     assert platform.node() not in re.split(r"[ ,]+", f"{made.machine} {made.date} {made.commit}")
+
+
+def test_a_commit_is_the_projects_own_and_not_that_of_a_repository_around_it(tmp_path: Path) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for arguments in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message", "a"]):
+        subprocess.run([*git, *arguments], check=True)
+    (tmp_path / "project").mkdir()
+    assert re.fullmatch("[0-9a-f]{7,}", commit_of(tmp_path) or "")
+    assert commit_of(tmp_path / "project") is None
 
 
 def test_stages_add_up_what_their_jobs_took(tmp_path: Path) -> None:

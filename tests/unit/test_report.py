@@ -246,12 +246,22 @@ def test_the_first_screen_says_what_was_found_how_sure_and_whether_the_image_sco
     assert "synthetic cohort" in screen and "not a medical device" in screen
 
 
-def test_the_paragraph_on_methods_says_by_what_scans_were_registered(page):
-    methods = text_of(page.split('id="methods">')[1])
-    assert (
-        "at 2 mm (affine, by SimpleITK on coarse copies and where that was doubtful by ANTs (1)), skull-strip"
-        in methods
-    )
+def test_the_paragraph_on_methods_says_what_was_done_and_cites_no_more(page, page_of, results):
+    told = methods_of(page)
+    assert "(affine, by SimpleITK on coarse copies and where that was doubtful by ANTs (1)), skull-stripped" in told
+    assert "made by student–teacher pyramid matching (3), as" in told and "PaDiM" not in told
+    assert "2 test scans of patients and 2 of healthy people" in told and "permutation" not in told
+    tested = methods_of(page_of(comparisons=compare_patients(several(results.patients), "trained")))
+    assert "permutation tests, corrected after Holm (7)" in tested and "Holm S. A simple" in tested
+
+
+def methods_of(page):
+    return text_of(page.split('id="methods">')[1].split("</div>")[0])
+
+
+def several(patients):
+    """Five times as many patients as there are."""
+    return pd.concat(patients.assign(participant_id=patients["participant_id"] + str(copy)) for copy in range(5))
 
 
 def test_every_name_stands_beside_what_it_is(page):
@@ -321,6 +331,7 @@ def test_the_first_screen_says_what_is_missing(tmp_path, cohort, brain_mask, gri
     page = write(tmp_path / "index.html", some, pictures, brain_mask, grid)
     for sentence in sentences:
         assert sentence in first_screen(page)
+    assert "matched to components" not in methods_of(page)
     targets, places = (set(re.findall(rf' {kind}="#?([^"]+)"', page)) for kind in ("href", "id"))
     assert targets - {RUN.quality_page} <= places, "a link leads nowhere"
     assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]+", "", page))
@@ -364,8 +375,7 @@ def test_each_patients_values_are_shown_and_below_six_none_is_tested(page, page_
     for row in results.patients.itertuples():
         assert f">{number(row.patient_ap)}</td>" in section
     assert ">Shown</th>" not in page
-    copies = [results.patients.assign(participant_id=results.patients["participant_id"] + str(i)) for i in range(5)]
-    page = page_of(comparisons=compare_patients(pd.concat(copies), "trained"))
+    page = page_of(comparisons=compare_patients(several(results.patients), "trained"))
     assert "trained is shown to be better than untrained." in first_screen(page)
     cells = row_of(page, 'aria-label="What every row finds"', "untrained")
     assert cells[-3:] == ["0.002", "0.002", "worse"]  # 2 of 1024 flips

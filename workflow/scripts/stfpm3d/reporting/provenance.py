@@ -35,7 +35,7 @@ class Provenance(NamedTuple):
     date: str
     version: str
     commit: str | None
-    """The short hash, with `+` where files differ from it; None outside a git repository."""
+    """The short hash, with `+` where files differ from it; None where the project is no git repository."""
     machine: str
     software: Mapping[str, str]
 
@@ -49,16 +49,18 @@ def provenance() -> Provenance:
     return Provenance(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
-        commit=_commit(),
+        commit=commit_of(ROOT),
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs{_memory()}",
         software={"python": platform.python_version()} | {name: _installed(name, packages[name]) for name in packages},
     )
 
 
-def _commit() -> str | None:
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--exclude=*"]
+def commit_of(root: Path) -> str | None:
+    """The commit of the repository whose root a folder is; None where it is none, though it may lie in another's."""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent)}
     try:
-        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, check=True, text=True, env=environment).stdout.strip()
     except (OSError, subprocess.CalledProcessError):  # no git, or no repository
         return None
 

@@ -27,6 +27,7 @@ from stfpm3d.reporting.findings import (
     signed,
     volume,
 )
+from stfpm3d.reporting.methods import methods
 from stfpm3d.reporting.networks import Network
 from stfpm3d.reporting.notes import RELIABLE_PATIENTS, RIM_MM, notes
 from stfpm3d.reporting.pages import write_page
@@ -177,6 +178,15 @@ def write_report(
         figures=pictures.figures,
         viewer=pictures.viewer,
         run=run,
+        methods=methods(
+            run.settings,
+            experiments,
+            findings,
+            summary,
+            modality=modality,
+            healthy_quantile=healthy_quantile,
+            is_demo=run.is_demo,
+        ),
     )
     size_mb = Path(output).stat().st_size / 1e6
     log.info("report of %d experiments with %d pictures, %.1f MB", len(looks), len(pictures.scans), size_mb)
