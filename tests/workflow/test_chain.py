@@ -2,13 +2,14 @@
 
 import gzip
 import platform
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
-from conftest import SECRET
 from PIL import Image
 
+from project import SECRET
 from stfpm3d.imaging.volumes import load_mask, load_volume
 
 EXPERIMENTS = {"stfpm-gaussian", "untrained-gaussian", "stfpm", "stfpm-kmeans"}
@@ -132,8 +133,9 @@ def test_snakemakes_own_report_holds_the_page(finished, tmp_path):
 
 def test_the_papers_figures_are_made_on_request_even_of_a_training_scan(finished, tmp_path):
     project = finished.copy(tmp_path / "figures")
-    for experiment in ("stfpm", "padim"):
-        project.run(f"results/figures/{experiment}/sub-demoP01_figure2.png")
+    folders = [Path("results/figures") / experiment for experiment in ("stfpm", "padim")]
+    project.run(*(folder / "sub-demoP01_figure2.png" for folder in folders))
+    for folder in folders:
         for number in (2, 3, 4):
-            with Image.open(project.folder / f"results/figures/{experiment}/sub-demoP01_figure{number}.png") as picture:
+            with Image.open(project.folder / folder / f"sub-demoP01_figure{number}.png") as picture:
                 assert len(picture.convert("RGB").getcolors(2**16) or []) > 50  # something is drawn

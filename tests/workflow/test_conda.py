@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Project
 
 import stand_in_conda
+from project import ROOT, Project
 
 COHORT = """
 demo:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import Project
+
+from project import Project
 
 FOLDS = 3
 SCANS = 15

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Project, planned_rules
+
+from project import ROOT, Project, planned_rules
 
 OWN_DATA = ROOT / "config/own-data.yaml"
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Project
+
+from project import Project
 
 DEADLINE_S = 600
 GOING_ON = "going on from the checkpoint after epoch"

@@ -12,8 +12,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import DRY_RUN, Project, planned_rules
 
+from project import DRY_RUN, Project, planned_rules
 from stfpm3d.imaging.volumes import load_mask, load_volume
 
 EXPERIMENT = "stfpm-gaussian"

@@ -15,7 +15,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FITTED, SPARE
+
+from project import FITTED, SPARE
 
 PACKAGE = "workflow/scripts/stfpm3d"
 TINY = "tiny.yaml"

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import FITTED, Project
+
+from project import FITTED, Project
 
 UNSCORED = "stfpm-kmeans"  # a segmentation
 EXPERIMENTS = [
