@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import platform
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from availability import unavailable
 from stfpm3d.reporting.provenance import commit_of, config_text, provenance, stages
 
 
@@ -30,6 +32,8 @@ def test_a_page_names_versions_and_no_host() -> None:
 
 
 def test_a_commit_is_the_projects_own_and_not_that_of_a_repository_around_it(tmp_path: Path) -> None:
+    if shutil.which("git") is None:
+        unavailable("git is not on the PATH, whose repositories this is about")
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
     for arguments in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message", "a"]):
         subprocess.run([*git, *arguments], check=True)

@@ -11,13 +11,19 @@ from stfpm3d.runtime.screen import StageLines, tell_stages
 class Run:
     """Records as Snakemake makes them, by a clock that is set; `lines` are what the screen shows."""
 
-    def __init__(self, **jobs: tuple[int, int]) -> None:
-        """Each rule with its number of jobs and the minutes that one may take."""
+    def __init__(self, threads: int = 1, **jobs: tuple[int, int]) -> None:
+        """Each rule with its number of jobs and the minutes that one may take; the last has jobs of so many threads."""
         self.now = 0.0
         self.lines: list[str] = []
         rules = [(name, minutes) for name, (count, minutes) in jobs.items() for _ in range(count)]
         self.jobs = [
-            SimpleNamespace(jobid=n, rule=SimpleNamespace(name=name), output=["x"], resources={"runtime": minutes})
+            SimpleNamespace(
+                jobid=n,
+                rule=SimpleNamespace(name=name),
+                output=["x"],
+                resources={"runtime": minutes},
+                threads=threads if name == [*jobs][-1] else 1,
+            )
             for n, (name, minutes) in enumerate(rules)
         ]
         self.filter = StageLines(self.jobs, self.lines.append, clock=lambda: self.now)
@@ -55,10 +61,22 @@ def test_progress_counts_time_and_not_jobs() -> None:
     for job in range(8):
         run.start(job)
         run.finish(job, 1)
-    assert run.last() == "17%  grid is done (8 jobs, 8 s); about 40 s left"  # 8 x 10 of 480 min
+    assert run.last() == "17%  grid is done (8 jobs, 8 s)"  # 8 x 10 of 480 min; how long a student takes, none knows
     run.start(8)
     run.finish(8, 92)
     assert run.last() == "52%  student 1 of 2; about 92 s left"  # 8 + 92 of 192 s
+
+
+def test_a_job_of_two_threads_is_twice_the_work_and_a_little_that_is_guessed_does_no_harm() -> None:
+    run = Run(report=(1, 10), register=(10, 10), student=(2, 200), threads=2)
+    for job in range(1, 11):
+        run.start(job)
+    run.finish(1, 20)
+    for job in range(2, 11):
+        run.finish(job, 0)
+    run.start(11)
+    run.finish(11, 90)  # 10 times 20 s and 2 x 90 s of cores in 110 s; the other student and the report are left
+    assert run.last().startswith("67%  student 1 of 2; about 54 s left")
 
 
 def test_a_job_that_fails_is_named_with_its_log_and_what_the_cluster_says() -> None:

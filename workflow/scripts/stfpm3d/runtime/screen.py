@@ -15,6 +15,8 @@ from typing import Any
 
 from stfpm3d.runtime.forecast import duration
 
+GUESSED = 0.25
+"""How long a run will take is not said while more of what is left is of stages that have not finished a job yet."""
 INTERVAL_S = 60
 """A line tells how far the run is when for so long there was none."""
 EVENTS = ("job_info", "job_started", "job_finished", "job_error", "group_info", "group_error", "shellcmd", "progress")
@@ -35,6 +37,7 @@ class Stage:
     """The jobs of one rule."""
 
     jobs: int = 0
+    threads: int = 1
     limit_s: float = 1
     """The most that a job of it may take, the first guess at how long it takes."""
     started: dict[int, float] = field(default_factory=dict)
@@ -42,9 +45,16 @@ class Stage:
     seconds: list[float] = field(default_factory=list)
     """What the finished jobs took."""
 
-    def expected_s(self, scale: float) -> float:
-        """What a job of the stage takes: as those before it, or `scale` of its limit."""
-        return sum(self.seconds) / len(self.seconds) if self.seconds else self.limit_s * scale
+    @property
+    def taken(self) -> float:
+        """What the finished jobs took together, in seconds of cores."""
+        return sum(self.seconds) * self.threads
+
+    def expected(self, scale: float) -> float:
+        """What all jobs take, in seconds of cores: as much as the finished ones each, or `scale` of their limit."""
+        if self.seconds:
+            return self.taken * self.jobs / len(self.seconds)
+        return self.jobs * self.limit_s * self.threads * scale
 
 
 class StageLines(logging.Filter):
@@ -73,6 +83,7 @@ class StageLines(logging.Filter):
                 self.stage_of[job.jobid] = job.rule.name
                 stage = self.stages.setdefault(job.rule.name, Stage())
                 stage.jobs += 1
+                stage.threads = max(stage.threads, job.threads)
                 stage.limit_s = max(stage.limit_s, job.resources.get("runtime", 0) * 60)
         self.start = self.last = clock()
 
@@ -124,23 +135,26 @@ class StageLines(logging.Filter):
         self._tell(f"{', '.join(sorted(names))} failed{reason}, see {', '.join(logs)}")
 
     def _tell(self, what: str) -> None:
-        done, total = self.work()
+        done, known, total = self.work()
         self.last = self.clock()
         left = ""
-        if done > total / 10:  # before, the limits of trainings, which none meets, rule the guess
+        if done < total and total - known < GUESSED * (total - done):
             left = f"; about {duration((self.last - self.start) * (total - done) / done)} left"
-        self.say(f"{time.strftime('%H:%M:%S')} {done / total:4.0%}  {what}{left if done < total else ''}")
+        self.say(f"{time.strftime('%H:%M:%S')} {done / total:4.0%}  {what}{left}")
 
-    def work(self) -> tuple[float, float]:
-        """The work that is done and all work, in seconds of jobs, as far as it is known by now."""
+    def work(self) -> tuple[float, float, float]:
+        """The work that is done, that of the stages of which a job is finished, and all, in seconds of cores.
+
+        Of the other stages the limits are known alone; they count as much as the finished jobs took of theirs.
+        """
         finished = [stage for stage in self.stages.values() if stage.seconds]
-        limits = sum(len(stage.seconds) * stage.limit_s for stage in finished)
-        scale = sum(sum(stage.seconds) for stage in finished) / limits if limits else 1.0
-        expected = [(stage, stage.expected_s(scale)) for stage in self.stages.values()]
-        return (
-            sum(len(stage.seconds) * seconds for stage, seconds in expected),
-            max(sum(stage.jobs * seconds for stage, seconds in expected), 1e-9),
+        done = sum(stage.taken for stage in finished)
+        limits = sum(len(stage.seconds) * stage.limit_s * stage.threads for stage in finished)
+        known, total = (
+            sum(stage.expected(done / limits if limits else 1.0) for stage in some)
+            for some in (finished, self.stages.values())
         )
+        return done, known, max(total, 1e-9)
 
 
 def _count(jobs: int) -> str:
