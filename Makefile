@@ -19,8 +19,9 @@ predict: install
 	$(BIN)/snakemake --snakefile workflow/predict/Snakefile --cores all --keep-going \
 	    --config bundle="$(BUNDLE)" scans="$(SCANS)" out="$(OUT)" $(ARGS)
 
-# After a kill: remove the dead run's lock and go on; refused while a run lives. ARGS as they were, if there were any. By the
-# Snakemake in .venv or, where there is none, by that of the active environment.
+# After a kill: remove the dead run's lock and go on; refused while a run lives. ARGS are the run's: its targets, if it had
+# any, and options; after `make demo` ARGS="all bundles". By the Snakemake in .venv or, without one, by that of the active
+# environment.
 resume: FROM := $(if $(wildcard $(BIN)/snakemake),$(BIN)/)
 resume:
 	$(FROM)python workflow/await_end.py

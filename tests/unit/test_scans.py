@@ -27,6 +27,13 @@ def test_a_folder_gives_its_nifti_files_in_order(tmp_path: Path) -> None:
     assert [scan.name for scan in list_scans(tmp_path, "T2w")] == ["sub-a", "sub-b"]
 
 
+def test_the_contrast_in_a_files_name_is_no_part_of_the_subjects(tmp_path: Path) -> None:
+    touched(tmp_path / "x_T2w.nii.gz", tmp_path / "sub-01_ses-02_T2w.nii", tmp_path / "T2w.nii")
+    assert {scan.name for scan in list_scans(tmp_path, "T2w")} == {"sub-x", "sub-01_ses-02", "sub-T2w"}
+    (tmp_path / "scans.tsv").write_text("image\tsession_id\nx_T2w.nii.gz\tn/a\nsub-01_ses-02_T2w.nii\t03\n")
+    assert [scan.name for scan in list_scans(tmp_path / "scans.tsv", "T2w")] == ["sub-x", "sub-01_ses-03"]
+
+
 def test_a_table_names_its_scans_and_says_what_it_knows(tmp_path: Path) -> None:
     rows = ["participant_id\tsession_id\timage\tskull_stripped\tage", "sub-p_1\tn/a\ta.nii.gz\ttrue\t40"]
     rows += ["p2\tses-02\tdeep/b.nii\tn/a", "n/a\t\tc.nii.gz\tFALSE"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.runtime.errors import InputError
-from stfpm3d.study.bids import stem
+from stfpm3d.study.bids import CONTRAST, stem
 
-SUFFIX = re.compile("_(T1w|T2w|FLAIR|PDw|T2starw)$")
 BINS = 16
 LEAST_SHARE = 0.8
 """Of the least likeness in validation that a scan must have."""
@@ -55,7 +53,7 @@ def likeness(image: Volume, support: Volume, healthy: HealthyMean) -> float:
 
 def check_suffix(image: Path | str, modality: str, who: str) -> None:
     """Raise `InputError` when a scan's name, by its suffix of BIDS, says that it is of another contrast."""
-    named = SUFFIX.search(stem(Path(image)))
+    named = CONTRAST.search(stem(Path(image)))
     if named and named[1] != modality:
         raise InputError(
             f"{who} is a {named[1]} scan by its name, and the bundle was trained on {modality}; give a {modality} scan,"

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stfpm3d.runtime.errors import InputError, windows_remark
-from stfpm3d.study.bids import NIFTI, bids_scans, is_bids, stem
+from stfpm3d.study.bids import CONTRAST, NIFTI, bids_scans, is_bids, stem
 from stfpm3d.study.cohort import MISSING
 from stfpm3d.study.sheets import read_rows
 
 ANSWERS = {"true": True, "false": False}
+ENTITIES = re.compile("(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?")
 
 
 class GivenScan(NamedTuple):
@@ -54,7 +55,7 @@ def list_scans(given: Path | str, suffix: str) -> list[GivenScan]:
     if path.is_dir():
         scans = _of_dataset(path, suffix) if is_bids(path) else _of_folder(path)
     elif NIFTI.search(path.name):
-        scans = [GivenScan(_name(stem(path)), str(path), None, path.name)]
+        scans = [GivenScan(_name(*_by_file(path)), str(path), None, path.name)]
     elif path.is_file():
         scans = _of_table(path)
     else:
@@ -85,7 +86,7 @@ def _of_folder(folder: Path) -> list[GivenScan]:
         raise InputError(
             f"{folder} holds no NIfTI file (.nii or .nii.gz) and is no BIDS data set; give a folder with scans."
         )
-    return [GivenScan(_name(stem(path)), str(path), None, path.name) for path in found]
+    return [GivenScan(_name(*_by_file(path)), str(path), None, path.name) for path in found]
 
 
 def _of_table(path: Path) -> list[GivenScan]:
@@ -108,13 +109,21 @@ def _of_table(path: Path) -> list[GivenScan]:
                 f"table {path}, line {line}: skull_stripped is {said!r}, expected true, false, or n/a where the image"
                 " shall tell."
             )
-        subject = row.get("participant_id", stem(Path(row["image"])))
-        name = _name(subject, row.get("session_id"))
+        named = "participant_id" in row
+        subject, session = (row["participant_id"], None) if named else _by_file(Path(row["image"]))
+        name = _name(subject, row.get("session_id", session))
         image = path.parent / row["image"]
         source = Path(os.path.relpath(image, path.parent))
         source = source.name if ".." in source.parts else source.as_posix()
         scans.append(GivenScan(name, str(image), ANSWERS.get(said), source))
     return scans
+
+
+def _by_file(image: Path) -> tuple[str, str | None]:
+    """The subject, and the session if it has one, of a scan that its file alone names; its contrast is none of them."""
+    name = CONTRAST.sub("", stem(image))
+    entities = ENTITIES.fullmatch(name)
+    return (entities[1], entities[2]) if entities else (name, None)
 
 
 def _name(subject: str, session: str | None = None) -> str:

@@ -16,6 +16,8 @@ from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.sheets import read_rows
 
 NIFTI = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
+CONTRAST = re.compile("_(T1w|T2w|FLAIR|PDw|T2starw)$")
+"""The suffix of a scan's name."""
 DERIVED = ("_space-", "_desc-")
 PARTICIPANTS = "participants.tsv"
 OF_SUBJECT = ("group", "site", "split", "exclude")
