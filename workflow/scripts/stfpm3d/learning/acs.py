@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from acsconv.operators import ACSConv
@@ -16,21 +18,20 @@ class AcsConv3d(ACSConv):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = self.parts(x)
+        parts = list(self.parts(x))
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
-    def parts(self, x: Tensor) -> list[Tensor]:
+    def parts(self, x: Tensor) -> Iterator[Tensor]:
         """The output channels plane by plane, all with one kernel of 1x1."""
         stride: list[int] = list(self.stride)  # pyright: ignore[reportArgumentType]
         padding = self.weight.shape[-1] // 2
         if padding == 0:
-            return [_convolve(x, self.weight.unsqueeze(-1), self.bias, stride, [0] * 3)]
+            yield _convolve(x, self.weight.unsqueeze(-1), self.bias, stride, [0] * 3)
+            return
         weights = self.weight.split(self.acs_kernel_split)
         biases = [None] * 3 if self.bias is None else self.bias.split(self.acs_kernel_split)
-        return [
-            _convolve(x, weight.unsqueeze(2 + flat), bias, stride, [padding * (axis != flat) for axis in range(3)])
-            for flat, (weight, bias) in enumerate(zip(weights, biases, strict=True))
-        ]
+        for flat, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            yield _convolve(x, weight.unsqueeze(2 + flat), bias, stride, [padding * (axis != flat) for axis in range(3)])
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int]) -> Tensor:
@@ -61,10 +62,12 @@ class MaxPool3d(nn.Module):
 
 
 def _pooled(volumes: Tensor, axis: int) -> Tensor:
-    """The maximum of every second position along an axis and of its two neighbours."""
+    """The maximum of every second position along an axis and of its two neighbours; channels last stay last."""
     before = (slice(None),) * axis
     odd = volumes[(*before, slice(1, None, 2))]
-    pooled = volumes[(*before, slice(0, None, 2))].clone(memory_format=torch.contiguous_format)
+    last = volumes.is_contiguous(memory_format=torch.channels_last_3d)
+    order = torch.channels_last_3d if last else torch.contiguous_format
+    pooled = volumes[(*before, slice(0, None, 2))].clone(memory_format=order)
     for start in (0, 1):  # the neighbour after, the neighbour before
         length = min(odd.shape[axis], pooled.shape[axis] - start)
         here = pooled.narrow(axis, start, length)

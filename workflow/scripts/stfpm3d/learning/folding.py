@@ -17,7 +17,7 @@ class FoldedResNet(nn.Module):
     """The pyramid of an `AcsResNet` in evaluation mode: in half its time, equal to 1e-5 of a block's largest value.
 
     Batch norms are folded into the convolutions before them. So the stem's parts, the largest arrays of all, can be
-    pooled before they are joined. From there on channels lie last: so oneDNN's kernels take them without reordering.
+    pooled before they are joined, one after another. Channels lie last: so oneDNN's kernels take them without copies.
     """
 
     def __init__(self, network: AcsResNet) -> None:
@@ -33,8 +33,10 @@ class FoldedResNet(nn.Module):
     def pyramid(self, volumes: Tensor) -> Pyramid:
         """As `AcsResNet.pyramid`."""
         network = self.network
-        stem = torch.cat([network.maxpool(part) for part in network.conv1.parts(volumes)], dim=1)
-        return network.blocks(network.relu(stem).contiguous(memory_format=torch.channels_last_3d))
+        # `contiguous` would leave the strides of a single channel as they are, and oneDNN's output in another order.
+        volumes = torch.empty_like(volumes, memory_format=torch.channels_last_3d).copy_(volumes)
+        stem = torch.cat([*map(network.maxpool, network.conv1.parts(volumes))], dim=1)
+        return network.blocks(network.relu(stem))
 
 
 def _fold(convolution: AcsConv3d, norm: nn.BatchNorm3d) -> None:

@@ -46,5 +46,9 @@ def combine_blocks(
     distances: Sequence[Tensor], size: Sequence[int], combine: Combination, blocks: Sequence[int] = (1, 2, 3)
 ) -> Tensor:
     """Scale the maps of the chosen `blocks` up to `size` and multiply (or add) them: (N, *size), float32."""
-    maps = torch.stack([upsample(distances[block - 1], STRIDES[block - 1], size) for block in blocks])
-    return maps.prod(dim=0) if combine == "product" else maps.sum(dim=0)
+    first, *others = blocks
+    join = Tensor.mul_ if combine == "product" else Tensor.add_
+    combined = upsample(distances[first - 1], STRIDES[first - 1], size)
+    for block in others:
+        join(combined, upsample(distances[block - 1], STRIDES[block - 1], size))
+    return combined
