@@ -32,9 +32,10 @@ def test_a_third_of_the_channels_looks_along_each_axis() -> None:
     assert torch.stack(extents, dim=1).tolist() == [[1, 3, 3]] * 22 + [[3, 1, 3]] * 21 + [[3, 3, 1]] * 21
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last_3d])
 @pytest.mark.parametrize("shape", [(12, 12, 12), (9, 11, 13), (1, 2, 3)])
-def test_pooling_and_its_gradient_are_torchs(shape: tuple[int, int, int]) -> None:
-    x = torch.randn(2, 5, *shape, requires_grad=True)
+def test_pooling_and_its_gradient_are_torchs(shape: tuple[int, int, int], order: torch.memory_format) -> None:
+    x = torch.randn(2, 5, *shape).contiguous(memory_format=order).requires_grad_()
     ours, reference = MaxPool3d()(x), nn.MaxPool3d(3, 2, 1)(x)
     assert torch.equal(ours, reference)
     with torch.no_grad():

@@ -75,10 +75,8 @@ def test_a_network_is_torchvisions_with_acsconvs_convolutions(architecture: Arch
             assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
 
 
-@pytest.mark.parametrize("architecture", ["resnet18", "resnet50"])
-def test_a_folded_network_has_the_pyramid_of_torchvisions_with_acsconvs_convolutions(
-    architecture: Architecture,
-) -> None:
+def ours_and_torchvisions(architecture: Architecture) -> tuple[AcsResNet, nn.Module]:
+    """Two networks of the same weights in evaluation mode, one torchvision's with acsconv's convolutions."""
     torch.manual_seed(0)
     flat = get_model(architecture)
     randomise_statistics(flat)
@@ -86,6 +84,24 @@ def test_a_folded_network_has_the_pyramid_of_torchvisions_with_acsconvs_convolut
     network.load_state_dict(flat.state_dict())
     reference = with_acsconv(get_model(architecture))
     reference.load_state_dict(flat.state_dict())
+    return network.eval(), reference.eval()
+
+
+def test_the_gradient_is_that_of_torchvisions_with_acsconvs_convolutions() -> None:
+    ours, torchvisions = ours_and_torchvisions("resnet18")
+    volumes = torch.randn(2, 3, 33, 37, 25)
+    for network in (ours, torchvisions):
+        network(volumes).square().mean().backward()
+    for (name, own), (_, reference) in zip(ours.named_parameters(), torchvisions.named_parameters(), strict=True):
+        assert own.grad is not None and reference.grad is not None
+        assert (own.grad - reference.grad).abs().max() < 1e-4 * reference.grad.abs().max(), name
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet50"])
+def test_a_folded_network_has_the_pyramid_of_torchvisions_with_acsconvs_convolutions(
+    architecture: Architecture,
+) -> None:
+    network, reference = ours_and_torchvisions(architecture)
     seen = []
     for name in ("layer1", "layer2", "layer3"):
         reference.get_submodule(name).register_forward_hook(lambda *call: seen.append(call[-1]))
@@ -93,8 +109,8 @@ def test_a_folded_network_has_the_pyramid_of_torchvisions_with_acsconvs_convolut
         volumes = torch.randn(1, 3, *shape)
         seen.clear()
         with torch.no_grad():
-            reference.eval()(volumes)
-            found = FoldedResNet(network.eval()).pyramid(volumes)
+            reference(volumes)
+            found = FoldedResNet(network).pyramid(volumes)
         for ours, theirs in zip(found, seen, strict=True):
             assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
 

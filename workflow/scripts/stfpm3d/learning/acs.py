@@ -31,7 +31,19 @@ class AcsConv3d(ACSConv):
         weights = self.weight.split(self.acs_kernel_split)
         biases = [None] * 3 if self.bias is None else self.bias.split(self.acs_kernel_split)
         for flat, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-            yield _convolve(x, weight.unsqueeze(2 + flat), bias, stride, [padding * (axis != flat) for axis in range(3)])
+            yield _convolve(
+                x, weight.unsqueeze(2 + flat), bias, stride, [padding * (axis != flat) for axis in range(3)]
+            )
+
+
+def channels_last(volumes: Tensor) -> Tensor:
+    """Volumes (N, C, X, Y, Z) as a CPU convolves them fastest: what follows keeps the order, and oneDNN copies less.
+
+    `contiguous` would leave the strides of a single channel as they are.
+    """
+    if volumes.device.type != "cpu":
+        return volumes
+    return torch.empty_like(volumes, memory_format=torch.channels_last_3d).copy_(volumes)
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int]) -> Tensor:
@@ -47,7 +59,7 @@ class MaxPool3d(nn.Module):
 
     With gradients, and on a GPU, within planes and then across them: torch's own pooling in 3D sums its gradient on a
     GPU in an order that differs from run to run; in 2D it does not. Without, on a CPU, axis by axis: to the bit the
-    same, in a sixth of the time.
+    same, in a sixth of the time. Channels that lie last stay there.
     """
 
     def forward(self, volumes: Tensor) -> Tensor:
@@ -55,14 +67,15 @@ class MaxPool3d(nn.Module):
             for axis in (2, 3, 4):
                 volumes = _pooled(volumes, axis)
             return volumes
-        in_planes = F.max_pool2d(volumes.flatten(1, 2), 3, 2, 1)
-        columns = in_planes.unflatten(1, volumes.shape[1:3]).flatten(3)
-        across = F.max_pool2d(columns, (3, 1), (2, 1), (1, 0))
-        return across.unflatten(3, in_planes.shape[2:])
+        last = volumes.is_contiguous(memory_format=torch.channels_last_3d)
+        planes = volumes.transpose(1, 2) if last else volumes
+        in_planes = F.max_pool2d(planes.flatten(0, 1), 3, 2, 1).unflatten(0, planes.shape[:2])
+        columns = (in_planes.transpose(1, 2) if last else in_planes).flatten(3)
+        return F.max_pool2d(columns, (3, 1), (2, 1), (1, 0)).unflatten(3, in_planes.shape[3:])
 
 
 def _pooled(volumes: Tensor, axis: int) -> Tensor:
-    """The maximum of every second position along an axis and of its two neighbours; channels last stay last."""
+    """The maximum of every second position along an axis and of its two neighbours."""
     before = (slice(None),) * axis
     odd = volumes[(*before, slice(1, None, 2))]
     last = volumes.is_contiguous(memory_format=torch.channels_last_3d)

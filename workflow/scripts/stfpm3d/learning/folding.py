@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from stfpm3d.learning.acs import AcsConv3d
+from stfpm3d.learning.acs import AcsConv3d, channels_last
 from stfpm3d.learning.resnet import AcsResNet, Pyramid
 
 
@@ -33,9 +33,7 @@ class FoldedResNet(nn.Module):
     def pyramid(self, volumes: Tensor) -> Pyramid:
         """As `AcsResNet.pyramid`."""
         network = self.network
-        # `contiguous` would leave the strides of a single channel as they are, and oneDNN's output in another order.
-        volumes = torch.empty_like(volumes, memory_format=torch.channels_last_3d).copy_(volumes)
-        stem = torch.cat([*map(network.maxpool, network.conv1.parts(volumes))], dim=1)
+        stem = torch.cat([*map(network.maxpool, network.conv1.parts(channels_last(volumes)))], dim=1)
         return network.blocks(network.relu(stem))
 
 

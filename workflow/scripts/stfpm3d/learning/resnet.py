@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from stfpm3d.learning.acs import AcsConv3d, to_acs
+from stfpm3d.learning.acs import AcsConv3d, channels_last, to_acs
 from stfpm3d.learning.weights import read_form, write_tensors, write_weights
 from stfpm3d.runtime.errors import InputError
 
@@ -66,9 +66,13 @@ class AcsResNet(ResNet):
         self.in_channels = in_channels
         self.embedding_dim = embedding_dim
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Embeddings (N, embedding_dim) of volumes (N, in_channels, X, Y, Z)."""
+        return super().forward(channels_last(x))
+
     def pyramid(self, volumes: Tensor) -> Pyramid:
         """Features of volumes (N, in_channels, X, Y, Z) after blocks 1-3; layer4 and fc are not run."""
-        return self.blocks(self.maxpool(self.relu(self.bn1(self.conv1(volumes)))))
+        return self.blocks(self.maxpool(self.relu(self.bn1(self.conv1(channels_last(volumes))))))
 
     def blocks(self, stem: Tensor) -> Pyramid:
         """Features after blocks 1-3 of what the stem made of volumes, (N, 64, X/4, Y/4, Z/4)."""
