@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import runpy
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from stfpm3d.learning.fanogan_networks import FAnoGan, save_fanogan
 from stfpm3d.learning.resnet import AcsResNet, save_network
 from stfpm3d.maps.form import Scan
 from stfpm3d.maps.makers import map_maker
+from stfpm3d.runtime import logs
 
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow/scripts"
 SHAPE = (20, 22, 20)
 AFFINE = np.diag([4.0, 4, 4, 1])
 GRID = NetworkGrid(16, np.diag([5.0, 5, 5, 1]))
@@ -81,14 +85,7 @@ def test_a_smoothed_map_is_interpolated_once_from_the_networks_grid(files) -> No
     assert smooth.map.data[support].std() < 0.9 * plain.map.data[support].std()
 
 
-EMBEDDINGS = """
-import json, runpy, sys
-from types import SimpleNamespace
-runpy.run_path(sys.argv[1], {"snakemake": SimpleNamespace(**json.loads(sys.argv[2]))})
-"""
-
-
-def test_the_papers_figures_show_the_map_of_the_experiment(files, tmp_path) -> None:
+def test_the_papers_figures_show_the_map_of_the_experiment(files, tmp_path, monkeypatch) -> None:
     grid, files = NetworkGrid(32, np.diag([2.5, 2.5, 2.5, 1])), {**files, "grid": tmp_path / "grid.json"}
     write_grid(files["grid"], grid, 0.0)
     np.save(tmp_path / "seen.npy", np.ones((32, 32, 32), dtype=bool))
@@ -101,9 +98,8 @@ def test_the_papers_figures_show_the_map_of_the_experiment(files, tmp_path) -> N
         "wildcards": {"sub": "sub-01"},
         "log": [str(tmp_path / "rule.log")],
     }
-    scripts = Path(__file__).resolve().parents[2] / "workflow/scripts"
-    command = [sys.executable, "-c", EMBEDDINGS, "embeddings.py", json.dumps(snakemake)]
-    subprocess.run(command, cwd=scripts, check=True)
+    monkeypatch.setattr(logs, "rule_log", lambda path: nullcontext())  # the script's log is not the tests'
+    runpy.run_path(str(SCRIPTS / "embeddings.py"), {"snakemake": SimpleNamespace(**snakemake)})
     made = map_maker("stfpm", REGIONAL, files)(Scan("sub-01", tmp_path / "array.npy", files["support"]))
     assert made.source
     with np.load(tmp_path / "embeddings.npz") as shown:
@@ -114,14 +110,12 @@ def test_the_papers_figures_show_the_map_of_the_experiment(files, tmp_path) -> N
 INTENSITY = {"lesion_sign": 1, "smoothing_mm": 8.0, "mirror_share": 1.0}
 
 
-@pytest.mark.parametrize(("method", "settings"), [("intensity", INTENSITY), ("segmentation", {})])
-def test_what_needs_no_network_imports_no_torch(files, method, settings) -> None:
-    settings = settings or {"top_fraction": 0.1}
+def test_what_needs_no_network_imports_no_torch(files) -> None:
     code = (
         "import sys; from stfpm3d.maps.form import Scan; from stfpm3d.maps.makers import map_maker\n"
-        f"make = map_maker({method!r}, {settings!r}, {{'brain_mask': {str(files['brain_mask'])!r}}})\n"
-        f"make(Scan('sub-01', {str(files['image'])!r}, {str(files['support'])!r}))\n"
+        f"for method, settings in (('intensity', {INTENSITY!r}), ('segmentation', {{'top_fraction': 0.1}})):\n"
+        f"    make = map_maker(method, settings, {{'brain_mask': {str(files['brain_mask'])!r}}})\n"
+        f"    make(Scan('sub-01', {str(files['image'])!r}, {str(files['support'])!r}))\n"
         "assert 'torch' not in sys.modules"
     )
-    scripts = Path(__file__).resolve().parents[2] / "workflow/scripts"
-    subprocess.run([sys.executable, "-c", code], cwd=scripts, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, check=True)

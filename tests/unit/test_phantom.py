@@ -46,7 +46,7 @@ def cohort(mni_head: Volume) -> Cohort:
     tissues = tissues_on_grid(template.head)
     maps = (template.head, tissues.gm, tissues.wm, tissues.csf)
     scans = {"healthy": {}, "patient": {}}
-    for row in demo_participants(SEED):
+    for row in demo_participants(SEED, healthy=(8, 6, 6)):
         if (row["group"], row["split"]) in (("healthy", "train"), ("patient", "test")):
             participant_id = row["participant_id"]
             scans[row["group"]][participant_id] = render_subject(participant_id, row["group"], row["site"], SEED, *maps)
