@@ -9,13 +9,14 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import bench_workflow
 
 sys.path.pop(0)  # this folder, whose tabulate.py would hide a library of that name
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
@@ -151,7 +152,7 @@ def a_map(size: int, rounds: int) -> dict[str, Any]:
         make, theirs = _ours(folder, size), _theirs(folder, size)
         one = alternating(make, theirs, rounds)
     passes = {f"{key}_all_passes": EVALUATION_PASSES * one[key] for key in ("ratio", "least", "greatest")}
-    peaks = {side: peak_memory_gb(side, size) for side in SIDES}
+    peaks = {side: memory_of_maps_gb(side, size) for side in SIDES}
     networks = features_share(size, one["ours_s"])
     return {**one, **passes, "memory_gb": peaks, "memory_ratio": peaks["ours"] / peaks["theirs"], **networks}
 
@@ -201,18 +202,27 @@ def _theirs(folder: Path, size: int) -> Callable[[], None]:
     return run
 
 
-def peak_memory_gb(side: str, size: int) -> float:
-    """Most resident memory of a process that makes two maps (10⁹ bytes), libraries included."""
-    code = "import bench, sys; bench.two_maps(sys.argv[1], int(sys.argv[2]))"
-    return peak_of_child_gb([sys.executable, "-c", code, side, str(size)], Path(__file__).parent)
+def memory_of_maps_gb(side: str, size: int) -> float:
+    """Memory of making two maps beyond what a process held before, libraries, networks and scan (10⁹ bytes)."""
+    code = "import bench, sys; bench.print_memory(sys.argv[1], int(sys.argv[2]))"
+    return float(bench_workflow.checked([sys.executable, "-c", code, side, str(size)], Path(__file__).parent))
 
 
-def two_maps(side: str, size: int) -> None:
-    """Make two maps, as `SIDES` has it."""
+def print_memory(side: str, size: int) -> None:
+    """Make two maps, as `SIDES` has it, and print what `memory_of_maps_gb` returns."""
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         run = SIDES[side](Path(folder), size)
+        before = peak_memory_gb()
         run()
         run()
+    print(peak_memory_gb() - before)
+
+
+def peak_memory_gb() -> float:
+    """Most memory that this process has held (10⁹ bytes)."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e9
 
 
 SIDES = {"ours": _ours, "theirs": _theirs}
@@ -286,21 +296,6 @@ def evaluation(rounds: int, scans: int = 100, voxels: int = 60_000) -> dict[str,
     return alternating(ours, lambda: average_precision_score(lesions.ravel(), maps.ravel()), rounds)
 
 
-def peak_of_child_gb(command: list[str], folder: Path) -> float:
-    """Peak memory of a command (10⁹ bytes).
-
-    A small process between starts it: a child's peak begins with what its parent holds.
-    """
-    code = (
-        "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL);"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9); sys.exit(done.returncode)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *command], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2500:]}")
-    return float(done.stdout)
-
-
 ROWS: dict[str, Callable[[], dict[str, Any]]] = {
     "features_112": lambda: features(112, 7),
     "features_224": lambda: features(224, 3),
@@ -309,6 +304,7 @@ ROWS: dict[str, Callable[[], dict[str, Any]]] = {
     "triplets": lambda: triplets(5),
     "student_step": lambda: student_step(3),
     "map_evaluation": lambda: evaluation(3),
+    **bench_workflow.ROWS,
 }
 
 
