@@ -16,6 +16,7 @@ def group(item: pytest.Item) -> str:
     return next((name for fixture, name in SHARED.items() if fixture in fixtures), item.nodeid.split("::")[0])
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Name each test's group to pytest-xdist and put the longest groups first."""
     for item in items:
