@@ -58,17 +58,17 @@ def test_a_missing_file_is_refused(bundle: Path) -> None:
 
 def test_the_version_is_that_of_what_the_map_makers_take() -> None:
     """A bundle of other settings would end in a traceback: whoever changes them raises `SCHEMA_VERSION`, and this."""
-    network = "combine blocks normalised pooling_mm in_medians smoothing_mm mirror_share asymmetry_weight lesion_sign"
+    network = "combine blocks normalised agreement pooling_mm in_medians smoothing_mm mirror_share asymmetry_weight"
     machine = {"accelerator", "threads", "precision"}
     taken = {
-        "network:network_maps": {*network.split(), *machine},
+        "network:network_maps": {*network.split(), "lesion_sign", *machine},
         "reconstruction:fanogan_maps": {"kappa", *machine},
         "baselines:intensity_maps": {"lesion_sign", "mirror_share", "smoothing_mm"},
         "baselines:zscore_maps": {"smoothing_mm"},
         "segmentation:segmentation_maps": {"top_fraction"},
     }
     found = {maker: {*signature(resolve_name(f"stfpm3d.maps.{maker}")).parameters} - {"files"} for maker in taken}
-    assert (SCHEMA_VERSION, found) == (2, taken)
+    assert (SCHEMA_VERSION, found) == (3, taken)
     assert {*MAKERS.values()} == {*taken}
 
 

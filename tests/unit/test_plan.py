@@ -327,6 +327,7 @@ def test_a_bundle_names_the_files_of_its_experiment_and_no_folder_of_the_machine
         "asymmetry_weight": 0.0,
         "lesion_sign": 1,
         "normalised": False,
+        "agreement": False,
         "precision": "32-true",
     }
     config = published_config(plan.study)

@@ -12,7 +12,7 @@ from stfpm3d.learning.resnet import AcsResNet
 from stfpm3d.maps.form import Scan, less_mirrored
 from stfpm3d.maps.gaussian import FeatureGaussian
 from stfpm3d.maps.network import BlockMaps, NetworkMaps
-from stfpm3d.maps.pooling import Pooling, in_medians
+from stfpm3d.maps.pooling import Pooling, held_share, in_medians
 
 AFFINE = np.array([[4.0, 0, 0, -18], [0, 4, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]])  # x: -18, -14 ... 18 mm
 
@@ -21,7 +21,7 @@ def test_pooling_is_the_gaussian_mean_over_positions_that_see_brain() -> None:
     brain = np.zeros((32, 32, 32), dtype=bool)
     brain[:20] = True  # positions 0, 4 ... 20 along x get a share of a brain voxel, 24 and 28 none
     values = np.random.default_rng(0).normal(size=(1, 2, 8, 8, 8))
-    found = Pooling(brain, stride=4, sigma=0.6)(torch.from_numpy(values))
+    found = Pooling(brain, stride=4, sigma=0.6)(torch.from_numpy(values), brain)
     place = np.stack(np.meshgrid(*[range(8)] * 3, indexing="ij"))
     offset = place - np.array([5, 3, 4])[:, None, None, None]
     weight = np.exp(-(offset**2).sum(axis=0) / (2 * 0.6**2)) * (abs(offset).max(axis=0) <= 2) * (place[0] <= 5)
@@ -29,17 +29,51 @@ def test_pooling_is_the_gaussian_mean_over_positions_that_see_brain() -> None:
     np.testing.assert_allclose(found[:, :, 5, 3, 4], expected, rtol=1e-5)
 
 
+def test_beside_a_cut_the_brain_that_a_scan_holds_speaks_for_what_it_lacks() -> None:
+    brain = np.ones((32, 32, 32), dtype=bool)
+    support = brain.copy()
+    support[20:] = False  # positions up to 16 have all of their 7 voxels along x, that at 20 has 3, the others none
+    values = torch.zeros(1, 1, 8, 8, 8)
+    values[:, :, 5:] = 9  # what the networks make of the cut
+    np.testing.assert_array_equal(
+        held_share(support, brain, stride=4)[:, 4, 4], np.float32([1, 1, 1, 1, 1, 3 / 7, 0, 0])
+    )
+    pooling = Pooling(brain, stride=4, sigma=1.0)
+    assert float(pooling(values, support)[0, 0, :6].max()) < 1e-6
+    assert float(pooling(values, brain)[0, 0, 4].max()) > 2
+
+
+def test_agreement_is_what_the_teacher_finds_unusual_and_the_student_does_not_follow() -> None:
+    teacher, student = (AcsResNet("resnet18", seed=seed).eval() for seed in (0, 1))
+    scan = np.random.default_rng(0).normal(size=(32, 32, 32)).astype(np.float16)
+    features = BlockMaps(teacher, student, agreement=True).features(scan)
+    means, halves = [], [x.shape[1] // 2 for x in features]
+    assert [2 * half for half in halves] == [2 * x.shape[1] for x in teacher.pyramid(torch.zeros(1, 1, 32, 32, 32))]
+    for x, half, shift in zip(features, halves, (3.0, 0.0, -3.0), strict=True):
+        mean = x.clone()
+        mean[:, :half] -= 2  # the teacher's features lie 2 SD above healthy ones, the differences `shift` SD
+        mean[:, half:] -= shift
+        means.append(mean)
+    gaussian = FeatureGaussian(2, means, [torch.ones_like(x) for x in features])
+    found = BlockMaps(teacher, student, gaussian, agreement=True)(scan, np.ones(scan.shape, dtype=bool))
+    for block, expected in zip(found, (6.0, 0.0, -6.0), strict=True):
+        torch.testing.assert_close(block, torch.full_like(block, expected), rtol=1e-3, atol=1e-3)
+
+
 def test_what_neighbours_agree_on_outweighs_what_alternates() -> None:
     teacher = AcsResNet("resnet18", seed=0).eval()
     scan = np.random.default_rng(0).normal(size=(32, 32, 32)).astype(np.float16)
-    poolings = [Pooling(np.ones(scan.shape, dtype=bool), stride, 1.0) for stride in (4, 8, 16)]
+    whole = np.ones(scan.shape, dtype=bool)
+    poolings = [Pooling(whole, stride, 1.0) for stride in (4, 8, 16)]
     features = BlockMaps(teacher).features(scan)
     alternating = [2 * (torch.from_numpy(np.indices(x.shape[2:]).sum(axis=0)) % 2) - 1 for x in features]
     found = []
     for shift in ([torch.ones_like(sign) for sign in alternating], alternating):
         means = [x - sign for x, sign in zip(features, shift, strict=True)]
         gaussian = FeatureGaussian(2, means, [torch.ones_like(x) for x in features])
-        plain, pooled = (BlockMaps(teacher, gaussian=gaussian, poolings=each)(scan)[0] for each in (None, poolings))
+        plain, pooled = (
+            BlockMaps(teacher, gaussian=gaussian, poolings=each)(scan, whole)[0] for each in (None, poolings)
+        )
         torch.testing.assert_close(plain, torch.ones_like(plain), rtol=1e-3, atol=1e-3)
         found.append(float(pooled.mean()))
     assert found[0] == pytest.approx(1, rel=1e-3)
@@ -78,7 +112,7 @@ def test_the_midline_is_at_zero_whatever_the_grid() -> None:
     np.testing.assert_allclose(found[:, 0, 0], [-5, -3, -1, 1, 3, 5, 0, 0, 0, 0])
 
 
-def test_a_dark_spot_adds_to_the_map_of_a_t1_and_takes_from_the_other_side(tmp_path) -> None:
+def test_a_dark_spot_adds_to_the_map_of_a_t1_and_takes_nothing_from_the_other_side(tmp_path) -> None:
     grid = NetworkGrid(16, np.array([[2.0, 0, 0, -15], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]))
     scan = np.zeros((16, 16, 16), dtype=np.float16)
     scan[4, 8, 8] = -3
@@ -102,5 +136,5 @@ def test_a_dark_spot_adds_to_the_map_of_a_t1_and_takes_from_the_other_side(tmp_p
         for weight in (0.0, 2.0)
     )
     added = weighted - plain
-    assert (added[4, 8, 8], added[11, 8, 8]) == (6, -6)
-    assert np.count_nonzero(added) == 2
+    assert added[4, 8, 8] == 6
+    assert np.count_nonzero(added) == 1

@@ -61,10 +61,6 @@ class FeatureGaussian(NamedTuple):
             found.append((x - mean) / ((1 - SHRINKAGE) * variance + SHRINKAGE * typical).sqrt())
         return found
 
-    def distances(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Squared Mahalanobis distance at each position, the mean over channels, (1, X, Y, Z) a block."""
-        return [deviation.square().mean(dim=1) for deviation in self.deviations(features)]
-
 
 def fit_gaussian(scans: Iterable[Sequence[Tensor]]) -> FeatureGaussian:
     """Mean and squared deviations over scans' features, blocks of (1, channels, X, Y, Z), in one streaming pass.

@@ -30,7 +30,8 @@ class BlockMaps:
     """What each ResNet block finds anomalous in a scan.
 
     With a student the features are the differences of normalised features, without one they are the teacher's own. A
-    map is half their squared length, or, with a `gaussian` of healthy scans, their distance from it at each position.
+    map is half their squared length, or, with a `gaussian` of healthy scans, their distance from it at each position:
+    the mean square of their deviations over channels.
 
     Parameters
     ----------
@@ -44,8 +45,11 @@ class BlockMaps:
         The context of the networks' precision.
     normalised
         Whether a teacher's own features are divided by their length at each position, as those of a pair always are.
+    agreement
+        Whether the features are the teacher's own, normalised, and behind them the differences, and the map the mean
+        product of the deviations of both: what is unusual, and unlike what the student makes of it.
     poolings
-        One a block: averages the deviations from the Gaussian over neighbours before they are squared.
+        One a block: averages the deviations from the Gaussian over neighbours before they are squared, or multiplied.
     """
 
     def __init__(
@@ -57,11 +61,12 @@ class BlockMaps:
         autocast: Callable[[], AbstractContextManager] = nullcontext,
         *,
         normalised: bool = False,
+        agreement: bool = False,
         poolings: Sequence[Pooling] | None = None,
     ) -> None:
         self.teacher, self.student, self.gaussian, self.atlas = teacher, student, gaussian, atlas
         self.autocast = autocast
-        self.normalised, self.poolings = normalised, poolings
+        self.normalised, self.agreement, self.poolings = normalised, agreement, poolings
 
     @torch.inference_mode()
     def features(self, scan: NDArray) -> list[Tensor]:
@@ -73,28 +78,36 @@ class BlockMaps:
             student = self.student.pyramid(volume) if self.student else None
         if student is None:
             return [unit_vectors(block) if self.normalised else block.float() for block in teacher]
-        return list(feature_differences(teacher, student))
+        differences = feature_differences(teacher, student)
+        if not self.agreement:
+            return list(differences)
+        pairs = zip(teacher, differences, strict=True)
+        return [torch.cat((unit_vectors(block), difference), dim=1) for block, difference in pairs]
 
     @torch.inference_mode()
-    def __call__(self, scan: NDArray, *, fitted: bool = False) -> list[Tensor]:
-        """The blocks' maps (1, X', Y', Z'), each at its own size.
+    def __call__(self, scan: NDArray, support: NDArray[np.bool_], *, fitted: bool = False) -> list[Tensor]:
+        """The blocks' maps (1, X', Y', Z') of a scan (X, Y, Z), each at its own size.
 
-        `fitted` tells that the Gaussian has seen the scan, which is then taken out of it.
+        `support` (X, Y, Z) is what the scan holds. `fitted` tells that the Gaussian has seen the scan, which is then
+        taken out of it.
         """
         features = self.features(scan)
         if self.gaussian is None:
             return [difference.square().sum(dim=1) / 2 for difference in features]
         gaussian = self.gaussian.without(features) if fitted else self.gaussian
-        if self.poolings is None:
-            return gaussian.distances(features)
-        deviations = zip(self.poolings, gaussian.deviations(features), strict=True)
-        return [pooled(deviation).square().mean(dim=1) for pooled, deviation in deviations]
+        deviations = gaussian.deviations(features)
+        if self.poolings is not None:
+            pairs = zip(self.poolings, deviations, strict=True)
+            deviations = [pooling(deviation, support) for pooling, deviation in pairs]
+        factors = [each.chunk(2, dim=1) if self.agreement else (each, each) for each in deviations]
+        return [(first * second).mean(dim=1) for first, second in factors]
 
 
 def load_block_maps(
     files: Mapping[str, Path | str],
     *,
     normalised: bool,
+    agreement: bool,
     poolings: Sequence[Pooling] | None = None,
     accelerator: str,
     threads: int,
@@ -114,6 +127,7 @@ def load_block_maps(
         load_atlas(atlas),
         place.autocast,
         normalised=normalised,
+        agreement=agreement,
         poolings=poolings,
     )
 
@@ -149,7 +163,7 @@ class NetworkMaps:
         Share of its mirror image that is taken from the smoothed map.
     asymmetry_weight
         Weight of what is added: how much brighter (`lesion_sign` 1) or darker (-1) the scan, smoothed as the map, is
-        than its mirror image.
+        than its mirror image, and nothing where it is not.
     """
 
     def __init__(
@@ -185,14 +199,15 @@ class NetworkMaps:
         product's voxels to zero.
         """
         array = array_of(scan, self.grid)
-        distances = self.block_maps(array, fitted=scan.fitted)
+        support = load_mask(scan.support, scan.scan_id)
+        held = resample_like(support, Volume(array, self.grid.affine), nearest=True)
+        distances = self.block_maps(array, held.data, fitted=scan.fitted)
         if self.seen is not None:
             distances = [in_medians(block, seen) for block, seen in zip(distances, self.seen, strict=True)]
         anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
-        support = load_mask(scan.support, scan.scan_id)
         source = Volume(anomaly, self.grid.affine)
         if self.smoothing_mm or self.mirror_share or self.asymmetry_weight:
-            source = self._regional(source, array, resample_like(support, source, nearest=True))
+            source = self._regional(source, array, held)
         on_mni = map_on_mni(source, support)
         blocks = {f"block{number}": block[0].cpu().numpy() for number, block in enumerate(distances, start=1)}
         return ScoredMap(
@@ -209,7 +224,7 @@ class NetworkMaps:
             return found
         brightness = Volume(self.lesion_sign * array.astype(np.float32), self.grid.affine)
         asymmetry = self._less_mirrored(brightness, support, 1.0)
-        return Volume(found.data + self.asymmetry_weight * asymmetry.data, self.grid.affine)
+        return Volume(found.data + self.asymmetry_weight * np.maximum(asymmetry.data, 0), self.grid.affine)
 
     def _less_mirrored(self, values: Volume, support: Volume, share: float) -> Volume:
         return less_mirrored(smoothed(values, support, self.smoothing_mm), support, share)
@@ -221,6 +236,7 @@ def network_maps(
     combine: Combination,
     blocks: Sequence[int],
     normalised: bool,
+    agreement: bool,
     pooling_mm: float,
     in_medians: bool,
     smoothing_mm: float,
@@ -240,6 +256,7 @@ def network_maps(
     block_maps = load_block_maps(
         files,
         normalised=normalised,
+        agreement=agreement,
         poolings=block_poolings(brain_mask, grid, pooling_mm) if pooling_mm else None,
         accelerator=accelerator,
         threads=threads,

@@ -93,8 +93,8 @@ def write_report(
     experiments
         How each experiment's maps come about: `method`; its `kind` (as published, our variant or baseline);
         `architecture`, `weights` (random, imagenet or file) and `patch_learning` of the teacher, the `blocks` that
-        the map is made of, the student's `residual` (distance or gaussian) and whether it is `untrained` (None and
-        False where there is none); `segmented_by` (kmeans or top_fraction) of segmentations, or None.
+        the map is made of, the student's `residual` (distance, gaussian or agreement) and whether it is `untrained`
+        (None and False where there is none); `segmented_by` (kmeans or top_fraction) of segmentations, or None.
     networks
         The name and the form of each teacher and f-AnoGAN.
     trainings

@@ -91,7 +91,7 @@ def check_study(study: Config, participants: pd.DataFrame) -> None:
     for experiment in study.experiments:
         if isinstance(experiment, ZscoreExperiment | PadimExperiment):
             check_statistics(participants, experiment.name)
-        elif isinstance(experiment, StfpmExperiment) and experiment.residual == "gaussian":
+        elif isinstance(experiment, StfpmExperiment) and experiment.residual != "distance":
             check_statistics(participants, experiment.name, "val", 3)  # each is measured against the others
     for key, path in given_files(study).items():
         if not os.access(path, os.R_OK) or not Path(path).is_file():

@@ -86,7 +86,7 @@ class Plan(TrainingPlan):
         row = self.experiments[experiment]
         if isinstance(row, PadimExperiment):
             return self.select(split="train", group="healthy")
-        if isinstance(row, StfpmExperiment) and row.residual == "gaussian":
+        if isinstance(row, StfpmExperiment) and row.residual != "distance":
             return self.select(split="val", group="healthy")
         return []
 
@@ -121,7 +121,12 @@ class Plan(TrainingPlan):
     def network_settings(self, experiment: str) -> dict[str, Any]:
         """How the networks of an experiment with blocks are run, by the keywords of `load_block_maps`."""
         row = self.experiments[experiment]
-        return {"normalised": isinstance(row, PadimExperiment) and row.normalised, **self._where}
+        agreement = isinstance(row, StfpmExperiment) and row.residual == "agreement"
+        return {
+            "normalised": isinstance(row, PadimExperiment) and row.normalised,
+            "agreement": agreement,
+            **self._where,
+        }
 
     def maker_files(self, experiment: str) -> dict[str, Any]:
         """What an experiment's maps are made with besides the scans, by the names in `makers.map_maker`."""

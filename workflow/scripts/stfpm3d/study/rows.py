@@ -14,7 +14,7 @@ PoolingMm = Annotated[
     Field(
         ge=0,
         description="FWHM of a Gaussian over the deviations from healthy scans before they are squared, mm: what"
-        " neighbours agree on counts.",
+        " neighbours agree on counts. Positions count the less, the more of the brain around them a scan lacks.",
     ),
 ]
 InMedians = Annotated[
@@ -36,7 +36,7 @@ AsymmetryWeight = Annotated[
     Field(
         ge=0,
         description="Weight of what is added to the map: how much brighter (T2w, FLAIR) or darker (T1w) the scan,"
-        " smoothed as the map, is than its mirror image, SDs of its brain.",
+        " smoothed as the map, is than its mirror image, SDs of its brain, and nothing where it is not.",
     ),
 ]
 
@@ -170,10 +170,11 @@ class StfpmExperiment(Section):
     blocks: Blocks = Field(
         default=[1, 2, 3], description="ResNet blocks whose maps are combined; the paper takes all three."
     )
-    residual: Literal["distance", "gaussian"] = Field(
+    residual: Literal["distance", "gaussian", "agreement"] = Field(
         default="distance",
         description="`distance`: the squared distance (paper, eq. 5); `gaussian`: how unusual the difference is at its"
-        " place and channel, against healthy validation scans.",
+        " place and channel, against healthy validation scans; `agreement`: its deviation from them times that of the"
+        " teacher's own features, the mean over channels.",
     )
     pooling_mm: PoolingMm = 0.0
     in_medians: InMedians = False
@@ -185,7 +186,7 @@ class StfpmExperiment(Section):
 
     @model_validator(mode="after")
     def _only_deviations_are_pooled(self) -> StfpmExperiment:
-        if self.pooling_mm and self.residual != "gaussian":
+        if self.pooling_mm and self.residual == "distance":
             raise ValueError("pooling_mm averages deviations from a Gaussian; set residual: gaussian, or leave it out")
         return self
 
