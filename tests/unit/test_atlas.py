@@ -94,8 +94,13 @@ def test_teacher_student_and_maps_see_the_atlas(tmp_path: Path) -> None:
     np.save(tmp_path / "elsewhere.npy", 1 - coordinate_channel(SIZE))
     here, elsewhere = (
         load_block_maps(
-            {**networks, "atlas": channel}, normalised=False, accelerator="cpu", threads=1, precision="32-true"
-        )(scan)
+            {**networks, "atlas": channel},
+            normalised=False,
+            agreement=False,
+            accelerator="cpu",
+            threads=1,
+            precision="32-true",
+        )(scan, np.ones(scan.shape, dtype=bool))
         for channel in (atlas, tmp_path / "elsewhere.npy")
     )
     assert [block.shape for block in here] == [(1, 4, 4, 4), (1, 2, 2, 2), (1, 1, 1, 1)]

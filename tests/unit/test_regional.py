@@ -36,7 +36,7 @@ def test_beside_a_cut_the_brain_that_a_scan_holds_speaks_for_what_it_lacks() -> 
     values = torch.zeros(1, 1, 8, 8, 8)
     values[:, :, 5:] = 9  # what the networks make of the cut
     np.testing.assert_array_equal(
-        held_share(support, brain, stride=4)[:, 4, 4], np.float32([1, 1, 1, 1, 1, 3 / 7, 0, 0])
+        held_share(support, brain, stride=4)[:, 4, 4], np.array([1, 1, 1, 1, 1, 3 / 7, 0, 0], dtype=np.float32)
     )
     pooling = Pooling(brain, stride=4, sigma=1.0)
     assert float(pooling(values, support)[0, 0, :6].max()) < 1e-6
