@@ -44,7 +44,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {path.name if path.suffix == ".npy" else path.name.partition(".")[0]: path for path in folder.iterdir()}
 
 
-PLAIN = {"normalised": False, "pooling_mm": 0.0, "in_medians": False, "smoothing_mm": 0.0, "mirror_share": 0.0}
+PLAIN = {
+    "normalised": False,
+    "agreement": False,
+    "pooling_mm": 0.0,
+    "in_medians": False,
+    "smoothing_mm": 0.0,
+    "mirror_share": 0.0,
+}
 PLAIN |= {"asymmetry_weight": 0.0, "lesion_sign": -1}
 NETWORKS = {"combine": "product", "blocks": [1, 2], **PLAIN, **CPU}
 
