@@ -85,11 +85,13 @@ class BlockMaps:
         return [torch.cat((unit_vectors(block), difference), dim=1) for block, difference in pairs]
 
     @torch.inference_mode()
-    def __call__(self, scan: NDArray, support: NDArray[np.bool_], *, fitted: bool = False) -> list[Tensor]:
+    def __call__(
+        self, scan: NDArray, support: NDArray[np.bool_] | None = None, *, fitted: bool = False
+    ) -> list[Tensor]:
         """The blocks' maps (1, X', Y', Z') of a scan (X, Y, Z), each at its own size.
 
-        `support` (X, Y, Z) is what the scan holds. `fitted` tells that the Gaussian has seen the scan, which is then
-        taken out of it.
+        `support` (X, Y, Z) is what the scan holds, which poolings ask for. `fitted` tells that the Gaussian has seen
+        the scan, which is then taken out of it.
         """
         features = self.features(scan)
         if self.gaussian is None:
@@ -97,6 +99,8 @@ class BlockMaps:
         gaussian = self.gaussian.without(features) if fitted else self.gaussian
         deviations = gaussian.deviations(features)
         if self.poolings is not None:
+            if support is None:
+                raise ValueError("what the scan holds is needed to pool")
             pairs = zip(self.poolings, deviations, strict=True)
             deviations = [pooling(deviation, support) for pooling, deviation in pairs]
         factors = [each.chunk(2, dim=1) if self.agreement else (each, each) for each in deviations]
@@ -187,6 +191,7 @@ class NetworkMaps:
         self.blocks = blocks
         self.smoothing_mm, self.mirror_share = smoothing_mm, mirror_share
         self.asymmetry_weight, self.lesion_sign = asymmetry_weight, lesion_sign
+        self.regional = bool(block_maps.poolings or smoothing_mm or mirror_share or asymmetry_weight)
         self.seen: list[NDArray[np.bool_]] | None = None
         if in_medians:
             brain = mask_on_network_grid(brain_mask, grid)
@@ -200,13 +205,13 @@ class NetworkMaps:
         """
         array = array_of(scan, self.grid)
         support = load_mask(scan.support, scan.scan_id)
-        held = resample_like(support, Volume(array, self.grid.affine), nearest=True)
-        distances = self.block_maps(array, held.data, fitted=scan.fitted)
+        held = resample_like(support, Volume(array, self.grid.affine), nearest=True) if self.regional else None
+        distances = self.block_maps(array, held.data if held else None, fitted=scan.fitted)
         if self.seen is not None:
             distances = [in_medians(block, seen) for block, seen in zip(distances, self.seen, strict=True)]
         anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
         source = Volume(anomaly, self.grid.affine)
-        if self.smoothing_mm or self.mirror_share or self.asymmetry_weight:
+        if held:
             source = self._regional(source, array, held)
         on_mni = map_on_mni(source, support)
         blocks = {f"block{number}": block[0].cpu().numpy() for number, block in enumerate(distances, start=1)}
