@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-SHARED = {"finished": "the finished run", "browser": "the browser"}
-"""Fixtures that are made once for several modules, and what their tests are called together."""
-LONGEST = ("the finished run", "tests/slurm/", "tests/workflow/")
+FINISHED = "the finished run"
+LONGEST = (FINISHED, "tests/slurm/", "tests/workflow/")
 """What begins first, so that no process has much to do when the others are done."""
 
 
 def group(item: pytest.Item) -> str:
     """What the test is run together with, in one process."""
-    fixtures = getattr(item, "fixturenames", ())
-    return next((name for fixture, name in SHARED.items() if fixture in fixtures), item.nodeid.split("::")[0])
+    return FINISHED if "finished" in getattr(item, "fixturenames", ()) else item.nodeid.split("::")[0]
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks

@@ -50,8 +50,9 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """It is closed before other modules start, whose forked processes would hold its pipes and keep it from closing."""
     path = chromium()
     if path is None:
         unavailable(f"none of {', '.join(NAMES)} is on the PATH; install Chromium to look at the pages")
@@ -62,7 +63,7 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cohort() -> pd.DataFrame:
     """Three healthy scans and seven patients a split; patients' lesions differ in size."""
     counts = {"healthy": 3, "patient": 7}
@@ -71,7 +72,7 @@ def cohort() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["participant_id", "group", "split", "number"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) -> Path:
     """The report of the cohort, with scans and maps made here."""
     folder = tmp_path_factory.mktemp("browser")
@@ -150,7 +151,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) ->
     return folder / "report" / "index.html"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def quality_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of quality control of four scans, one of them doubted."""
     folder = tmp_path_factory.mktemp("qc")
@@ -180,7 +181,7 @@ def quality_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "index.html"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def predictions_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of predictions of a scan with a finding and one that was refused, its name and reason long."""
     folder = tmp_path_factory.mktemp("predictions")
