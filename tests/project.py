@@ -22,7 +22,14 @@ from published import published_weights
 from stfpm3d.demo.participants import demo_participants
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Makefile", "Snakefile", "config", "envs", "profiles", "workflow", "README.md")
+PARTS = ("Makefile", "README.md", "Snakefile", "config", "envs", "profiles", "requirements.txt", "workflow")
+
+
+def copy_workflow(folder: Path) -> None:
+    """Copy what a user's clone has, beside documents and tests, into a folder."""
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+        copy(ROOT / part, folder / part)
 
 
 @dataclass
@@ -35,9 +42,7 @@ class Project:
     @classmethod
     def clone(cls, folder: Path, *overrides: str) -> Project:
         """The workflow's files and `tiny.yaml` in an empty folder."""
-        for part in PARTS:
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-            copy(ROOT / part, folder / part)
+        copy_workflow(folder)
         shutil.copy2(ROOT / "tests/workflow/tiny.yaml", folder)
         return cls(folder, overrides)
 

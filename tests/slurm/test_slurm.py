@@ -17,10 +17,9 @@ from pathlib import Path
 import pytest
 
 from availability import unavailable
+from project import copy_workflow
 
-ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = Path(__file__).with_name("cluster.sh")
-PARTS = ("Makefile", "Snakefile", "config", "envs", "profiles", "workflow")
 WITHIN_S = 60
 """How soon a run ends that cannot go on."""
 DEADLINE_S = 400
@@ -138,9 +137,7 @@ class Project:
 def project(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny cohort after a local run."""
     project = Project(tmp_path_factory.mktemp("slurm"))
-    for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-        copy(ROOT / part, project.folder / part)
+    copy_workflow(project.folder)
     (project.folder / "cohort.yaml").write_text(COHORT, encoding="utf-8")
     done = subprocess.run(
         project.command(*CHAIN, "--cores", "2"), cwd=project.folder, capture_output=True, text=True, check=False

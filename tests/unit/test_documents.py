@@ -18,6 +18,7 @@ from markdown.extensions.toc import slugify
 from snakemake.utils import update_config
 
 import planning
+from project import copy_workflow
 from stfpm3d.study.config import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,10 +47,7 @@ def commands() -> list[list[str]]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone with `my.yaml`, the table that it names, and folders named as IXI's and BraTS' in the documents."""
     folder = tmp_path_factory.mktemp("clone")
-    for part in ("Makefile", "Snakefile", "requirements.txt"):
-        shutil.copy(ROOT / part, folder)
-    for part in ("config", "envs", "profiles", "workflow"):
-        shutil.copytree(ROOT / part, folder / part)
+    copy_workflow(folder)
     shutil.copy(folder / "config/own-data.yaml", folder / "my.yaml")
     rows = ["participant_id\tgroup\tsite\timage\tlesion_mask\tskull_stripped"]
     (folder / "scans").mkdir()

@@ -187,7 +187,9 @@ class StfpmExperiment(Section):
     @model_validator(mode="after")
     def _only_deviations_are_pooled(self) -> StfpmExperiment:
         if self.pooling_mm and self.residual == "distance":
-            raise ValueError("pooling_mm averages deviations from a Gaussian; set residual: gaussian, or leave it out")
+            raise ValueError(
+                "pooling_mm averages deviations from a Gaussian; set residual: gaussian or agreement, or leave it out"
+            )
         return self
 
 
