@@ -59,7 +59,8 @@ def test_outputs_that_are_gone_are_no_experience(folder: Path) -> None:
     for path in folder.glob("results/register/*/*"):
         path.unlink()
     planned = stages([job("register", "Missing output files: x")])
-    assert "besides 1 stage(s) that never ran in this folder (?)" in forecast(planned, read_past(folder), cores=2)
+    table = forecast(planned, read_past(folder), cores=2)
+    assert table.endswith("\n1 jobs; 1 stage(s) never ran in this folder, so that nothing is known of them (?).")
 
 
 def test_a_batch_of_maps_counts_the_maps_that_its_table_names(tmp_path: Path) -> None:

@@ -134,11 +134,12 @@ def forecast(planned: Sequence[Stage], past: dict[str, Past], cores: int) -> str
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     unknown = sum(row[2] == "?" for row in rows)
-    lines.append("")
-    lines.append(
-        f"{sum(stage.jobs for stage in planned)} jobs; about {duration(seconds)} on {cores} cores, {files:.0f} files,"
-        f" {_amount(size)}{f'; besides {unknown} stage(s) that never ran in this folder (?)' if unknown else ''}."
-    )
+    parts = [f"{sum(stage.jobs for stage in planned)} jobs"]
+    if unknown < len(planned):
+        parts.append(f"about {duration(seconds)} on {cores} cores, {files:.0f} files, {_amount(size)}")
+    if unknown:
+        parts.append(f"{unknown} stage(s) never ran in this folder, so that nothing is known of them (?)")
+    lines += ["", f"{'; '.join(parts)}."]
     if models := sorted(model for stage in planned for model in stage.models):
         lines.append(
             f"Would be trained: {', '.join(models)}. docs/how-it-works.md tells how new scans leave them alone."
