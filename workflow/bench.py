@@ -175,7 +175,6 @@ def _ours(folder: Path, size: int) -> Callable[[], None]:
         grid,
         brain,
         combine="product",
-        blocks=(1, 2, 3),
         in_medians=False,
         smoothing_mm=0,
         mirror_share=0,

@@ -25,7 +25,7 @@ def test_blocks_are_scaled_up_and_multiplied_or_added() -> None:
     assert product.shape == (1, 16, 16, 16)
     torch.testing.assert_close(product, torch.full_like(product, 0.01))
     torch.testing.assert_close(total, torch.full_like(total, 0.8))
-    deep = combine_blocks(blocks, (16, 16, 16), "product", [2, 3])
+    deep = combine_blocks(blocks[1:], (16, 16, 16), "product", [2, 3])
     torch.testing.assert_close(deep, torch.full_like(deep, 0.02))
 
 

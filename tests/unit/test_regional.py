@@ -12,7 +12,7 @@ from stfpm3d.learning.resnet import AcsResNet
 from stfpm3d.maps.form import Scan, less_mirrored
 from stfpm3d.maps.gaussian import FeatureGaussian
 from stfpm3d.maps.network import BlockMaps, NetworkMaps
-from stfpm3d.maps.pooling import Pooling, held_share, in_medians
+from stfpm3d.maps.pooling import Pooling, in_medians
 
 AFFINE = np.array([[4.0, 0, 0, -18], [0, 4, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]])  # x: -18, -14 ... 18 mm
 
@@ -35,10 +35,10 @@ def test_beside_a_cut_the_brain_that_a_scan_holds_speaks_for_what_it_lacks() -> 
     support[20:] = False  # positions up to 16 have all of their 7 voxels along x, that at 20 has 3, the others none
     values = torch.zeros(1, 1, 8, 8, 8)
     values[:, :, 5:] = 9  # what the networks make of the cut
-    np.testing.assert_array_equal(
-        held_share(support, brain, stride=4)[:, 4, 4], np.array([1, 1, 1, 1, 1, 3 / 7, 0, 0], dtype=np.float32)
-    )
     pooling = Pooling(brain, stride=4, sigma=1.0)
+    np.testing.assert_array_equal(
+        pooling.held_share(support)[:, 4, 4], np.array([1, 1, 1, 1, 1, 3 / 7, 0, 0], dtype=np.float32)
+    )
     assert float(pooling(values, support)[0, 0, :6].max()) < 1e-6
     assert float(pooling(values, brain)[0, 0, 4].max()) > 2
 
@@ -122,11 +122,10 @@ def test_a_dark_spot_adds_to_the_map_of_a_t1_and_takes_nothing_from_the_other_si
     teacher = AcsResNet("resnet18", seed=0).eval()
     plain, weighted = (
         NetworkMaps(
-            BlockMaps(teacher, teacher),
+            BlockMaps(teacher, teacher, blocks=[1]),
             grid,
             brain,
             combine="sum",
-            blocks=[1],
             in_medians=False,
             smoothing_mm=0,
             mirror_share=0,

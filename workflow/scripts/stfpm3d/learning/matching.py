@@ -44,10 +44,11 @@ def upsample(block: Tensor, stride: int, size: Sequence[int]) -> Tensor:
 def combine_blocks(
     distances: Sequence[Tensor], size: Sequence[int], combine: Combination, blocks: Sequence[int] = (1, 2, 3)
 ) -> Tensor:
-    """Scale the maps of the chosen `blocks` up to `size` and multiply (or add) them: (N, *size), float32."""
-    first, *others = blocks
+    """Scale the maps of `blocks` up to `size` and multiply (or add) them: (N, *size), float32."""
+    combined, *others = (
+        upsample(each, STRIDES[block - 1], size) for block, each in zip(blocks, distances, strict=True)
+    )
     join = Tensor.mul_ if combine == "product" else Tensor.add_
-    combined = upsample(distances[first - 1], STRIDES[first - 1], size)
-    for block in others:
-        join(combined, upsample(distances[block - 1], STRIDES[block - 1], size))
+    for other in others:
+        join(combined, other)
     return combined

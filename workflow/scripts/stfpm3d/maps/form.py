@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from stfpm3d.imaging.grid import NetworkGrid, to_network_grid
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like, save_volume
+from stfpm3d.maps.separable import gaussian
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import read_table, replacing, write_table
 from stfpm3d.runtime.logs import progress
@@ -22,8 +22,6 @@ from stfpm3d.runtime.logs import progress
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 LEAST_WEIGHT = 0.01
 """Share of a Gaussian that must lie in the support."""
-ACROSS_MIDLINE = np.diag([-1.0, 1, 1, 1])
-"""Left becomes right in MNI space, whose midline is x = 0."""
 
 log = logging.getLogger(__name__)
 
@@ -44,25 +42,27 @@ def smoothed(anomaly_map: Volume, support: Volume, fwhm_mm: float) -> Volume:
         return anomaly_map
     sigma = fwhm_mm / FWHM_PER_SIGMA / anomaly_map.spacing_mm
     inside = support.data
-    weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma)
-    sums = ndimage.gaussian_filter(np.where(inside, anomaly_map.data, 0), sigma)
+    weight = gaussian(inside, sigma)
+    sums = gaussian(np.where(inside, anomaly_map.data, 0), sigma)
     values = np.divide(sums, weight, out=np.full_like(sums, np.inf), where=weight > LEAST_WEIGHT)
     return Volume(np.where(np.isinf(values), values.min(), values), anomaly_map.affine)
 
 
 def less_mirrored(anomaly_map: Volume, support: Volume, share: float) -> Volume:
-    """A map minus a share of its mirror image across the midline; 0 returns it as it is.
+    """A map minus a share of its mirror image across the midline, x = 0 in MNI space; 0 returns it as it is.
 
-    Where the mirror image leaves the support a voxel is its own partner.
+    Map and support are on one grid along the axes of MNI space. Where the mirror image leaves the support a voxel is
+    its own partner.
     """
     if share == 0:
         return anomaly_map
-    mirrored, covered = (
-        resample_like(Volume(part.data, ACROSS_MIDLINE @ part.affine), support, nearest=part is support)
-        for part in (anomaly_map, support)
-    )
-    partner = np.where(covered.data, mirrored.data, anomaly_map.data)
-    return Volume(anomaly_map.data - share * partner, anomaly_map.affine)
+    values, voxels = anomaly_map.data, np.arange(len(anomaly_map.data))
+    places = -2 * anomaly_map.affine[0, 3] / anomaly_map.affine[0, 0] - voxels  # of the partners, along the first axis
+    nearest, linear = np.floor(places + 0.5), np.clip(places, 0, voxels[-1])
+    covered = np.isin(nearest, voxels)[:, None, None] & support.data[np.clip(nearest, 0, voxels[-1]).astype(int)]
+    weights = np.maximum(1 - abs(linear[:, None] - voxels), 0).astype(np.float32)
+    partner = np.where(covered, np.tensordot(weights, values, axes=1), values)
+    return Volume(values - share * partner, anomaly_map.affine)
 
 
 def image_score(anomaly_map: Volume, brain_mask: Volume) -> float:
@@ -100,7 +100,8 @@ class ScoredMap(NamedTuple):
     map: Volume
     score: float
     blocks: Mapping[str, Any] = {}
-    """For the eye, arrays: `block1` and so on, what each ResNet block finds (network grid), and their `strides`."""
+    """For the eye, arrays: `block1` and so on, what each ResNet block of the map finds (network grid), and all
+    `strides`."""
     source: Volume | None = None
     """The map on the network grid, where it was computed there and only resampled since."""
 

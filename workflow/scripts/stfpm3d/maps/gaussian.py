@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from stfpm3d.runtime.errors import InputError
@@ -89,11 +89,9 @@ def save_gaussian(path: Path, gaussian: FeatureGaussian) -> None:
         temporary.write_bytes(save(tensors, {"gaussian": json.dumps({"n": gaussian.n})}))
 
 
-def load_gaussian(path: Path, device: torch.device) -> FeatureGaussian:
-    """Read the Gaussian that `save_gaussian` wrote."""
-    with safe_open(path, framework="pt") as file:
+def load_gaussian(path: Path, device: torch.device, blocks: Sequence[int] = (1, 2, 3)) -> FeatureGaussian:
+    """Read some blocks of the Gaussian that `save_gaussian` wrote."""
+    with safe_open(path, framework="pt", device=str(device)) as file:
         n = json.loads(file.metadata()["gaussian"])["n"]
-    tensors = load_file(path, device=str(device))
-    names = [[f"{part}{block}" for block in range(1, len(tensors) // 2 + 1)] for part in ("mean", "squares")]
-    means, squares = ([tensors[name] for name in part] for part in names)
+        means, squares = ([file.get_tensor(f"{part}{block}") for block in blocks] for part in ("mean", "squares"))
     return FeatureGaussian(n, means, squares)

@@ -20,14 +20,14 @@ from stfpm3d.learning.matching import Combination, combine_blocks, feature_diffe
 from stfpm3d.learning.resnet import STRIDES, AcsResNet, load_network
 from stfpm3d.maps.form import Scan, ScoredMap, array_of, image_score, less_mirrored, map_on_mni, smoothed
 from stfpm3d.maps.gaussian import FeatureGaussian, fit_gaussian, load_gaussian
-from stfpm3d.maps.pooling import Pooling, block_poolings, in_medians, seen_positions
+from stfpm3d.maps.pooling import Pooling, block_poolings, in_medians, seen_voxels
 
 OTHERS = ("student", "gaussian", "atlas")
 """What `load_block_maps` may find among its files besides the teacher."""
 
 
 class BlockMaps:
-    """What each ResNet block finds anomalous in a scan.
+    """What some ResNet blocks find anomalous in a scan.
 
     With a student the features are the differences of normalised features, without one they are the teacher's own. A
     map is half their squared length, or, with a `gaussian` of healthy scans, their distance from it at each position:
@@ -43,6 +43,8 @@ class BlockMaps:
         The second channel (X, Y, Z) of networks that have two.
     autocast
         The context of the networks' precision.
+    blocks
+        Their numbers: features, the Gaussian, poolings and maps are theirs alone, in this order.
     normalised
         Whether a teacher's own features are divided by their length at each position, as those of a pair always are.
     agreement
@@ -60,22 +62,23 @@ class BlockMaps:
         atlas: NDArray | None = None,
         autocast: Callable[[], AbstractContextManager] = nullcontext,
         *,
+        blocks: Sequence[int] = (1, 2, 3),
         normalised: bool = False,
         agreement: bool = False,
         poolings: Sequence[Pooling] | None = None,
     ) -> None:
         self.teacher, self.student, self.gaussian, self.atlas = teacher, student, gaussian, atlas
-        self.autocast = autocast
+        self.autocast, self.blocks = autocast, blocks
         self.normalised, self.agreement, self.poolings = normalised, agreement, poolings
 
     @torch.inference_mode()
     def features(self, scan: NDArray) -> list[Tensor]:
-        """Features (1, channels, X', Y', Z') of a scan (X, Y, Z) after blocks 1-3."""
+        """Features (1, channels, X', Y', Z') of a scan (X, Y, Z) after the blocks."""
         device = next(self.teacher.parameters()).device
         volume = torch.from_numpy(stack_channels(scan, self.atlas))[None].to(device)
         with self.autocast():
-            teacher = self.teacher.pyramid(volume)
-            student = self.student.pyramid(volume) if self.student else None
+            teacher = self._pyramid(self.teacher, volume)
+            student = self._pyramid(self.student, volume) if self.student else None
         if student is None:
             return [unit_vectors(block) if self.normalised else block.float() for block in teacher]
         differences = feature_differences(teacher, student)
@@ -83,6 +86,10 @@ class BlockMaps:
             return list(differences)
         pairs = zip(teacher, differences, strict=True)
         return [torch.cat((unit_vectors(block), difference), dim=1) for block, difference in pairs]
+
+    def _pyramid(self, network: AcsResNet | FoldedResNet, volume: Tensor) -> list[Tensor]:
+        pyramid = network.pyramid(volume)
+        return [pyramid[block - 1] for block in self.blocks]
 
     @torch.inference_mode()
     def __call__(
@@ -110,6 +117,7 @@ class BlockMaps:
 def load_block_maps(
     files: Mapping[str, Path | str],
     *,
+    blocks: Sequence[int] = (1, 2, 3),
     normalised: bool,
     agreement: bool,
     poolings: Sequence[Pooling] | None = None,
@@ -127,9 +135,10 @@ def load_block_maps(
     return BlockMaps(
         _network(Path(files["teacher"]), place.device),
         _network(student, place.device) if student else None,
-        load_gaussian(gaussian, place.device) if gaussian else None,
+        load_gaussian(gaussian, place.device, blocks) if gaussian else None,
         load_atlas(atlas),
         place.autocast,
+        blocks=blocks,
         normalised=normalised,
         agreement=agreement,
         poolings=poolings,
@@ -157,8 +166,8 @@ class NetworkMaps:
         The network's grid in MNI space.
     brain_mask
         The template's, over which a map's maximum is the score.
-    combine, blocks
-        How the maps of which ResNet blocks become one; the paper multiplies those of blocks 1, 2 and 3.
+    combine
+        How the blocks' maps become one; the paper multiplies those of blocks 1, 2 and 3.
     in_medians
         Whether each block's map is divided by its own median over the positions that see brain.
     smoothing_mm
@@ -177,7 +186,6 @@ class NetworkMaps:
         brain_mask: Volume,
         *,
         combine: Combination,
-        blocks: Sequence[int],
         in_medians: bool,
         smoothing_mm: float,
         mirror_share: float,
@@ -188,14 +196,13 @@ class NetworkMaps:
         self.grid = grid
         self.brain_mask = brain_mask
         self.combine: Combination = combine
-        self.blocks = blocks
         self.smoothing_mm, self.mirror_share = smoothing_mm, mirror_share
         self.asymmetry_weight, self.lesion_sign = asymmetry_weight, lesion_sign
         self.regional = bool(block_maps.poolings or smoothing_mm or mirror_share or asymmetry_weight)
         self.seen: list[NDArray[np.bool_]] | None = None
         if in_medians:
             brain = mask_on_network_grid(brain_mask, grid)
-            self.seen = [seen_positions(brain, stride) for stride in STRIDES]
+            self.seen = [seen_voxels(brain, STRIDES[block - 1]) > 0 for block in block_maps.blocks]
 
     def __call__(self, scan: Scan) -> ScoredMap:
         """The map on the MNI grid, its score, and the blocks' maps on the network grid.
@@ -209,12 +216,14 @@ class NetworkMaps:
         distances = self.block_maps(array, held.data if held else None, fitted=scan.fitted)
         if self.seen is not None:
             distances = [in_medians(block, seen) for block, seen in zip(distances, self.seen, strict=True)]
-        anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, self.blocks)[0].cpu().numpy()
+        numbers = self.block_maps.blocks
+        anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, numbers)[0].cpu().numpy()
         source = Volume(anomaly, self.grid.affine)
         if held:
             source = self._regional(source, array, held)
         on_mni = map_on_mni(source, support)
-        blocks = {f"block{number}": block[0].cpu().numpy() for number, block in enumerate(distances, start=1)}
+        pairs = zip(numbers, distances, strict=True)
+        blocks = {f"block{number}": block[0].cpu().numpy() for number, block in pairs}
         return ScoredMap(
             on_mni,
             image_score(on_mni, self.brain_mask),
@@ -260,9 +269,10 @@ def network_maps(
     grid, brain_mask = read_grid(files["grid"]), load_mask(files["brain_mask"], "template")
     block_maps = load_block_maps(
         files,
+        blocks=blocks,
         normalised=normalised,
         agreement=agreement,
-        poolings=block_poolings(brain_mask, grid, pooling_mm) if pooling_mm else None,
+        poolings=block_poolings(brain_mask, grid, pooling_mm, blocks) if pooling_mm else None,
         accelerator=accelerator,
         threads=threads,
         precision=precision,
@@ -272,7 +282,6 @@ def network_maps(
         grid,
         brain_mask,
         combine=combine,
-        blocks=blocks,
         in_medians=in_medians,
         smoothing_mm=smoothing_mm,
         mirror_share=mirror_share,

@@ -6,38 +6,32 @@ them to and fro.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from stfpm3d.imaging.grid import NetworkGrid, mask_on_network_grid
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.resnet import STRIDES
 from stfpm3d.maps.form import FWHM_PER_SIGMA
+from stfpm3d.maps.separable import along_axes, gaussian
 
 LACKING = 0.02
 """Share of the brain around a position that, where a scan lacks it, leaves the position the e-th part of its weight."""
 
 
-def seen_positions(brain: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:
-    """The positions (X, Y, Z) of a block that linear interpolation gives a share of a voxel of `brain` (S, S, S)."""
-    window = 2 * stride - 1
-    seen = F.max_pool3d(torch.from_numpy(brain.astype(np.float32))[None], window, stride, padding=stride - 1)
-    return seen[0].numpy() > 0
+def seen_voxels(mask: NDArray[np.bool_], stride: int) -> NDArray[np.float32]:
+    """How many voxels of a mask (S, S, S) each position (X, Y, Z) of a block sees.
 
-
-def held_share(support: NDArray[np.bool_], brain: NDArray[np.bool_], stride: int) -> NDArray[np.float32]:
-    """The share of `brain` in the window around each position (X, Y, Z) of a block that a scan's `support` holds.
-
-    Both masks are (S, S, S), the window that of `seen_positions`; where it sees no brain the share is 1.
+    Those are the ones to whose value linear interpolation between positions gives it a share: nearer than `stride`
+    along each axis.
     """
-    window = 2 * stride - 1
-    both = torch.from_numpy(np.stack([brain & support, brain]).astype(np.float32))[None]
-    held, whole = F.avg_pool3d(both, window, stride, padding=stride - 1)[0].numpy()
-    return np.divide(held, whole, out=np.ones_like(whole), where=whole > 0)
+    voxels = np.arange(len(mask))
+    distance = voxels[::stride, None] - voxels
+    return along_axes(mask, [(abs(distance) < stride).astype(np.float32)] * 3)
 
 
 def in_medians(distances: Tensor, seen: NDArray[np.bool_]) -> Tensor:
@@ -62,22 +56,27 @@ class Pooling:
 
     def __init__(self, brain: NDArray[np.bool_], stride: int, sigma: float) -> None:
         self.brain, self.stride, self.sigma = brain, stride, sigma
-        self.seen = seen_positions(brain, stride).astype(np.float32)
+        self.whole = seen_voxels(brain, stride)
 
     def __call__(self, values: Tensor, support: NDArray[np.bool_]) -> Tensor:
         """Means of values (1, channels, X, Y, Z) over the neighbours of each position.
 
         `support` (S, S, S) is what the scan holds.
         """
-        lacking = 1 - held_share(support, self.brain, self.stride)
-        counts = self.seen * np.exp(-lacking / LACKING)
-        weight = np.maximum(ndimage.gaussian_filter(counts, self.sigma, mode="constant"), np.finfo(np.float32).tiny)
-        sums = ndimage.gaussian_filter(values.cpu().numpy() * counts, self.sigma, mode="constant", axes=(2, 3, 4))
+        lacking = 1 - self.held_share(support)
+        counts = (self.whole > 0) * np.exp(-lacking / LACKING)
+        weight = np.maximum(gaussian(counts, self.sigma, mode="constant"), np.finfo(np.float32).tiny)
+        sums = gaussian(values.cpu().numpy() * counts, self.sigma, mode="constant")
         return torch.from_numpy(sums / weight).to(values.device)
 
+    def held_share(self, support: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """How much of the brain that each position (X, Y, Z) sees `support` (S, S, S) holds; 1 where it sees none."""
+        held = seen_voxels(self.brain & support, self.stride)
+        return np.divide(held, self.whole, out=np.ones_like(held), where=self.whole > 0)
 
-def block_poolings(brain_mask: Volume, grid: NetworkGrid, fwhm_mm: float) -> list[Pooling]:
-    """The same Gaussian of `fwhm_mm` for every ResNet block."""
+
+def block_poolings(brain_mask: Volume, grid: NetworkGrid, fwhm_mm: float, blocks: Sequence[int]) -> list[Pooling]:
+    """The same Gaussian of `fwhm_mm` for each of some ResNet blocks."""
     brain = mask_on_network_grid(brain_mask, grid)
     sigma = fwhm_mm / FWHM_PER_SIGMA / float(np.linalg.norm(grid.affine[:3, 0]))
-    return [Pooling(brain, stride, sigma / stride) for stride in STRIDES]
+    return [Pooling(brain, STRIDES[block - 1], sigma / STRIDES[block - 1]) for block in blocks]

@@ -45,8 +45,8 @@ def paper_figures(
     image, brain_mask, lesion_mask
         The standardized scan, the template's brain and the truth, on the MNI grid.
     embeddings
-        On the network grid: `rgb` (X, Y, Z, 3), `map` (X, Y, Z) and, at their own size, `sum1` to `sum3` and `block1`
-        to `block3`, position i of block n at voxel `strides[n - 1]` * i.
+        On the network grid: `rgb` (X, Y, Z, 3), `map` (X, Y, Z) and, at their own size, `sum1` to `sum3` and those of
+        `block1` to `block3` that the map is made of, position i of block n at voxel `strides[n - 1]` * i.
     grid
         The network's grid in MNI space.
     """
@@ -56,7 +56,8 @@ def paper_figures(
         return block_on_grid(embeddings[f"{name}{block}"], stride, grid.affine, brain_mask)
 
     anomaly = resample_like(Volume(embeddings["map"], grid.affine), brain_mask, fill=float(embeddings["map"].min()))
-    panels = ScanPanels(image, {f"Block {block}": on_mni("block", block) for block in (1, 2, 3)}, anomaly, lesion_mask)
+    blocks = {f"Block {block}": on_mni("block", block) for block in (1, 2, 3) if f"block{block}" in embeddings}
+    panels = ScanPanels(image, blocks, anomaly, lesion_mask)
     brain = brain_mask.data
     windows = [percentile_window(volume.data[brain], 1, 99.5) for volume in (*panels.blocks.values(), anomaly)]
     threshold = float(np.quantile(anomaly.data[brain], OVERLAY_QUANTILE))
