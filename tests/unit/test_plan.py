@@ -131,7 +131,7 @@ def test_a_teacher_its_students_and_their_maps_share_one_grid(plan: Plan) -> Non
     assert plan.grid_of("fine") == plan.grid_of_student("by_auroc") == plan.grid_of_experiment("stfpm")
     assert plan.grid_of("fine") == "results/grid/scale-0.5/"
     assert plan.grid_of_experiment("padim") == "results/grid/"
-    assert plan.grid_of_experiment("fanogan") == "results/grid/size-48/"
+    assert plan.grid_of_gan("gan") == "results/grid/size-48/"
     assert plan.samplings() == {"": {"size": 128}, "scale-0.5/": {"voxels_per_mm": 0.5}, "size-48/": {"size": 48}}
 
 
@@ -146,9 +146,9 @@ def test_a_segmentation_reads_the_maps_of_the_experiment_that_it_names_batch_by_
     assert plan.maker_settings("cut") == {"top_fraction": 0.02}
 
 
-def test_maps_are_made_of_the_scans_on_the_grid_of_their_method(plan: Plan) -> None:
-    assert plan.mapped_images("fanogan", "val", "0")[0] == "results/grid/size-48/H4.npy"
+def test_maps_by_teachers_are_made_of_the_scans_on_their_grid_and_others_of_the_standardized_ones(plan: Plan) -> None:
     assert plan.mapped_images("stfpm", "val", "0")[0] == "results/grid/scale-0.5/H4.npy"
+    assert plan.mapped_images("fanogan", "val", "0")[0] == "results/standardize/H4/image.nii.gz"
     assert plan.mapped_images("zscore", "val", "0")[0] == "results/standardize/H4/image.nii.gz"
 
 

@@ -99,13 +99,8 @@ class Plan(TrainingPlan):
         return f"results/grid/size-{self.gans[gan].size}/"
 
     def grid_of_experiment(self, experiment: str) -> str:
-        """The folder with the scans as an experiment's networks see them, ending in a slash."""
-        row = self.experiments[experiment]
-        return (
-            self.grid_of_gan(row.gan)
-            if isinstance(row, FanoganExperiment)
-            else self.grid_of(self.teacher_of(experiment))
-        )
+        """The folder with the scans as an experiment's teacher sees them, ending in a slash."""
+        return self.grid_of(self.teacher_of(experiment))
 
     # Maps
 
@@ -159,13 +154,14 @@ class Plan(TrainingPlan):
         raise ValueError(f"experiment {experiment!r} makes no maps")
 
     def mapped_images(self, experiment: str, part: str, batch: str) -> list[str]:
-        """What the maps of a batch are made of, a file a scan; nothing for a method that reads another's maps."""
-        row = self.experiments[experiment]
-        if isinstance(row, SegmentationExperiment):
+        """What the maps of a batch are made of, a file a scan; nothing for a method that reads another's maps.
+
+        What several experiments see lies on their grid; an f-AnoGAN brings a scan to its own, which is small.
+        """
+        if isinstance(self.experiments[experiment], SegmentationExperiment):
             return []
-        if isinstance(row, IntensityExperiment | ZscoreExperiment):
-            pattern = "results/standardize/{sub}/image.nii.gz"
-        else:
+        pattern = "results/standardize/{sub}/image.nii.gz"
+        if self.has_blocks(experiment):
             pattern = f"{self.grid_of_experiment(experiment)}{{sub}}.npy"
         return [pattern.replace("{sub}", sub) for sub in self.batches[part][batch]]
 
