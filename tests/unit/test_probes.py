@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from stfpm3d.evaluation.protocol import metric_table
 from stfpm3d.imaging.removal import write_copy
 from stfpm3d.imaging.standardize import PERCENTILES
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
@@ -22,7 +23,7 @@ from stfpm3d.probes import histogram
 from stfpm3d.probes.copies import copy_table, measure_copies
 from stfpm3d.probes.histogram import histogram_rows, intensity_histogram
 from stfpm3d.probes.regions import region_patients, with_known_region
-from stfpm3d.probes.separation import fires, probe_table, removed_rows, separation
+from stfpm3d.probes.separation import fires, removed_rows, separation
 from stfpm3d.probes.sites import site_rates, site_row
 from stfpm3d.probes.within import mirror_auroc, within_rows
 
@@ -55,7 +56,8 @@ def test_groups_that_differ_fire_and_groups_that_do_not_keep_silent() -> None:
     different = scan_table(20, 20, score=noise + np.repeat([0, 1.5], 20))
     found = by_metric(separation("probe", different))
     healthy, patients = (different.loc[different["group"] == name, "score"] for name in ("healthy", "patient"))
-    assert found["probe"] == (roc_auc_score(different["group"] == "patient", different["score"]), 20, 20)
+    expected = roc_auc_score(different["group"] == "patient", different["score"])
+    assert found["probe"] == (pytest.approx(expected, rel=1e-12), 20, 20)
     assert found["probe_p"][0] == pytest.approx(mannwhitneyu(patients, healthy, alternative="greater").pvalue, abs=1e-3)
     assert fires(found["probe"][0], found["probe_p"][0])
     same = by_metric(separation("probe", scan_table(20, 20, score=noise)))
@@ -157,7 +159,7 @@ def test_copies_tell_the_groups_apart_or_do_not_and_without_copies_the_subjects_
     assert not fires(found["probe_removed_30mm"][0], found["probe_removed_30mm_p"][0])
     nothing = by_metric(removed_rows(scan_table(2, 2)))
     assert all(np.isnan(value) and counts == [2, 2] for value, *counts in nothing.values())
-    columns = probe_table("stfpm", removed_rows(scans))
+    columns = metric_table("stfpm", "probes", removed_rows(scans))
     assert set(columns["protocol"]) == {"probes"} and set(columns["split"]) == {"test"}
     assert columns["ci_low"].notna().tolist() == [True, False, True, False], "a p has no interval"
 

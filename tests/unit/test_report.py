@@ -13,10 +13,10 @@ from PIL import Image
 from stfpm3d.evaluation.comparison import compare_metrics, compare_patients
 from stfpm3d.evaluation.experiment import SCORE_COLUMNS, evaluate_experiment
 from stfpm3d.evaluation.intervals import Estimate
-from stfpm3d.evaluation.protocol import Row
+from stfpm3d.evaluation.protocol import Row, metric_table
 from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
-from stfpm3d.probes.separation import probe_pair, probe_table
+from stfpm3d.probes.separation import probe_pair
 from stfpm3d.probes.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.reporting import notes, report
 from stfpm3d.reporting.findings import hundredths, interval, number, volume
@@ -403,8 +403,8 @@ def test_the_probes_stand_beside_the_image_auroc_and_the_notes_say_what_they_mea
     rows = [row for far in (6, 30) for row in probe_pair(f"probe_removed_{far}mm", Estimate(auroc), p, 14, 13)]
     rows += [Row("test", f"probe_{name}", Estimate(0.75), 0, 2) for name in ("slices", "slices_control", "mirror")]
     rows.append(Row("test", "probe_site_fpr", Estimate(0.08), 2, 0))
-    histogram = probe_table("histogram", probe_pair("probe_histogram", Estimate(0.6), 0.2, 40, 30))
-    probed = page_of(metrics=compare_metrics([results.metrics, probe_table("trained", rows), histogram]))
+    histogram = metric_table("histogram", "probes", probe_pair("probe_histogram", Estimate(0.6), 0.2, 40, 30))
+    probed = page_of(metrics=compare_metrics([results.metrics, metric_table("trained", "probes", rows), histogram]))
     image_auroc, *removed, slices, control, mirror, pairs, site = row_of(probed, "Is the image score", "trained")
     shown = "too few" if level == "too few" else number(auroc)
     assert removed == [shown, shown]

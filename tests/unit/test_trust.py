@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from stfpm3d.evaluation.intervals import Estimate
-from stfpm3d.evaluation.protocol import Row
-from stfpm3d.probes.separation import probe_pair, probe_table
+from stfpm3d.evaluation.protocol import Row, metric_table
+from stfpm3d.probes.separation import probe_pair
 from stfpm3d.reporting.trust import site_warning, verdict
 
 SILENT = (0.55, 0.3)
@@ -30,7 +30,7 @@ def metrics(
         rows.append(Row("test", f"probe_{name}", Estimate(value), 0, 15))
     rows.append(Row("test", "probe_site_fpr", Estimate(site_fpr), 20, 0))
     first = probe_pair("probe_histogram", Estimate(histogram[0]), histogram[1], 100, 60)
-    return pd.concat([strict, probe_table("histogram", first), probe_table("stfpm", rows)])
+    return pd.concat([strict, metric_table("histogram", "probes", first), metric_table("stfpm", "probes", rows)])
 
 
 @pytest.mark.parametrize("probe", PROBES)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from stfpm3d.evaluation.protocol import metric_table
 from stfpm3d.imaging.standardize import read_landmarks
 from stfpm3d.imaging.volumes import load_mask, load_volume
 from stfpm3d.probes.histogram import histogram_rows, intensity_histogram
-from stfpm3d.probes.separation import probe_table
 from stfpm3d.runtime.files import write_table
 from stfpm3d.runtime.logs import progress, rule_log
 
@@ -25,4 +25,4 @@ with rule_log(snakemake.log[0]):
             scan = intensity_histogram(load_volume(image), load_mask(support), load_mask(lesion), landmarks, image)
             histograms.append(scan)
     rows = histogram_rows(pd.DataFrame(snakemake.params["scans"]), np.array(histograms))
-    write_table(snakemake.output["metrics"], probe_table("histogram", rows))
+    write_table(snakemake.output["metrics"], metric_table("histogram", "probes", rows))

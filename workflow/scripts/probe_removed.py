@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from stfpm3d.probes.separation import probe_table, removed_rows
+from stfpm3d.evaluation.protocol import metric_table
+from stfpm3d.probes.separation import removed_rows
 from stfpm3d.runtime.files import read_table, write_table
 from stfpm3d.runtime.logs import rule_log
 
@@ -14,4 +15,5 @@ if TYPE_CHECKING:
 with rule_log(snakemake.log[0]):
     tables = [read_table(path) for path in snakemake.input["scores"]]
     scans = pd.concat(tables) if tables else pd.DataFrame(snakemake.params["scans"])
-    write_table(snakemake.output["metrics"], probe_table(snakemake.wildcards["experiment"], removed_rows(scans)))
+    rows = removed_rows(scans)
+    write_table(snakemake.output["metrics"], metric_table(snakemake.wildcards["experiment"], "probes", rows))

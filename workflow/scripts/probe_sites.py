@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from stfpm3d.evaluation.protocol import metric_table
 from stfpm3d.imaging.volumes import load_mask
 from stfpm3d.maps.form import read_maps
-from stfpm3d.probes.separation import probe_table
 from stfpm3d.probes.sites import SITE_COLUMNS, site_rates, site_row
 from stfpm3d.runtime.files import write_table
 from stfpm3d.runtime.logs import rule_log
@@ -23,7 +23,7 @@ with rule_log(snakemake.log[0]):
     rates = site_rates(scans, brain_mask, snakemake.params["healthy_quantile"])
     tables = {
         "sites": rates.assign(experiment=experiment)[SITE_COLUMNS],
-        "metrics": probe_table(experiment, [site_row(rates)]),
+        "metrics": metric_table(experiment, "probes", [site_row(rates)]),
     }
     for name, table in tables.items():
         write_table(snakemake.output[name], table)

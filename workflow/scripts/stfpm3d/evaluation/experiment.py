@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stfpm3d.evaluation.paper import PaperProtocol
-from stfpm3d.evaluation.protocol import METRIC_COLUMNS, SPLITS, EvaluationProtocol
+from stfpm3d.evaluation.protocol import METRIC_COLUMNS, SPLITS, EvaluationProtocol, metric_table
 from stfpm3d.evaluation.strict import PER_PATIENT, StrictProtocol
 from stfpm3d.evaluation.voxels import read_voxels
 from stfpm3d.imaging.volumes import Volume
@@ -87,8 +87,7 @@ def evaluate_experiment(
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in Measured._fields}
     for name, protocol in used.items():
         found = protocol.results(scans)
-        rows = [{**row._asdict(), **row.estimate._asdict()} for row in found.rows]
-        parts["metrics"].append(pd.DataFrame(rows).assign(protocol=name))
+        parts["metrics"].append(metric_table(experiment, name, found.rows))
         for (split, curve), (x, y) in found.curves.items():
             parts["curves"].append(pd.DataFrame({"split": split, "curve": curve, "x": x, "y": y}))
         parts["patients"].append(found.patients)

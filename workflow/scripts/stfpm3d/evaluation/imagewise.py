@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from stfpm3d.evaluation.intervals import Estimate, interval
-from stfpm3d.imaging.ranking import auroc, average_precision
+from stfpm3d.evaluation.voxelwise import Curve, roc_curve
+from stfpm3d.imaging.ranking import Histogram, auroc, average_precision, ranked
 from stfpm3d.study.cohort import scan_ids
 from stfpm3d.study.split import hash_order
 
@@ -25,8 +25,8 @@ def auroc_and_ap(scans: pd.DataFrame) -> tuple[float, float]:
     """Area under the ROC curve, and average precision, of patients against healthy scans; NaN if not measurable."""
     if not is_measurable(scans):
         return np.nan, np.nan
-    is_patient = scans["group"] == "patient"
-    return float(roc_auc_score(is_patient, scans["score"])), float(average_precision_score(is_patient, scans["score"]))
+    counts = _counts(scans)
+    return float(auroc(*counts)), float(average_precision(*counts))
 
 
 def estimates(scans: pd.DataFrame) -> dict[str, Estimate]:
@@ -45,10 +45,15 @@ def estimates(scans: pd.DataFrame) -> dict[str, Estimate]:
     return {name: Estimate(value, *end) for name, value, end in zip(names, auroc_and_ap(scans), ends, strict=True)}
 
 
-def roc(scans: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def roc(scans: pd.DataFrame) -> Curve:
     """False and true positive rate at falling scores."""
-    false_positive_rate, true_positive_rate, _ = roc_curve(scans["group"] == "patient", scans["score"])
-    return false_positive_rate, true_positive_rate
+    return roc_curve(*_counts(scans))
+
+
+def _counts(scans: pd.DataFrame) -> tuple[Histogram, Histogram]:
+    """How many healthy scans and how many patients have each score."""
+    healthy, patient = (scans.loc[scans["group"] == group, "score"].to_numpy() for group in ("healthy", "patient"))
+    return ranked(healthy, patient)
 
 
 def equal_blocks(scans: pd.DataFrame) -> list[pd.DataFrame]:

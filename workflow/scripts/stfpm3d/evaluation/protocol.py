@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import pandas as pd
@@ -26,6 +26,12 @@ class Row(NamedTuple):
     estimate: Estimate
     n_healthy: int
     n_patient: int
+
+
+def metric_table(experiment: str, protocol: str, rows: Iterable[Row]) -> pd.DataFrame:
+    """Rows of one protocol in the form of the metrics table (columns `METRIC_COLUMNS`)."""
+    table = pd.DataFrame([{**row._asdict(), **row.estimate._asdict()} for row in rows])
+    return table.assign(experiment=experiment, protocol=protocol)[METRIC_COLUMNS]
 
 
 class Results(NamedTuple):

@@ -39,6 +39,14 @@ def histogram(values: NDArray[np.floating]) -> Histogram:
     return np.bincount(value_bins(values), minlength=BINS)
 
 
+def ranked(normal: NDArray[np.floating], lesion: NDArray[np.floating]) -> tuple[Histogram, Histogram]:
+    """How often each distinct value occurs among two kinds of values, in rising order: histograms that lose nothing."""
+    values, places = np.unique(np.concatenate([normal, lesion]), return_inverse=True)
+    kinds = np.split(places, [len(normal)])
+    of_normal, of_lesion = (np.bincount(kind, minlength=len(values)) for kind in kinds)
+    return of_normal, of_lesion
+
+
 def auroc(normal: Counts, lesion: Counts) -> NDArray[np.float64]:
     """Area (...) under the ROC curve of each pair of histograms (..., bins); ties within a bin count one half."""
     false_positives, true_positives = _cumulated(normal), _cumulated(lesion)

@@ -7,15 +7,13 @@ is never proof of a shortcut. Figures within patients and between sites stand be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from scipy.stats import PermutationMethod, mannwhitneyu
 
 from stfpm3d.evaluation import imagewise
 from stfpm3d.evaluation.intervals import Estimate
-from stfpm3d.evaluation.protocol import METRIC_COLUMNS, Row
+from stfpm3d.evaluation.protocol import Row
 from stfpm3d.probes.regions import MIN_SUBJECTS
 from stfpm3d.probes.removed import DISTANCES_MM
 
@@ -74,9 +72,3 @@ def probe_pair(metric: str, auroc: Estimate, p: float, n_healthy: int, n_patient
         Row("test", metric, auroc, n_healthy, n_patient),
         Row("test", f"{metric}_p", Estimate(p), n_healthy, n_patient),
     ]
-
-
-def probe_table(experiment: str, rows: Sequence[Row]) -> pd.DataFrame:
-    """The rows in the form of the metrics table (columns `METRIC_COLUMNS`)."""
-    table = pd.DataFrame([{**row._asdict(), **row.estimate._asdict()} for row in rows])
-    return table.assign(experiment=experiment, protocol="probes")[METRIC_COLUMNS]

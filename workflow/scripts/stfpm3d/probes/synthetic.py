@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from stfpm3d.evaluation.protocol import METRIC_COLUMNS
 from stfpm3d.imaging.lesions import SIZES_ML, size_of
+from stfpm3d.imaging.ranking import auroc, average_precision, ranked
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
 from stfpm3d.maps.form import ScoredMap
 from stfpm3d.study.cohort import scan_ids
@@ -43,7 +43,7 @@ def lesion_figures(copy: Mapping[Hashable, Any], made: ScoredMap, brain_mask: Vo
     figures = {"volume_ml": np.count_nonzero(mask.data) * mask.voxel_ml}
     for name, found in (("", made.map), ("_control", load_volume(copy["control"]))):
         values = found.data[brain_mask.data]
-        figures[f"ap{name}"] = float(average_precision_score(inside, values))
+        figures[f"ap{name}"] = float(average_precision(*ranked(values[~inside], values[inside])))
         figures[f"level{name}"] = detection_level(values[inside])
     return figures | {"score": made.score, "score_control": copy["score_control"]}
 
@@ -77,7 +77,6 @@ def synthetic_metrics(experiment: str, lesions: pd.DataFrame) -> pd.DataFrame:
     """
     scan = scan_ids(lesions)
     controls = lesions["score_control"].groupby(scan).first()
-    with_lesion = np.repeat([True, False], [len(lesions), len(controls)])
     values = {
         "synthetic_ap": lesions["ap"].mean(),
         "synthetic_ap_control": lesions["ap_control"].mean(),
@@ -87,7 +86,7 @@ def synthetic_metrics(experiment: str, lesions: pd.DataFrame) -> pd.DataFrame:
             for size in SIZES_ML
         },
         "synthetic_sensitivity_control": lesions["detected_control"].mean(),
-        "synthetic_auroc_paired": roc_auc_score(with_lesion, np.append(lesions["score"], controls)),
+        "synthetic_auroc_paired": float(auroc(*ranked(controls.to_numpy(), lesions["score"].to_numpy()))),
     }
     table = pd.DataFrame({"metric": list(values), "value": list(values.values())}).assign(
         experiment=experiment,

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
-from sklearn.metrics import roc_auc_score
 
 from stfpm3d.evaluation.intervals import mean_estimate
 from stfpm3d.evaluation.protocol import Row
 from stfpm3d.evaluation.voxels import brain_box, read_voxels
+from stfpm3d.imaging.ranking import auroc, ranked
 from stfpm3d.imaging.template import MIRROR
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.runtime.logs import progress
@@ -65,7 +65,8 @@ def slice_scores(anomaly_map: NDArray[np.floating]) -> NDArray[np.float64]:
 def slice_auroc(scores: Sequence[float] | NDArray[np.float64], lesioned: NDArray[np.bool_]) -> float:
     """AUROC of slices with lesion against those without, of the slices with brain; NaN if there are none of a kind."""
     inside = np.isfinite(scores)
-    return _auroc(lesioned[inside], np.asarray(scores)[inside])
+    values, lesioned = np.asarray(scores)[inside], lesioned[inside]
+    return _auroc(values[~lesioned], values[lesioned])
 
 
 def mirror_auroc(anomaly_map: NDArray[np.floating], lesion: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
@@ -77,12 +78,11 @@ def mirror_auroc(anomaly_map: NDArray[np.floating], lesion: NDArray[np.bool_], a
     index = np.linalg.inv(affine) @ MIRROR @ affine
     mirrored = ndimage.affine_transform(lesion.astype(np.uint8), index, order=0).astype(bool)
     others = anomaly_map[mirrored & ~lesion & np.isfinite(anomaly_map)]
-    values = anomaly_map[lesion]
-    return _auroc(np.repeat([True, False], [len(values), len(others)]), np.append(values, others))
+    return _auroc(others, anomaly_map[lesion])
 
 
-def _auroc(truth: NDArray[np.bool_], values: NDArray[np.floating]) -> float:
-    return float(roc_auc_score(truth, values)) if truth.any() and not truth.all() else np.nan
+def _auroc(others: NDArray[np.floating], lesion: NDArray[np.floating]) -> float:
+    return float(auroc(*ranked(others, lesion))) if others.size and lesion.size else np.nan
 
 
 def _mean_row(table: pd.DataFrame, metric: str, n_healthy: int) -> Row:
