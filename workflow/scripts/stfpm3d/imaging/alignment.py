@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from stfpm3d.imaging.placement import correlation_ratio
-from stfpm3d.imaging.volumes import Volume
+from stfpm3d.imaging.volumes import Volume, filled
 
 OUTLIER_Z = 3.5
 """A robust z beyond this is an outlier (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993)."""
@@ -33,7 +32,7 @@ class Alignment(NamedTuple):
 
 def measure_alignment(image: Volume, head: Volume, brain_mask: Volume, *, skull_stripped: bool) -> Alignment:
     """Compare a registered scan (0 outside its field of view or its brain) with the template, all on the MNI grid."""
-    own = np.asarray(ndimage.binary_fill_holes(image.data != 0))
+    own = filled(image.data != 0)
     shared = own & brain_mask.data
     sizes = own.sum() + brain_mask.data.sum()
     return Alignment(

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from stfpm3d.imaging.volumes import Volume, load_volume, to_sitk
+from stfpm3d.imaging.volumes import Volume, filled, load_volume, to_sitk
 from stfpm3d.runtime.errors import InputError
 
 MAX_BRAIN_ML = 2500.0
@@ -141,16 +140,17 @@ def looks_skull_stripped(scan: Volume) -> bool:
 
     A brain is no larger than one, and nearly all of the faces of its box are background.
     """
-    foreground = np.asarray(ndimage.binary_fill_holes(scan.data != 0))
+    foreground = filled(scan.data != 0)
     if foreground.sum() * scan.voxel_ml > MAX_BRAIN_ML or not foreground.any():
         return False
-    box = foreground[ndimage.find_objects(foreground.astype(np.uint8))[0]]
-    return bool(1 - _faces(box).mean() >= MIN_FREE_SHARE)
+    places = np.argwhere(foreground)
+    box = tuple(slice(low, high + 1) for low, high in zip(places.min(axis=0), places.max(axis=0), strict=True))
+    return bool(1 - _faces(foreground[box]).mean() >= MIN_FREE_SHARE)
 
 
 def check_skull_stripped(scan: Volume, skull_stripped: bool, subject: str, path: Path | str) -> None:
     """Raise `InputError` when a scan with background 0 is plainly not what its `skull_stripped` column says."""
-    volume_ml = float(ndimage.binary_fill_holes(scan.data != 0).sum() * scan.voxel_ml)
+    volume_ml = float(filled(scan.data != 0).sum() * scan.voxel_ml)
     if skull_stripped and volume_ml > MAX_BRAIN_ML:
         raise InputError(
             f"{subject}: {path} is no skull-stripped brain: {volume_ml:.0f} ml differ from the background, expected at"

@@ -12,11 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from stfpm3d.imaging.background import signal_level
-from stfpm3d.imaging.volumes import Volume, resample_like
+from stfpm3d.imaging.volumes import Volume, filled, resample_like
 
 BINS = 32
 LIMITS: Mapping[str, tuple[float, float]] = {
@@ -68,7 +66,7 @@ def measure_placement(scan: Volume, transform: sitk.Transform, target: Target) -
     matrix, axes, angle = _linear_part(transform)
     level = 0.0 if target.skull_stripped else signal_level(scan)
     registered = resample_like(scan, image, transform=transform)
-    own = np.asarray(ndimage.binary_fill_holes(registered.data > level))
+    own = filled(registered.data > level)
     shared = own & brain
     overlap = 2 * shared.sum() / (own.sum() + brain.sum()) if target.skull_stripped else shared.sum() / brain.sum()
     ratio = correlation_ratio(registered.data[shared], image.data[shared]) if shared.any() else 0.0
@@ -114,8 +112,10 @@ def _linear_part(transform: sitk.Transform) -> tuple[NDArray, NDArray, float]:
     matrix = np.stack([np.array(linear.TransformPoint(axis)) - origin for axis in np.eye(3).tolist()], axis=1)
     left, axes, right = np.linalg.svd(matrix)
     turn = left @ right
-    mirrored = np.linalg.det(turn) < 0
-    return matrix, axes, 180.0 if mirrored else float(np.rad2deg(Rotation.from_matrix(turn).magnitude()))
+    if np.linalg.det(turn) < 0:
+        return matrix, axes, 180.0
+    sine, cosine = np.linalg.norm(turn - turn.T) / np.sqrt(8), (np.trace(turn) - 1) / 2
+    return matrix, axes, float(np.rad2deg(np.arctan2(sine, cosine)))
 
 
 def _centre_distance_mm(own: NDArray, template: Volume) -> float:
@@ -123,5 +123,5 @@ def _centre_distance_mm(own: NDArray, template: Volume) -> float:
     if not own.any():
         return float("inf")
     there = template.data > 0.1 * np.percentile(template.data, 99)
-    difference = np.subtract(ndimage.center_of_mass(own), ndimage.center_of_mass(there))
+    difference = np.argwhere(own).mean(axis=0) - np.argwhere(there).mean(axis=0)
     return float(np.linalg.norm(template.affine[:3, :3] @ difference))

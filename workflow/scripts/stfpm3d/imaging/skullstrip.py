@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
-from stfpm3d.imaging.volumes import Volume
+from stfpm3d.imaging.volumes import Volume, filled
 from stfpm3d.runtime.errors import InputError
 
 MIN_BRAIN_SHARE = 0.1
@@ -30,8 +29,7 @@ def brain_support(image: Volume, brain_mask: Volume, subject: str = "") -> Volum
     InputError
         When almost no brain is left: the registration went astray.
     """
-    signal = ndimage.binary_fill_holes(image.data != 0)
-    support = brain_mask.data & np.asarray(signal)
+    support = brain_mask.data & filled(image.data != 0)
     share = support.sum() / brain_mask.data.sum()
     if share < MIN_BRAIN_SHARE:
         raise InputError(

@@ -6,12 +6,14 @@ World coordinates are RAS+ millimetres as in NIfTI; SimpleITK's LPS is confined 
 from __future__ import annotations
 
 import gzip
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
+from nibabel.arrayproxy import ArrayProxy
 from numpy.typing import DTypeLike, NDArray
 
 from stfpm3d.imaging import headers
@@ -81,9 +83,7 @@ def _read(path: Path | str, subject: str) -> Volume:
     image = headers.read_header(path, subject)
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # values out of range are named below
-            data = image.get_fdata(dtype=np.float32)
-        if str(path).endswith(".gz"):
-            _check_gzip(path)
+            data = np.asarray(_voxels(image), dtype=np.float32)
     except headers.UNREADABLE as error:
         raise headers.unreadable(path, subject, error) from error
     if not np.isfinite(data).all():
@@ -92,11 +92,17 @@ def _read(path: Path | str, subject: str) -> Volume:
     return Volume(data.reshape(headers.spatial_shape(image)), np.asarray(image.affine, dtype=np.float64))
 
 
-def _check_gzip(path: Path | str) -> None:
-    """Read a file to the checksum at its end, which nibabel never reaches; damaged voxels would pass as a scan."""
-    with gzip.open(path) as stream:
-        while stream.read(2**20):
-            pass
+def _voxels(image: nib.Nifti1Image) -> ArrayProxy:
+    """The voxels of an image to be read; of a compressed one they are unpacked here.
+
+    That is to the checksum at the file's end, which nibabel never reaches: damaged voxels would pass as a scan.
+    """
+    voxels = cast(ArrayProxy, image.dataobj)
+    path = Path(voxels.file_like)
+    if path.suffix != ".gz":
+        return voxels
+    unpacked = BytesIO(gzip.decompress(path.read_bytes()))
+    return ArrayProxy(unpacked, (voxels.shape, voxels.dtype, voxels.offset, voxels.slope, voxels.inter))
 
 
 def check_same_grid(mask: Volume, image: Volume, subject: str, mask_path: Path | str) -> None:
@@ -110,6 +116,12 @@ def save_volume(path: Path | str, volume: Volume, dtype: DTypeLike = np.float32)
     image.header.set_xyzt_units("mm")
     with replacing(path) as temporary:
         nib.save(image, temporary)
+
+
+def filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask (X, Y, Z) and its holes, from which no way leads outside over the faces of voxels."""
+    image = sitk.GetImageFromArray(mask.astype(np.uint8))
+    return sitk.GetArrayFromImage(sitk.BinaryFillhole(image, foregroundValue=1)).astype(bool)
 
 
 def to_sitk(volume: Volume) -> sitk.Image:
