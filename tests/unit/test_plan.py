@@ -267,6 +267,17 @@ def test_no_name_is_one_of_none(text: str) -> None:
     assert re.fullmatch(one_of(["a", "all"]), text) or text == ""
 
 
+def test_a_constraint_takes_the_names_and_no_other_and_hardly_grows_with_them() -> None:
+    names = ["sub-1", "sub-12", "sub-1_ses-a.b", "", "^[x]", "sub-2"]
+    others = ["sub-", "sub", "sub-11", "sub-1_ses-a_b", "sub-22", "x", "^", "ub-1", "sub-1 "]
+    for count in range(1, len(names) + 1):
+        taken = one_of(names[:count])
+        assert [bool(re.fullmatch(taken, name)) for name in names] == [n < count for n in range(len(names))]
+        assert not any(re.fullmatch(taken, other) for other in others)
+    subjects = [f"sub-{number:04}" for number in range(2000)]
+    assert len(one_of(subjects)) < 200
+
+
 def test_the_folder_of_the_only_grid_has_no_name() -> None:
     teachers = [{key: value for key, value in row.items() if key != "input_scale"} for row in ROWS["teachers"]]
     rows = {"teachers": teachers, "gans": [], "experiments": [row for row in ROWS["experiments"] if "gan" not in row]}

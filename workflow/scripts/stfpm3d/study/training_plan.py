@@ -6,7 +6,7 @@ Paths are those of the rules' outputs, relative to the working directory.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,29 @@ LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 
 
 def one_of(names: Iterable[str]) -> str:
-    """A wildcard constraint: one of some names, of which one may be empty; without names it matches nothing."""
-    patterns = [re.escape(name) for name in names]
-    return f"({'|'.join(patterns)})" if patterns else "(?!)"
+    """A wildcard constraint: one of some names, of which one may be empty; without names it matches nothing.
+
+    It is written as a tree, since Snakemake goes through all of it for every name of a file.
+    """
+    tree: dict[str, Any] = {}
+    for name in names:
+        branch = tree
+        for character in [*name, ""]:
+            branch = branch.setdefault(character, {})
+    return f"({_any_of(tree)})" if tree else "(?!)"
+
+
+def _any_of(tree: Mapping[str, Any]) -> str:
+    """The regular expression of what begins with a key of a tree and goes on with its branch; "" ends."""
+    beginnings: dict[str, str] = {}  # by what follows them
+    for character, branch in tree.items():
+        if character:
+            rest = _any_of(branch)
+            beginnings[rest] = beginnings.get(rest, "") + re.escape(character)
+    ways = "|".join(f"[{characters}]{rest}" for rest, characters in beginnings.items())
+    if "" in tree:
+        return f"(?:{ways})?" if ways else ""
+    return f"(?:{ways})" if len(beginnings) > 1 else ways
 
 
 def settings(row: Section, *without: str) -> dict[str, Any]:
