@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ class TrainingPlan:
         self.study = study
         self.participants = participants
         self._scans = participants.set_index("scan_id")
+        self._select = cache(partial(select, participants))  # jobs ask for the same scans again and again
         self.teachers = {row.name: row for row in study.teachers}
         self.students = {row.name: row for row in study.students}
         self.gans = {row.name: row for row in study.gans}
@@ -90,7 +92,7 @@ class TrainingPlan:
 
     def select(self, **parts: Any) -> list[str]:
         """The ids of the scans of one or several parts and of one group (see `cohort.select`)."""
-        return select(self.participants, **parts)
+        return list(self._select(**parts))
 
     def scans(self, pattern: str, **parts: Any) -> list[str]:
         """Paths of the scans of one part or group, from a pattern with `{sub}`; other wildcards are kept."""
