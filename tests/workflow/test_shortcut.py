@@ -19,9 +19,10 @@ WARNING = "on this cohort is not evidence of lesion detection"
 PROBES = ["probe_histogram", "probe_removed_6mm", "probe_removed_30mm"]
 
 
-FEW = {  # of the documented experiments the one that is looked at
+FEW = {  # of the documented experiments the one that is looked at, and hardly a picture
     "experiments": [{"name": LEARNED, "method": "stfpm", "student": "student", "residual": "gaussian"}],
     "evaluation": {"synthetic": {"per_scan": 0}},
+    "report": {"pictures": 1},
 }
 
 
