@@ -135,6 +135,7 @@ def registration(resolution_mm: float) -> dict[str, Any]:
 ROWS: dict[str, Callable[[], dict[str, Any]]] = {
     "imports": imports,
     "plan_500": lambda: plan(500),
+    "plan_1000": lambda: plan(1000),
     "plan_2000": lambda: plan(2000),
     "driver_400_jobs": lambda: driver(132),
     "registration_2mm": lambda: registration(2),

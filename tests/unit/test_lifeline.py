@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -69,6 +70,7 @@ def test_a_process_that_got_the_drivers_id_after_its_end_is_not_taken_for_it(
     ):
         assert job.stdout is not None and job.stdin is not None
         assert job.stdout.readline() == "ready\n"
+        time.sleep(2 / os.sysconf("SC_CLK_TCK"))  # a process's start is known to a tick
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as younger:
             job.stdin.write(f"{os.getpid()} 1\n" if driver_is_older else f"{younger.pid} 60\n")
             job.stdin.close()
