@@ -23,6 +23,7 @@ FEW = {  # of the documented experiments the one that is looked at, and hardly a
     "experiments": [{"name": LEARNED, "method": "stfpm", "student": "student", "residual": "gaussian"}],
     "evaluation": {"synthetic": {"per_scan": 0}},
     "report": {"pictures": 1},
+    "compute": {"threads": 1},
 }
 
 
