@@ -79,7 +79,10 @@ def grow_density(
 def enclosing_level(density: Array, grid: Volume, volume_ml: float) -> float:
     """The density (X, Y, Z on `grid`) above which the tumour has `volume_ml`, exact to a voxel."""
     n_voxels = round(volume_ml / grid.voxel_ml)
-    return float(np.partition(density.ravel(), -n_voxels - 1)[-n_voxels - 1])
+    inhabited = density[density > 0]  # a selection among the many zeros elsewhere would take ten times as long
+    if n_voxels >= inhabited.size:
+        return 0.0
+    return float(np.partition(inhabited, -n_voxels - 1)[-n_voxels - 1])
 
 
 def _along(axis: int, part: slice) -> tuple[slice, ...]:

@@ -48,10 +48,14 @@ class Match(NamedTuple):
 
 def components(mask: NDArray[np.bool_], min_voxels: int = 1) -> Labels:
     """The 26-connected components (X, Y, Z) of at least `min_voxels`, numbered from 1; 0 elsewhere."""
-    labels, count = ndimage.label(mask, CONNECTED)  # pyright: ignore[reportGeneralTypeIssues] - a pair without output
-    kept = np.bincount(labels.ravel(), minlength=count + 1) >= min_voxels
-    kept[0] = False
-    return np.where(kept, np.cumsum(kept), 0)[labels]
+    found = np.zeros(mask.shape, dtype=np.intp)
+    for box in ndimage.find_objects(mask.view(np.uint8)):  # one, or none: what lies beyond need not be looked at
+        inside = mask[box]
+        labels, count = ndimage.label(inside, CONNECTED)  # pyright: ignore[reportGeneralTypeIssues] - a pair
+        kept = np.bincount(labels[inside], minlength=count + 1) >= min_voxels
+        kept[0] = False
+        found[box][inside] = np.where(kept, np.cumsum(kept), 0)[labels[inside]]
+    return found
 
 
 def match(called: Labels, lesions: Labels, min_voxels: int) -> Match:
@@ -78,9 +82,11 @@ def found_lesions(called: Labels, lesions: Labels) -> NDArray[np.bool_]:
 
     Of equal pairs the one whose component has the lower number comes first, then that of the lower lesion.
     """
-    called_volumes, lesion_volumes = np.bincount(called.ravel()), np.bincount(lesions.ravel())
-    both = (called > 0) & (lesions > 0)
-    codes, shared = np.unique(called[both] * lesion_volumes.size + lesions[both], return_counts=True)
+    of_lesion = lesions > 0
+    called_there, lesions_there = called[of_lesion], lesions[of_lesion]
+    called_volumes, lesion_volumes = np.bincount(called[called > 0], minlength=1), np.bincount(lesions_there, minlength=1)
+    both = called_there > 0
+    codes, shared = np.unique(called_there[both] * lesion_volumes.size + lesions_there[both], return_counts=True)
     component, lesion = np.divmod(codes, lesion_volumes.size)
     iou = shared / (called_volumes[component] + lesion_volumes[lesion] - shared)
     paired, found = np.zeros(called_volumes.size, dtype=bool), np.zeros(lesion_volumes.size, dtype=bool)

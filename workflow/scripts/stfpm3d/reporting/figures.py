@@ -80,7 +80,7 @@ def busiest(mask: NDArray[np.bool_]) -> tuple[int, int, int]:
 
 def display_slice(data: NDArray, orientation: Orientation, index: int) -> NDArray:
     """One slice of RAS data in radiological display, rows from top to bottom."""
-    plane = np.take(data, index, axis=AXIS[orientation])
+    plane = np.moveaxis(data, AXIS[orientation], 0)[index]  # `np.take` would copy the whole volume first
     return plane[::-1, ::-1].T
 
 
