@@ -209,6 +209,14 @@ def test_tumours_grow_faster_in_white_matter_and_never_into_csf(grid: Volume) ->
     assert not density[person.csf > 0.5].any()
 
 
+@pytest.mark.parametrize("n_voxels", [5, 20, 60])
+def test_a_tumours_level_is_exceeded_by_the_voxels_asked_for_or_by_all_that_have_cells(n_voxels: int) -> None:
+    density = np.random.default_rng(0).permutation(np.append(np.arange(1, 41) / 40, np.zeros(24))).reshape(4, 4, 4)
+    level = growth.enclosing_level(density, Volume(density, np.eye(4)), n_voxels / 1000)
+    assert level == np.sort(density, axis=None)[-n_voxels - 1]
+    assert np.count_nonzero(density > level) == min(n_voxels, 40)
+
+
 def test_mass_effect_moves_tissue_away_by_the_amount_and_leaves_the_skull(grid: Volume) -> None:
     tumour = ball(grid, 14)
     depth_mm = -signed_distance_mm(ball(grid, 40), grid)

@@ -26,7 +26,7 @@ from stfpm3d.probes.regions import region_patients, with_known_region
 from stfpm3d.runtime.definitions import Definitions
 from stfpm3d.runtime.digest import environment_digest
 from stfpm3d.runtime.errors import InputError
-from stfpm3d.runtime.lifeline import DRIVER_VARIABLE
+from stfpm3d.runtime.job_environment import set_for_jobs
 from stfpm3d.study.cohort import check_files, in_turn
 from stfpm3d.study.config import read_config
 from stfpm3d.study.devices import check_gpu, has_gpu, requested_gpus
@@ -34,9 +34,7 @@ from stfpm3d.study.opening import check_study, given_scans, kept, open_cohort
 from stfpm3d.study.plan import Plan
 from stfpm3d.study.training_plan import BRAIN_MASK, content_of, one_of, settings
 
-os.environ[DRIVER_VARIABLE] = str(os.getpid())  # scripts end when this process is gone
-# Threads that wait for others sleep: spinning, they slow a training down several times where anything else runs.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+set_for_jobs()
 # Jobs are many objects that live to the end; to look for garbage as often as is usual takes a sixth of the planning.
 gc.set_threshold(50_000, 50, 100)
 

@@ -84,7 +84,8 @@ def found_lesions(called: Labels, lesions: Labels) -> NDArray[np.bool_]:
     """
     of_lesion = lesions > 0
     called_there, lesions_there = called[of_lesion], lesions[of_lesion]
-    called_volumes, lesion_volumes = np.bincount(called[called > 0], minlength=1), np.bincount(lesions_there, minlength=1)
+    called_volumes = np.bincount(called[called > 0], minlength=1)  # most voxels are 0, which to count takes longest
+    lesion_volumes = np.bincount(lesions_there, minlength=1)
     both = called_there > 0
     codes, shared = np.unique(called_there[both] * lesion_volumes.size + lesions_there[both], return_counts=True)
     component, lesion = np.divmod(codes, lesion_volumes.size)

@@ -31,6 +31,8 @@ GREYS = 63
 """The scan's steps from dark to bright; more only keep its noise."""
 LEVELS = np.geomspace(0.25, 1e-6, 240)
 """Shares of the brain voxels of all pictured scans that lie above a map's steps: finest where anomalies are."""
+GZIP_LEVEL = 6
+"""The best, 9, takes six times as long and saves 2 %."""
 
 
 class View(NamedTuple):
@@ -144,7 +146,7 @@ def _in_brain(values: NDArray[np.uint8], brain: NDArray[np.bool_]) -> NDArray[np
 
 def _packed(volume: NDArray[np.uint8]) -> str:
     """A volume (X, Y, Z), z running fastest, as gzipped text; the same bytes for the same volume."""
-    return b64encode(gzip.compress(np.ascontiguousarray(volume).tobytes(), mtime=0)).decode()
+    return b64encode(gzip.compress(np.ascontiguousarray(volume).tobytes(), GZIP_LEVEL, mtime=0)).decode()
 
 
 def _cube_in(view: View, grid: NetworkGrid) -> list[list[float]]:
