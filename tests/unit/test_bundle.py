@@ -68,7 +68,7 @@ def test_the_version_is_that_of_what_the_map_makers_take() -> None:
         "segmentation:segmentation_maps": {"top_fraction"},
     }
     found = {maker: {*signature(resolve_name(f"stfpm3d.maps.{maker}")).parameters} - {"files"} for maker in taken}
-    assert (SCHEMA_VERSION, found) == (3, taken)
+    assert (SCHEMA_VERSION, found) == (4, taken)
     assert {*MAKERS.values()} == {*taken}
 
 

@@ -111,7 +111,7 @@ def test_every_key_is_explained():
     explained = config_manual()
     assert "None" not in explained
     for key in (
-        "`crop_mm` | Edge of the network's cube, mm",
+        "`crop_mm` | Edge of the cube that the networks see, mm",
         "`learning_rate`",
         "`landmarks_from`",
         "## `split.patient`",

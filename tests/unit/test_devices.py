@@ -98,7 +98,7 @@ def test_two_devices_count_each_scan_once_and_one_of_them_speaks(tmp_path: Path)
     for path in scans:
         np.save(tmp_path / path, rng.normal(size=(SIZE,) * 3).astype(np.float16))
     np.save(tmp_path / "mask.npy", np.ones((SIZE,) * 3, dtype=bool))
-    write_grid(tmp_path / "grid.json", NetworkGrid(SIZE, np.diag([4.0, 4.0, 4.0, 1.0])), 0.0)
+    write_grid(tmp_path / "grid.json", NetworkGrid((SIZE, SIZE, SIZE), np.diag([4.0, 4.0, 4.0, 1.0])), 0.0)
     save_network(tmp_path / "teacher.safetensors", AcsResNet("resnet18", embedding_dim=128, seed=0))
     files = {"brain_mask": "mask.npy", "grid": "grid.json", "teacher": "teacher.safetensors"}
     outputs = {"model": "model.safetensors", "initial": "initial.safetensors", "epochs": "epochs.tsv"}

@@ -24,7 +24,7 @@ def patterns() -> set[str]:
 
 
 def shape(pattern: str) -> str:
-    """A regular expression for all names that a pattern can take; a sampling of the cube is a folder or nothing."""
+    """A regular expression for all names that a pattern can take; a sampling of the crop is a folder or nothing."""
     parts = re.split(r"\{(\w+)\}", pattern)
     texts = [re.escape(part) for part in parts[::2]]
     names = ["(?:[a-z]+-[0-9.]+/)?" if part == "sampling" else f"({NAME})" for part in parts[1::2]]

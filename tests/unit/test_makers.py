@@ -23,7 +23,7 @@ from stfpm3d.runtime import logs
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow/scripts"
 SHAPE = (20, 22, 20)
 AFFINE = np.diag([4.0, 4, 4, 1])
-GRID = NetworkGrid(16, np.diag([5.0, 5, 5, 1]))
+GRID = NetworkGrid((16, 16, 16), np.diag([5.0, 5, 5, 1]))
 CPU = {"accelerator": "cpu", "threads": 1, "precision": "32-true"}
 
 
@@ -96,9 +96,9 @@ def test_a_smoothed_map_is_interpolated_once_from_the_networks_grid(files) -> No
 
 
 def test_the_papers_figures_show_the_map_of_the_experiment(files, tmp_path, monkeypatch) -> None:
-    grid, files = NetworkGrid(32, np.diag([2.5, 2.5, 2.5, 1])), {**files, "grid": tmp_path / "grid.json"}
+    grid, files = NetworkGrid((32, 40, 24), np.diag([2.5, 2.5, 2.5, 1])), {**files, "grid": tmp_path / "grid.json"}
     write_grid(files["grid"], grid, 0.0)
-    np.save(tmp_path / "seen.npy", np.ones((32, 32, 32), dtype=bool))
+    np.save(tmp_path / "seen.npy", np.ones(grid.shape, dtype=bool))
     np.save(tmp_path / "array.npy", to_network_grid(load_volume(files["image"]), grid))
     given = {name: str(path) for name, path in files.items()}
     snakemake = {

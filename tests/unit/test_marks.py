@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stfpm3d.evaluation.marks import marks
-from stfpm3d.imaging.grid import brain_cut_share, cube_rim, cut_poles, inside_cube, network_grid
+from stfpm3d.imaging.grid import brain_cut_share, crop_rim, cut_poles, inside_crop, network_grid
 from stfpm3d.imaging.volumes import Volume
 
 BRAIN = Volume(np.ones((20, 30, 20), dtype=bool), np.diag([2.0, 2.0, 2.0, 1.0]))
@@ -22,12 +22,15 @@ def test_false_marks_are_those_outside_the_lesion_and_are_counted_along_the_rim(
     assert found == (0.5 * 29, 0.5 * 21, 0.5 * 8, 2, 1)
 
 
-def test_the_rim_is_the_part_of_the_cube_near_its_faces():
+def test_the_rim_is_the_part_of_the_crop_near_its_faces():
     grid = network_grid(BRAIN, 32, 16)
-    inside, rim = inside_cube(BRAIN, grid), cube_rim(BRAIN, grid, 6)
+    inside, rim = inside_crop(BRAIN, grid), crop_rim(BRAIN, grid, 6)
     assert inside.sum() == 16**3 and (inside & ~rim).sum() == 10**3
     assert not (rim & ~inside).any()
-    assert cube_rim(BRAIN, grid, 100).sum() == 16**3, "a shallow cube is all rim"
+    assert crop_rim(BRAIN, grid, 100).sum() == 16**3, "a shallow crop is all rim"
+    whole = network_grid(BRAIN, "brain", 24)
+    assert whole.shape == (16, 24, 16)
+    assert (inside_crop(BRAIN, whole) & ~crop_rim(BRAIN, whole, 8)).sum() == 12 * 22 * 12
 
 
 def test_the_poles_that_a_crop_cuts_off_are_named_with_their_shares():

@@ -40,7 +40,7 @@ def test_like_tissue_has_like_colour_and_unlike_tissue_another(features):
 
 
 def test_the_figures_have_the_papers_columns_and_rows(features):
-    grid = NetworkGrid(SIZE, np.diag([2.0, 2.0, 2.0, 1.0]))
+    grid = NetworkGrid((SIZE, SIZE, SIZE), np.diag([2.0, 2.0, 2.0, 1.0]))
     brain = np.zeros((SIZE, SIZE, SIZE), dtype=bool)
     brain[8:40, 8:40, 8:40] = True
     embeddings = {f"sum{i}": sums for i, sums in enumerate(channel_sums(features), start=1)}

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score, jaccard_score, roc_curve
 from stfpm3d.evaluation.comparison import compare_metrics
 from stfpm3d.evaluation.experiment import evaluate_experiment
 from stfpm3d.evaluation.imagewise import equal_blocks
-from stfpm3d.imaging.grid import inside_cube, network_grid
+from stfpm3d.imaging.grid import inside_crop, network_grid
 from stfpm3d.imaging.template import brain_mask as brain_mask_1mm
 from stfpm3d.imaging.template import build_template
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
@@ -132,7 +132,7 @@ def test_the_bare_brain_mask_scores_what_its_volume_says(tmp_path):
     head = Volume(np.ones((97, 115, 97), dtype=np.float32), np.diag([2.0, 2, 2, 1]))
     head.affine[:3, 3] = [-96, -132, -78]
     mask = build_template(head, brain_mask_1mm(), 2.0).mask
-    crop = inside_cube(mask, network_grid(mask, 156, 112))
+    crop = inside_crop(mask, network_grid(mask, 156, 112))
     lesion = np.zeros(mask.shape, dtype=bool)
     lesion[60:70, 50:60, 40:50] = True
     assert mask.data[lesion].all() and crop[lesion].all()

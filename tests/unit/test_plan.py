@@ -132,7 +132,11 @@ def test_a_teacher_its_students_and_their_maps_share_one_grid(plan: Plan) -> Non
     assert plan.grid_of("fine") == "results/grid/scale-0.5/"
     assert plan.grid_of_experiment("padim") == "results/grid/"
     assert plan.grid_of_gan("gan") == "results/grid/size-48/"
-    assert plan.samplings() == {"": {"size": 128}, "scale-0.5/": {"voxels_per_mm": 0.5}, "size-48/": {"size": 48}}
+    assert plan.samplings() == {
+        "": {"size": 128},
+        "scale-0.5/": {"voxels_per_mm": 0.5},
+        "size-48/": {"size": 48, "cube": True},
+    }
 
 
 def test_an_atlas_is_a_channel_of_the_teacher_that_has_one(plan: Plan) -> None:

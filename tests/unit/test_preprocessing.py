@@ -102,7 +102,7 @@ def test_the_support_is_the_templates_brain_within_the_scans_own():
         brain_support(Volume(np.zeros_like(scan), brain.affine), brain, "sub-7")
 
 
-def test_the_cube_lies_where_the_config_says(tmp_path):
+def test_the_crop_lies_where_the_config_says(tmp_path):
     mask = box_mask((97, 115, 97), (10, 10, 10), (80, 96, 85))
     grid = network_grid(mask, 156, 80)
     corner = grid.affine @ [-0.5, -0.5, -0.5, 1]
@@ -113,11 +113,20 @@ def test_the_cube_lies_where_the_config_says(tmp_path):
         centres_mm = np.arange(start, stop) * 2
         kept *= ((centres_mm >= low) & (centres_mm <= high)).mean()
     assert brain_cut_share(mask, grid) == pytest.approx(1 - kept)
-    whole = network_grid(mask, "brain", 80)
-    assert brain_cut_share(mask, whole) == 0
-    assert whole.affine[0, 0] == pytest.approx(86 * 2 / 80)
     write_grid(tmp_path / "grid.json", grid, 0.1)
     np.testing.assert_array_equal(read_grid(tmp_path / "grid.json").affine, grid.affine)
+
+
+def test_the_brains_box_is_the_part_of_its_cube_that_holds_brain(tmp_path):
+    mask = box_mask((97, 115, 97), (10, 10, 10), (80, 96, 85))  # 140 x 172 x 150 mm
+    box, cube = network_grid(mask, "brain", 80), network_grid(mask, "brain", 80, cube=True)
+    assert box.affine[0, 0] == cube.affine[0, 0] == pytest.approx(172 / 80)
+    assert (box.shape, cube.shape) == ((72, 80, 72), (80, 80, 80))  # 65.1 and 69.8 voxels: the next multiples of 8
+    assert brain_cut_share(mask, box) == brain_cut_share(mask, cube) == 0
+    scan = Volume(np.random.default_rng(0).normal(size=mask.shape).astype(np.float32), mask.affine)
+    np.testing.assert_array_equal(to_network_grid(scan, box), to_network_grid(scan, cube)[4:-4, :, 4:-4])
+    write_grid(tmp_path / "grid.json", box, 0)
+    assert read_grid(tmp_path / "grid.json").shape == box.shape
 
 
 def test_the_network_sees_the_scan_at_the_right_place():

@@ -113,7 +113,7 @@ def test_the_midline_is_at_zero_whatever_the_grid() -> None:
 
 
 def test_a_dark_spot_adds_to_the_map_of_a_t1_and_takes_nothing_from_the_other_side(tmp_path) -> None:
-    grid = NetworkGrid(16, np.array([[2.0, 0, 0, -15], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]))
+    grid = NetworkGrid((16, 16, 16), np.array([[2.0, 0, 0, -15], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]))
     scan = np.zeros((16, 16, 16), dtype=np.float16)
     scan[4, 8, 8] = -3
     np.save(tmp_path / "scan.npy", scan)

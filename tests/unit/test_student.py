@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
             scan[4:10, 4:10, 4:10] += 8
         np.save(tmp_path / f"sub-{index}.npy", scan.astype(np.float16))
     np.save(tmp_path / "mask.npy", np.ones((SIZE, SIZE, SIZE), dtype=bool))
-    write_grid(tmp_path / "grid.json", NetworkGrid(SIZE, np.diag([4.0, 4.0, 4.0, 1.0])), 0.0)
+    write_grid(tmp_path / "grid.json", NetworkGrid((SIZE, SIZE, SIZE), np.diag([4.0, 4.0, 4.0, 1.0])), 0.0)
     save_network(tmp_path / "teacher.safetensors", AcsResNet("resnet18", embedding_dim=128, seed=0))
     return tmp_path
 

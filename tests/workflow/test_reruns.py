@@ -111,10 +111,10 @@ CONFIG = {
         "threads: 1\n  batch_scans: 4",  # of the 4 test scans and the 5 of validation
         {"maps_learning": 12, "maps_imaging": 6, **MEASURED, "probe_sites": 8},
     ),
-    "the network's cube": (
+    "the network's crop": (
         "size: 48",
         "size: 64",
-        {"network_grid": 1, "grid": 15, **AFTER_TEACHER, **MEASURED},  # the paper's protocol counts the cube
+        {"network_grid": 1, "grid": 15, **AFTER_TEACHER, **MEASURED},  # the paper's protocol counts the crop
     ),
     "the template's resolution": ("resolution_mm: 4", "resolution_mm: 5", {"template": 1, **AFTER_TEMPLATE}),
     "registration": ("grid:", "registration: {seed: 1}\ngrid:", {"register": 15, **AFTER_REGISTER}),
@@ -162,10 +162,10 @@ CODE = {
         "MIN_BRAIN_SHARE = 0.2",
         {"strip": 15, **AFTER_STRIP},
     ),
-    "imaging: the cube": (
+    "imaging: the crop": (
         f"{PACKAGE}/imaging/grid.py",
-        "edge_mm = crop_mm",
-        "edge_mm = 1 * crop_mm",
+        "np.full(3, crop_mm)",
+        "np.full(3, 1 * crop_mm)",
         {"network_grid": 2, "grid": 22, **AFTER_NETWORKS, **MEASURED},
     ),
     "learning: patches": (

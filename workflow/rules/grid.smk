@@ -1,12 +1,12 @@
 """The networks' grids: scans are cropped and scaled once, so that training only reads arrays.
 
-There is one cube of MNI space, sampled by `grid.size` voxels and, in folders of their own, by what a teacher's
+There is one crop of MNI space, sampled by `grid.size` voxels and, in folders of their own, by what a teacher's
 `input_scale` asks for (the wildcard `sampling`, see `Plan.samplings`).
 """
 
 
 rule network_grid:
-    """Place the network's cube in MNI space and bring the brain mask to it; measure the share of brain that is cut off."""
+    """Place the network's crop in MNI space and bring the brain mask to it; measure the share of brain that is cut off."""
     input:
         brain_mask=BRAIN_MASK,
     output:
@@ -30,7 +30,7 @@ rule network_grid:
 
 
 rule grid:
-    """Crop and scale a standardized scan to the network's grid (a cube, float16)."""
+    """Crop and scale a standardized scan to the network's grid (float16)."""
     input:
         image=STANDARDIZED,
         grid="results/grid/{sampling}grid.json",

@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     grid, path = read_grid(snakemake.input["grid"]), snakemake.input.get("atlas")
-    channel = atlas_channel(path, grid) if path else coordinate_channel(grid.size)
+    channel = atlas_channel(path, grid) if path else coordinate_channel(grid.shape)
     with replacing(snakemake.output["channel"]) as temporary:
         np.save(temporary, channel)

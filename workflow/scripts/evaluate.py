@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stfpm3d.evaluation.experiment import evaluate_experiment, score_table
-from stfpm3d.imaging.grid import inside_cube, read_grid
+from stfpm3d.imaging.grid import inside_crop, read_grid
 from stfpm3d.imaging.volumes import load_mask
 from stfpm3d.maps.form import read_maps
 from stfpm3d.runtime.files import write_table
@@ -25,7 +25,7 @@ with rule_log(snakemake.log[0]):
     masks = dict(zip(snakemake.params["masked"], snakemake.input["lesion_masks"], strict=True))
     scans["lesion_mask"] = scans["scan_id"].map(masks)
     brain_mask = load_mask(snakemake.input["brain_mask"], "template")
-    crop = inside_cube(brain_mask, read_grid(snakemake.input["grid"]))
+    crop = inside_crop(brain_mask, read_grid(snakemake.input["grid"]))
     settings = {name: snakemake.params[name] for name in ("healthy_quantile", "min_lesion_ml", "protocols")}
     measured = evaluate_experiment(experiment, scans, brain_mask, crop, **settings)
     for name, table in {**measured._asdict(), "scores": score_table(experiment, scans)}.items():

@@ -1,4 +1,4 @@
-"""Place the network's cube in MNI space."""
+"""Place the network's crop in MNI space."""
 
 from typing import TYPE_CHECKING
 

@@ -33,7 +33,7 @@ def marks(
     marked, lesion
         What lies at or above the threshold, and the truth (X, Y, Z; MNI grid), both inside the brain.
     rim
-        The voxels along the crop's faces (`imaging.grid.cube_rim`).
+        The voxels along the crop's faces (`imaging.grid.crop_rim`).
     voxel_ml
         Volume of a voxel.
     min_voxels

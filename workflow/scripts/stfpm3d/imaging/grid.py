@@ -1,4 +1,4 @@
-"""The network's grid: a cube of MNI space.
+"""The network's grid: a box of MNI space, the crop.
 
 Scans are cropped and scaled to it once, so that training reads arrays and transforms nothing.
 """
@@ -6,6 +6,7 @@ Scans are cropped and scaled to it once, so that training reads arrays and trans
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -20,15 +21,15 @@ POLES = (("left side", "right side"), ("occipital pole", "frontal pole"), ("unde
 
 
 class NetworkGrid(NamedTuple):
-    """A cube of `size`³ voxels whose `affine` (4, 4) maps voxel indices to MNI RAS+ mm."""
+    """A box of `shape` (X, Y, Z) equal voxels whose `affine` (4, 4) maps voxel indices to MNI RAS+ mm."""
 
-    size: int
+    shape: tuple[int, int, int]
     affine: NDArray[np.float64]
 
     @property
     def reference(self) -> Volume:
         """An empty volume on this grid."""
-        return Volume(np.zeros((self.size,) * 3, dtype=np.float32), self.affine)
+        return Volume(np.zeros(self.shape, dtype=np.float32), self.affine)
 
 
 def network_grid(
@@ -37,59 +38,66 @@ def network_grid(
     size: int | None = None,
     *,
     voxels_per_mm: float | None = None,
+    cube: bool = False,
 ) -> NetworkGrid:
-    """Place the cube in MNI space (paper, 4.1: crop to 156³ mm, scale to 224³).
+    """Place the crop in MNI space (paper, 4.1: crop to 156³ mm, scale to 224³).
 
-    A cube of `crop_mm` lies around the centre of the template's box; `brain` takes the smallest cube around the
-    brain's bounding box. It has `size` voxels along its edge or, when that is None, the multiple of 8 that comes
-    nearest to `voxels_per_mm`.
+    A cube of `crop_mm` lies around the centre of the template's box; `brain` takes the smallest box around the
+    brain's bounding box, or with `cube` the smallest cube, of which the box is a part, voxel by voxel. The longest edge
+    has `size` voxels or, when that is None, the multiple of 8 that comes nearest to `voxels_per_mm`; those of a box are
+    multiples of 8.
     """
     if crop_mm == "brain":
         corners = np.argwhere(brain_mask.data)
         low, high = corners.min(axis=0) - 0.5, corners.max(axis=0) + 0.5
-        edge_mm = float(((high - low) * brain_mask.spacing_mm).max())
+        edges_mm = (high - low) * brain_mask.spacing_mm
     else:
         low, high = np.full(3, -0.5), np.asarray(brain_mask.shape) - 0.5
-        edge_mm = crop_mm
+        edges_mm = np.full(3, crop_mm)
+    edge_mm = float(edges_mm.max())
+    if cube:
+        edges_mm[:] = edge_mm
     if size is None:
         assert voxels_per_mm is not None
         size = max(16, 8 * round(edge_mm * voxels_per_mm / 8))
     centre = brain_mask.affine @ np.append((low + high) / 2, 1)
     spacing_mm = edge_mm / size
+    x, y, z = (min(size, 8 * math.ceil(edge / spacing_mm / 8 - 1e-6)) for edge in edges_mm)
     affine = np.diag([spacing_mm] * 3 + [1.0])
-    affine[:3, 3] = centre[:3] - spacing_mm * (size - 1) / 2
-    return NetworkGrid(size, affine)
+    affine[:3, 3] = centre[:3] - spacing_mm * (np.array([x, y, z]) - 1) / 2
+    return NetworkGrid((x, y, z), affine)
 
 
-def inside_cube(reference: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:
-    """Which voxels (X, Y, Z) of the reference, such as the MNI grid, have their centres inside the cube."""
+def inside_crop(reference: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:
+    """Which voxels (X, Y, Z) of the reference, such as the MNI grid, have their centres inside the crop."""
     to_index = np.linalg.inv(grid.affine) @ reference.affine
-    edge = 0.5 + 1e-6  # a centre on the cube's face is inside, whatever the rounding
+    edge = 0.5 + 1e-6  # a centre on the crop's face is inside, whatever the rounding
     inside = np.ones(reference.shape, dtype=bool)
     voxels = np.ogrid[tuple(slice(length) for length in reference.shape)]
-    for *weights, offset in to_index[:3]:
+    for (*weights, offset), length in zip(to_index[:3], grid.shape, strict=True):
         index = offset + sum(weight * places for weight, places in zip(weights, voxels, strict=True))
-        inside &= (index >= -edge) & (index <= grid.size - 1 + edge)
+        inside &= (index >= -edge) & (index <= length - 1 + edge)
     return inside
 
 
-def cube_rim(reference: Volume, grid: NetworkGrid, depth_mm: float) -> NDArray[np.bool_]:
-    """Which voxels (X, Y, Z) of the reference lie inside the cube, at most `depth_mm` from one of its faces."""
-    edge_mm = grid.size * grid.affine[0, 0]
-    if edge_mm <= 2 * depth_mm:
-        return inside_cube(reference, grid)
+def crop_rim(reference: Volume, grid: NetworkGrid, depth_mm: float) -> NDArray[np.bool_]:
+    """Which voxels (X, Y, Z) of the reference lie inside the crop, at most `depth_mm` from one of its faces."""
+    edges_mm = np.array(grid.shape) * grid.affine[0, 0]
+    if edges_mm.min() <= 2 * depth_mm:
+        return inside_crop(reference, grid)
     inner = grid.affine.copy()
-    inner[:3, :3] *= 1 - 2 * depth_mm / edge_mm
-    middle = np.append(np.full(3, (grid.size - 1) / 2), 1)
+    inner[:3, :3] *= 1 - 2 * depth_mm / edges_mm
+    middle = np.append((np.array(grid.shape) - 1) / 2, 1)
     inner[:3, 3] += ((grid.affine - inner) @ middle)[:3]
-    return inside_cube(reference, grid) & ~inside_cube(reference, NetworkGrid(grid.size, inner))
+    return inside_crop(reference, grid) & ~inside_crop(reference, NetworkGrid(grid.shape, inner))
 
 
 def cut_poles(brain_mask: Volume, grid: NetworkGrid) -> dict[str, float]:
-    """The share of the template's brain voxels beyond each face of the cube that cuts any off, the largest first."""
+    """The share of the template's brain voxels beyond each face of the crop that cuts any off, the largest first."""
     places = brain_mask.affine[:3, :3] @ np.argwhere(brain_mask.data).T + brain_mask.affine[:3, 3:]
     edge = 0.5 + 1e-6
-    low, high = (grid.affine @ [*(index,) * 3, 1] for index in (-edge, grid.size - 1 + edge))
+    last = np.array(grid.shape) - 1
+    low, high = (grid.affine @ [*index, 1] for index in (np.full(3, -edge), last + edge))
     shares = {}
     for axis, names in enumerate(POLES):
         beyond = places[axis] < low[axis], places[axis] > high[axis]
@@ -98,12 +106,12 @@ def cut_poles(brain_mask: Volume, grid: NetworkGrid) -> dict[str, float]:
 
 
 def brain_cut_share(brain_mask: Volume, grid: NetworkGrid) -> float:
-    """The share of the template's brain voxels whose centres lie outside the cube."""
-    return float(1 - inside_cube(brain_mask, grid)[brain_mask.data].mean())
+    """The share of the template's brain voxels whose centres lie outside the crop."""
+    return float(1 - inside_crop(brain_mask, grid)[brain_mask.data].mean())
 
 
 def to_network_grid(image: Volume, grid: NetworkGrid) -> NDArray[np.float16]:
-    """A standardized scan on the network's grid, (S, S, S) float16; beyond the MNI grid stands the background.
+    """A standardized scan on the network's grid, (X, Y, Z) float16; beyond the MNI grid stands the background.
 
     A grid coarser than the scan's gets means over its voxels (`antialiased_resample`).
     """
@@ -112,13 +120,13 @@ def to_network_grid(image: Volume, grid: NetworkGrid) -> NDArray[np.float16]:
 
 
 def mask_on_network_grid(brain_mask: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:
-    """The template's brain mask on the network's grid, (S, S, S)."""
+    """The template's brain mask on the network's grid, (X, Y, Z)."""
     return np.ascontiguousarray(resample_like(brain_mask, grid.reference, nearest=True).data)
 
 
 def write_grid(path: Path | str, grid: NetworkGrid, cut_share: float) -> None:
-    """Write the cube's geometry and the share of brain that it cuts off as JSON."""
-    content = {"size": grid.size, "affine": grid.affine.tolist(), "brain_cut_share": round(cut_share, 6)}
+    """Write the crop's geometry and the share of brain that it cuts off as JSON."""
+    content = {"shape": grid.shape, "affine": grid.affine.tolist(), "brain_cut_share": round(cut_share, 6)}
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -126,4 +134,4 @@ def write_grid(path: Path | str, grid: NetworkGrid, cut_share: float) -> None:
 def read_grid(path: Path | str) -> NetworkGrid:
     """Read the geometry that `write_grid` wrote."""
     content = json.loads(Path(path).read_text(encoding="utf-8"))
-    return NetworkGrid(content["size"], np.array(content["affine"]))
+    return NetworkGrid(tuple(content["shape"]), np.array(content["affine"]))

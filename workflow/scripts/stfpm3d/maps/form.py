@@ -88,7 +88,7 @@ class Scan(NamedTuple):
 
 
 def array_of(scan: Scan, grid: NetworkGrid) -> NDArray[np.float16]:
-    """A scan (S, S, S) on the network grid, read or resampled."""
+    """A scan (X, Y, Z) on the network grid, read or resampled."""
     if Path(scan.image).suffix == ".npy":
         return np.load(scan.image)
     return to_network_grid(load_volume(scan.image, scan.scan_id), grid)

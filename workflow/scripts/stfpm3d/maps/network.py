@@ -217,7 +217,7 @@ class NetworkMaps:
         if self.seen is not None:
             distances = [in_medians(block, seen) for block, seen in zip(distances, self.seen, strict=True)]
         numbers = self.block_maps.blocks
-        anomaly = combine_blocks(distances, (self.grid.size,) * 3, self.combine, numbers)[0].cpu().numpy()
+        anomaly = combine_blocks(distances, self.grid.shape, self.combine, numbers)[0].cpu().numpy()
         source = Volume(anomaly, self.grid.affine)
         if held:
             source = self._regional(source, array, held)

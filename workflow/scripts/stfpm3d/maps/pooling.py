@@ -24,18 +24,18 @@ LACKING = 0.02
 
 
 def seen_voxels(mask: NDArray[np.bool_], stride: int) -> NDArray[np.float32]:
-    """How many voxels of a mask (S, S, S) each position (X, Y, Z) of a block sees.
+    """How many voxels of a mask (X, Y, Z) each position (X', Y', Z') of a block sees.
 
     Those are the ones to whose value linear interpolation between positions gives it a share: nearer than `stride`
     along each axis.
     """
-    voxels = np.arange(len(mask))
-    distance = voxels[::stride, None] - voxels
-    return along_axes(mask, [(abs(distance) < stride).astype(np.float32)] * 3)
+    places = [np.arange(length) for length in mask.shape]
+    near = [abs(voxels[::stride, None] - voxels) < stride for voxels in places]
+    return along_axes(mask, [axis.astype(np.float32) for axis in near])
 
 
 def in_medians(distances: Tensor, seen: NDArray[np.bool_]) -> Tensor:
-    """A block's map (1, X, Y, Z) in units of its own median over the positions that see brain."""
+    """A block's map (1, X', Y', Z') in units of its own median over the positions that see brain."""
     return distances / distances[:, torch.from_numpy(seen).to(distances.device)].quantile(0.5)
 
 
@@ -47,7 +47,7 @@ class Pooling:
     Parameters
     ----------
     brain
-        The brain mask on the network grid (S, S, S).
+        The brain mask on the network grid (X, Y, Z).
     stride
         Network voxels between two positions of the block.
     sigma
@@ -59,9 +59,9 @@ class Pooling:
         self.whole = seen_voxels(brain, stride)
 
     def __call__(self, values: Tensor, support: NDArray[np.bool_]) -> Tensor:
-        """Means of values (1, channels, X, Y, Z) over the neighbours of each position.
+        """Means of values (1, channels, X', Y', Z') over the neighbours of each position.
 
-        `support` (S, S, S) is what the scan holds.
+        `support` (X, Y, Z) is what the scan holds.
         """
         lacking = 1 - self.held_share(support)
         counts = (self.whole > 0) * np.exp(-lacking / LACKING)
@@ -70,7 +70,7 @@ class Pooling:
         return torch.from_numpy(sums / weight).to(values.device)
 
     def held_share(self, support: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """How much of the brain that each position (X, Y, Z) sees `support` (S, S, S) holds; 1 where it sees none."""
+        """What `support` (X, Y, Z) holds of the brain that each position (X', Y', Z') sees, as a share; 1 for none."""
         held = seen_voxels(self.brain & support, self.stride)
         return np.divide(held, self.whole, out=np.ones_like(held), where=self.whole > 0)
 

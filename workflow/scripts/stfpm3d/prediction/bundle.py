@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with every change of what a bundle must hold; the settings of its map maker are among that."""
 DESCRIPTION = "bundle.json"
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stfpm3d.evaluation.lesionwise import least_voxels
 from stfpm3d.evaluation.marks import Marks, marks
-from stfpm3d.imaging.grid import NetworkGrid, cube_rim, inside_cube
+from stfpm3d.imaging.grid import NetworkGrid, crop_rim, inside_crop
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
 from stfpm3d.reporting.cases import Case, cases
 from stfpm3d.reporting.figures import (
@@ -87,11 +87,11 @@ def picture_scans(
     threshold = thresholds[shown]
     scans = results.scans.join(results.maps[shown][["map", "blocks"]], on="scan_id")
     patients, lesions = (table[table["experiment"] == shown] for table in (results.patients, results.lesions))
-    marked = _marks(scans, threshold, brain_mask, cube_rim(brain_mask, grid, RIM_MM), min_lesion_ml)
+    marked = _marks(scans, threshold, brain_mask, crop_rim(brain_mask, grid, RIM_MM), min_lesion_ml)
     first = cases(patients, lesions, marked)
     names = list(pictured(scans["scan_id"].tolist(), [case.scan_id for case in first], most))
     pictures = scans.set_index("scan_id", drop=False).loc[names]
-    panels = _Panels(brain_mask, grid, inside_cube(brain_mask, grid), blocks)
+    panels = _Panels(brain_mask, grid, inside_crop(brain_mask, grid), blocks)
     windows = shared_windows((panels.load(row) for row in pictures.to_dict("records")), brain_mask)
     return Pictures(
         marked=marked,

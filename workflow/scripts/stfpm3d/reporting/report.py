@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from stfpm3d.evaluation.comparison import MIN_PATIENTS
-from stfpm3d.imaging.grid import NetworkGrid, brain_cut_share, cube_rim, cut_poles
+from stfpm3d.imaging.grid import NetworkGrid, brain_cut_share, crop_rim, cut_poles
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.probes.regions import MIN_SUBJECTS
 from stfpm3d.probes.separation import ALPHA, FIRES_FROM, fires
@@ -164,7 +164,7 @@ def write_report(
             poles=cut_poles(brain_mask, grid),
             rows=summary.rows,
             marked=list(pictures.marked.values()),
-            rim_share=float(cube_rim(brain_mask, grid, RIM_MM)[brain_mask.data].mean()),
+            rim_share=float(crop_rim(brain_mask, grid, RIM_MM)[brain_mask.data].mean()),
         ),
         plots=[plot._replace(svg=Markup(plot.svg)) for plot in drawn],
         trainings={

@@ -97,7 +97,7 @@ def write_volumes(
     brain_mask
         The template's brain mask on the MNI grid.
     grid
-        The cube that the networks see.
+        The crop that the networks see.
     min_lesion_ml
         Lesions and components below it do not count.
     """
@@ -130,7 +130,7 @@ def write_volumes(
         "min_voxels": least_voxels(min_lesion_ml, view.voxel_ml),
         "greys": GREYS,
         "brain": _packed(view.brain.astype(np.uint8)),
-        "crop": _cube_in(view, grid),
+        "crop": _crop_in(view, grid),
         "experiments": experiments,
         "colours": [
             [round(255 * part) for part in mpl.colormaps["inferno"](x)[:3]] for x in np.linspace(0.4, 0.95, 32)
@@ -149,10 +149,11 @@ def _packed(volume: NDArray[np.uint8]) -> str:
     return b64encode(gzip.compress(np.ascontiguousarray(volume).tobytes(), GZIP_LEVEL, mtime=0)).decode()
 
 
-def _cube_in(view: View, grid: NetworkGrid) -> list[list[float]]:
-    """The lower and upper faces of the network's cube, three numbers each, in voxels of the view."""
+def _crop_in(view: View, grid: NetworkGrid) -> list[list[float]]:
+    """The lower and upper faces of the network's crop, three numbers each, in voxels of the view."""
     inverse = np.linalg.inv(view.affine)
-    corners = [inverse @ grid.affine @ [*(index,) * 3, 1] for index in (-0.5, grid.size - 0.5)]
+    ends = (np.full(3, -0.5), np.array(grid.shape) - 0.5)
+    corners = [inverse @ grid.affine @ [*index, 1] for index in ends]
     return [[round(float(number), 2) for number in corner[:3]] for corner in corners]
 
 

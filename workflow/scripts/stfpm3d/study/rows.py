@@ -56,7 +56,7 @@ class Teacher(Section):
     atlas: str = Field(
         default="none",
         description="Second input channel of the teacher and its students: `none`; `coordinates`, the mean of a "
-        "voxel's three coordinates in the cube; or the path of a label or probability map in the template's space.",
+        "voxel's three coordinates in the crop; or the path of a label or probability map in the template's space.",
     )
     input_scale: Annotated[float, Field(ge=0.1, le=4)] | None = Field(
         default=None,
@@ -121,7 +121,7 @@ class Gan(Section):
     name: Name = Field(description="Name of the row, and of its folder.")
     seed: Seed = Field(default=2, description="Seed of weights, latent vectors and the order of scans.")
     size: Annotated[int, Field(ge=32, multiple_of=16)] = Field(
-        default=64, description="Edge of the network's cube (`grid.crop_mm`) in voxels of this network."
+        default=64, description="Edge in voxels of this network's cube: `grid.crop_mm` wide, or around the brain's box."
     )
     width: PositiveInt = Field(
         default=64, description="Channels next to the scan; the deepest layers have 8 times as many."

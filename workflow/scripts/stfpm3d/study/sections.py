@@ -194,16 +194,16 @@ class Standardization(Section):
 
 
 class Grid(Section):
-    """The cube of MNI space that the networks see. Reruns: the grid, the trainings, and what follows."""
+    """The crop of MNI space that the networks see. Reruns: the grid, the trainings, and what follows."""
 
     crop_mm: Annotated[float, Field(ge=16, le=300)] | Literal["brain"] = Field(
         default="brain",
-        description="Edge of the network's cube, mm; `brain`: the smallest that holds the brain, 180 mm. The paper's"
-        " 156 mm cut off the poles.",
+        description="Edge of the cube that the networks see, mm; `brain`: the smallest box that holds the brain,"
+        " 146 × 180 × 156 mm. The paper's 156 mm cut off the poles.",
     )
     size: Annotated[int, Field(ge=16, multiple_of=8)] = Field(
         default=128,
-        description="Edge of that cube in network voxels; the default is the paper's 1.4 a voxel of a 2 mm template,"
+        description="Longest edge of it in network voxels; the default is the paper's 1.4 a voxel of a 2 mm template,"
         " or scan noise hides lesions.",
     )
 

@@ -148,12 +148,12 @@ class TrainingPlan:
         return f"results/grid/{_sampling(self.teachers[teacher].input_scale)}"
 
     def samplings(self) -> dict[str, dict[str, Any]]:
-        """How the cube is sampled, by folder below results/grid: by `grid.size`, a teacher's scale, a GAN's size."""
+        """How the crop is sampled, by folder below results/grid: by `grid.size`, a teacher's scale, a GAN's size."""
         scales = [row.input_scale for row in self.teachers.values() if row.input_scale is not None]
         return (
             {"": {"size": self.study.grid.size}}
             | {_sampling(scale): {"voxels_per_mm": scale} for scale in scales}
-            | {f"size-{row.size}/": {"size": row.size} for row in self.gans.values()}
+            | {f"size-{row.size}/": {"size": row.size, "cube": True} for row in self.gans.values()}
         )
 
     def seen_by_teacher(self, teacher: str, part: str) -> list[str]:
@@ -198,5 +198,5 @@ class TrainingPlan:
 
 
 def _sampling(voxels_per_mm: float | None) -> str:
-    """The folder below results/grid of a sampling of the cube; none for the config's `grid.size`."""
+    """The folder below results/grid of a sampling of the crop; none for the config's `grid.size`."""
     return "" if voxels_per_mm is None else f"scale-{voxels_per_mm:g}/"
