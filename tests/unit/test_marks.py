@@ -28,9 +28,9 @@ def test_the_rim_is_the_part_of_the_crop_near_its_faces():
     assert inside.sum() == 16**3 and (inside & ~rim).sum() == 10**3
     assert not (rim & ~inside).any()
     assert crop_rim(BRAIN, grid, 100).sum() == 16**3, "a shallow crop is all rim"
-    whole = network_grid(BRAIN, "brain", 24)
-    assert whole.shape == (16, 24, 16)
-    assert (inside_crop(BRAIN, whole) & ~crop_rim(BRAIN, whole, 8)).sum() == 12 * 22 * 12
+    box = network_grid(BRAIN, "brain", 60)  # of 1 mm
+    assert box.shape == (44, 60, 44)
+    assert (~crop_rim(BRAIN, box, 10)).sum() == 12 * 20 * 12
 
 
 def test_the_poles_that_a_crop_cuts_off_are_named_with_their_shares():

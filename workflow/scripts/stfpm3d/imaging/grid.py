@@ -6,7 +6,6 @@ Scans are cropped and scaled to it once, so that training reads arrays and trans
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,6 +17,9 @@ from stfpm3d.runtime.files import replacing
 
 POLES = (("left side", "right side"), ("occipital pole", "frontal pole"), ("underside", "vertex"))
 """What of a brain lies at the lower and at the upper end of each axis (RAS+)."""
+STEP = 16
+"""Voxels by which an edge of a box is shorter than a cube's, half of them at each end: the positions of ResNet blocks 1
+and 2, at every 4th and 8th voxel, are then those of the cube."""
 
 
 class NetworkGrid(NamedTuple):
@@ -42,10 +44,9 @@ def network_grid(
 ) -> NetworkGrid:
     """Place the crop in MNI space (paper, 4.1: crop to 156³ mm, scale to 224³).
 
-    A cube of `crop_mm` lies around the centre of the template's box; `brain` takes the smallest box around the
-    brain's bounding box, or with `cube` the smallest cube, of which the box is a part, voxel by voxel. The longest edge
-    has `size` voxels or, when that is None, the multiple of 8 that comes nearest to `voxels_per_mm`; those of a box are
-    multiples of 8.
+    A cube of `crop_mm` lies around the centre of the template's box. `brain` takes the smallest cube around the brain's
+    bounding box and, unless a `cube` is wanted, leaves as many `STEP`s of voxels out as hold no brain. The longest edge
+    has `size` voxels or, when that is None, the multiple of 8 that comes nearest to `voxels_per_mm`.
     """
     if crop_mm == "brain":
         corners = np.argwhere(brain_mask.data)
@@ -62,7 +63,7 @@ def network_grid(
         size = max(16, 8 * round(edge_mm * voxels_per_mm / 8))
     centre = brain_mask.affine @ np.append((low + high) / 2, 1)
     spacing_mm = edge_mm / size
-    x, y, z = (min(size, 8 * math.ceil(edge / spacing_mm / 8 - 1e-6)) for edge in edges_mm)
+    x, y, z = (size - STEP * int((size - edge / spacing_mm) / STEP) for edge in edges_mm)
     affine = np.diag([spacing_mm] * 3 + [1.0])
     affine[:3, 3] = centre[:3] - spacing_mm * (np.array([x, y, z]) - 1) / 2
     return NetworkGrid((x, y, z), affine)

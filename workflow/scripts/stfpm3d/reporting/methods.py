@@ -100,7 +100,7 @@ def _prepared(settings: Mapping[str, Any], modality: str) -> str:
         "standardised by Nyúl landmarks of training scans [nyul] and z-normed",
     ]
     edge = settings["crop_mm"]
-    crop = "the smallest box around the brain" if edge == "brain" else f"a cube of {score(edge)} mm"
+    crop = "a box around the brain" if edge == "brain" else f"a cube of {score(edge)} mm"
     steps.append(f"and brought to {crop} with {settings['size']} voxels along its longest edge")
     return f"{modality} scans were {', '.join(steps)}."
 

@@ -198,8 +198,8 @@ class Grid(Section):
 
     crop_mm: Annotated[float, Field(ge=16, le=300)] | Literal["brain"] = Field(
         default="brain",
-        description="Edge of the cube that the networks see, mm; `brain`: the smallest box that holds the brain,"
-        " 146 × 180 × 156 mm. The paper's 156 mm cut off the poles.",
+        description="Edge of the cube that the networks see, mm; `brain`: a box that holds the brain, 158 ×"
+        " 180 × 158 mm at the default size. The paper's 156 mm cut off the poles.",
     )
     size: Annotated[int, Field(ge=16, multiple_of=8)] = Field(
         default=128,
