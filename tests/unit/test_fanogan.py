@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from stfpm3d.learning.acs import channels_last
 from stfpm3d.learning.compute import Compute
 from stfpm3d.learning.fanogan import EncoderTraining, FanoganSettings, gradient_penalty, train_fanogan
 from stfpm3d.learning.fanogan_networks import (
@@ -146,6 +147,17 @@ def test_the_published_width_has_a_third_more_parameters_than_the_papers_network
     ]
     assert counts == [generator, critic, encoder] == [25_792_833, 21_598_465, 25_760_128]
     assert sum(counts) == 73_151_426  # paper, section 5: 55,029,542
+
+
+def test_channels_that_lie_last_change_what_networks_find_by_rounding_alone() -> None:
+    scans, mix = to_range(balls(4)), torch.linspace(0, 1, 4)
+    plain, last = (FAnoGan(SIZE, 4, 4, seed=0).eval() for _ in range(2))
+    last.to(memory_format=torch.channels_last_3d)
+    expected, found = (
+        (*network(given), gradient_penalty(network.critic, given, given / 2, mix))
+        for network, given in ((plain, scans), (last, channels_last(scans)))
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_equal_seeds_are_equal_networks_and_files(tmp_path: Path) -> None:
