@@ -20,10 +20,7 @@ from stfpm3d.runtime.forecast import forecast, read_past, stages
 
 
 class PlannedJobs(logging.Filter):
-    """Notes the jobs that a dry run tells of; a filter, since Snakemake removes all handlers but its own.
-
-    None of them is written out, which would take a fifth of the planning.
-    """
+    """Notes the jobs that a dry run tells of; a filter, since Snakemake removes all handlers but its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,11 +28,10 @@ class PlannedJobs(logging.Filter):
         self.folder = Path()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        event = getattr(record, "event", None)
-        if event == "job_info":
+        if getattr(record, "event", None) == "job_info":
             self.jobs.append(record)
             self.folder = Path.cwd()  # of the run: --directory holds as long as Snakemake is at work
-        return event not in ("job_info", "shellcmd")
+        return True
 
 
 def cores(arguments: list[str]) -> int:
