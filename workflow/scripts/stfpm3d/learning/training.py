@@ -224,7 +224,7 @@ def fit(
         return
     torch.set_num_threads(compute.threads)
     # Else, where all is to be deterministic, torch fills each new tensor with NaN: a twentieth of a step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     callbacks: list[Callback] = [ModelCheckpoint(checkpoint_dir, "last", enable_version_counter=False)]
     watched = sys.stderr.isatty() and sys.stdout.isatty()  # Lightning draws its bar on stdout
     if watched:
