@@ -23,6 +23,7 @@ from stfpm3d.evaluation.lesionwise import least_voxels
 from stfpm3d.imaging.grid import NetworkGrid
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
 from stfpm3d.reporting.figures import brain_box, percentile_window
+from stfpm3d.runtime.digits import significant
 from stfpm3d.runtime.files import replacing
 
 EDGE_MM = 2.0
@@ -108,7 +109,7 @@ def write_volumes(
         values = [view.of(load_volume(paths[scan_id]))[view.brain] for scan_id in texts]
         levels = map_levels(np.concatenate(values), thresholds[name])
         at = None if np.isnan(thresholds[name]) else int(np.searchsorted(levels, thresholds[name])) + 1
-        experiments[name] = {"levels": [float(f"{level:.4g}") for level in levels], "threshold": at}
+        experiments[name] = {"levels": [significant(level, 4) for level in levels], "threshold": at}
         for scan_id, inside in zip(texts, values, strict=True):
             texts[scan_id][name] = _packed(_in_brain(quantized(inside, levels), view.brain))
     for row in scans.to_dict("records"):
