@@ -171,8 +171,8 @@ def test_all_headers_are_checked_at_once_and_every_bad_scan_has_its_sentence(tmp
     sentences = dict(line.split(": ", 1) for line in str(caught.value).splitlines())
     assert list(sentences) == ["metres", "singular", "p-other", "p-moved"]
     assert "measures 0.08 x 0.08 x 0.08 mm, expected 20 to 1000" in sentences["metres"]
-    assert "has shape (40, 40, 41), its image (40, 40, 40); give this scan's own mask" in sentences["p-other"]
-    assert "differ in their voxel-to-world matrices; resample the mask" in sentences["p-moved"]
+    assert "has shape (40, 40, 41), its image (40, 40, 40), expected the same grid; give" in sentences["p-other"]
+    assert "a corner of the volume is 4.5 voxels off, expected 0.45 at most; resample it" in sentences["p-moved"]
 
 
 def test_a_scan_that_breaks_off_is_named_before_any_job_and_several_gzip_members_are_none(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def test_memory_does_not_grow_with_the_number_of_scans(scans, brain_mask):
 
 def test_a_map_on_another_grid_is_refused(scans, brain_mask):
     shifted = Volume(brain_mask.data, brain_mask.affine + np.array([[0, 0, 0, 1.0]] + [[0] * 4] * 3))
-    with pytest.raises(InputError, match=r"sub-val0.*not on the grid"):
+    with pytest.raises(InputError, match=r"sub-val0.* lies elsewhere than the template's brain mask"):
         evaluate_experiment("demo", scans, shifted)
 
 

@@ -13,7 +13,7 @@ from nibabel.affines import from_matvec
 from nibabel.nifti1 import data_type_codes
 from scipy.spatial.transform import Rotation
 
-from stfpm3d.imaging.headers import read_header
+from stfpm3d.imaging.headers import check_same_grid, read_header
 from stfpm3d.imaging.volumes import load_volume
 from stfpm3d.runtime.errors import InputError
 
@@ -149,3 +149,42 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, written, nam
     nib.save(nib.Nifti1Image(SCAN, TURN), tmp_path / written)
     (tmp_path / written).rename(tmp_path / named)
     assert "cannot be read as NIfTI" in refusal(tmp_path / named)
+
+
+GRIDS = {"1 mm": ((256, 256, 180), 1), "thick slices": ((256, 256, 24), [0.9, 0.9, 5]), "coarse": ((64, 64, 40), 3)}
+
+
+def about(centre: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """A linear map of the world that keeps a point where it is."""
+    return from_matvec(matrix, centre - matrix @ centre)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("base", [np.eye(4), SLOPED], ids=["straight", "sloped"])
+def test_masks_that_are_turned_scaled_or_shifted_are_on_another_grid(grid: str, base: np.ndarray) -> None:
+    shape, edges = GRIDS[grid]
+    affine = base @ np.diag([*np.ones(3) * edges, 1])
+    corner, middle = affine[:3, 3], (affine @ [*np.array(shape) / 2, 1])[:3]
+    changes = [Rotation.from_euler(axis, 1, degrees=True).as_matrix() for axis in "xyz"]
+    changes += [np.diag(np.roll([1.04, 1, 1], turn)) for turn in range(3)]
+    others = [about(at, change) for at in (corner, middle) for change in changes]
+    others += [base @ from_matvec(np.eye(3), np.ones(3) * edges / 2) @ np.linalg.inv(base)]  # corners for centres
+    for other in others:
+        with pytest.raises(InputError, match=r"mask lies elsewhere than its image: .* expected 0\.45 at most"):
+            check_same_grid(shape, other @ affine, shape, affine, "mask")
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("base", [np.eye(4), SLOPED, np.diag([-1.0, -1, 1, 1])], ids=["straight", "sloped", "LPS"])
+def test_what_a_header_rounds_is_on_the_same_grid(grid: str, base: np.ndarray) -> None:
+    """Single precision in an sform, a quaternion in a qform, text with four decimals."""
+    shape, edges = GRIDS[grid]
+    header = nib.Nifti1Header()
+    for tilt in (0, 1e-4, 1e-3, 0.2):
+        turned = from_matvec(Rotation.from_rotvec([tilt, tilt / 2, -tilt]).as_matrix())
+        affine = base @ turned @ np.diag([*np.ones(3) * edges, 1])
+        affine[:3, 3] = [91.1234567, -125.7654321, -71.5555555]
+        header.set_sform(affine)
+        header.set_qform(affine)
+        for written in (header.get_sform(), header.get_qform(), np.round(affine, 4)):
+            check_same_grid(shape, np.asarray(written), shape, affine, "mask")

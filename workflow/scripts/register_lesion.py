@@ -16,7 +16,7 @@ with rule_log(snakemake.log[0]) as log:
     subject = snakemake.wildcards["sub"]
     scan = load_scan(snakemake.input["image"], subject)
     lesion = load_mask(snakemake.input["lesion_mask"], subject)
-    check_same_grid(lesion, scan, subject, snakemake.input["lesion_mask"])
+    check_same_grid(lesion, scan, f"{subject}: {snakemake.input['lesion_mask']}")
     check_lesion(lesion, scan, subject, snakemake.input["lesion_mask"])
     template = load_mask(snakemake.input["template"], "template")
     registered = apply_transform(lesion, template, snakemake.input["transform"])

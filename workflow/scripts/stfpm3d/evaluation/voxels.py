@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from stfpm3d.imaging.ranking import Histogram, histogram, value_bins
-from stfpm3d.imaging.volumes import Volume, load_mask, load_volume
-from stfpm3d.runtime.errors import InputError
+from stfpm3d.imaging.volumes import Volume, check_same_grid, load_mask, load_volume
 
 SEGMENTED = int(value_bins(np.ones(1))[0])
 """The threshold of segmentations, maps that are 1 in lesions and 0 elsewhere: the bin that begins at 1."""
+TEMPLATE = "the template's brain mask"
 
 
 def brain_box(brain: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
@@ -80,11 +80,13 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume, crop: NDArray[np.bool_]
         if scan["group"] == "patient" and pd.isna(scan["lesion_mask"]):
             continue
         subject = scan["participant_id"]
-        anomaly_map = _on_grid(load_volume(scan["map"], subject), brain_mask, f"{subject}: {scan['map']}")
+        anomaly_map = load_volume(scan["map"], subject)
+        check_same_grid(anomaly_map, brain_mask, f"{subject}: {scan['map']}", TEMPLATE)
         lesion = np.zeros(brain_mask.shape, dtype=bool)
         if scan["group"] == "patient":
-            path = scan["lesion_mask"]
-            lesion = _on_grid(load_mask(path, subject), brain_mask, f"{subject}: {path}").data
+            mask = load_mask(scan["lesion_mask"], subject)
+            check_same_grid(mask, brain_mask, f"{subject}: {scan['lesion_mask']}", TEMPLATE)
+            lesion = mask.data
         yield ScanVoxels(
             scan={column: scan[column] for column in identity},
             group=scan["group"],
@@ -97,12 +99,3 @@ def read_voxels(scans: pd.DataFrame, brain_mask: Volume, crop: NDArray[np.bool_]
             anomaly_map=np.where(brain, anomaly_map.data, -np.inf)[box],
             lesion_mask=(brain & lesion)[box],
         )
-
-
-def _on_grid(volume: Volume, brain_mask: Volume, name: str) -> Volume:
-    if volume.shape != brain_mask.shape or not np.allclose(volume.affine, brain_mask.affine, atol=1e-3):
-        raise InputError(
-            f"{name} is not on the grid of the template's brain mask "
-            f"(shape {volume.shape}, expected {brain_mask.shape}); resample it to that grid first."
-        )
-    return volume

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import zlib
@@ -39,6 +40,10 @@ EXTENT_MM = (20.0, 1000.0)
 """Least and greatest edge of a scan's box; outside it the header's unit is hardly the millimetre."""
 CONTRADICTION = 0.01
 """Share by which two lengths that a header gives for one thing may differ; rounded voxel sizes differ by less."""
+SAME_GRID_VOXELS = 0.45
+"""How far apart, in voxels, two headers may put one corner of a volume. In a grid of 256 x 256 x 180 the rounding of a
+sform moves a corner by 0.00002 voxels, that of a nearly half turn in a qform's quaternion by 0.44; a degree moves it by
+1.1 or more, in small grids as well, and taking a voxel's corner for its centre by 0.5 along each axis."""
 
 
 def read_header(path: Path | str, subject: str = "") -> nib.Nifti1Image:
@@ -166,16 +171,31 @@ def spatial_shape(image: SpatialImage) -> tuple[int, ...]:
 
 
 def check_same_grid(
-    shape: tuple[int, ...], affine: NDArray, image_shape: tuple[int, ...], image_affine: NDArray, who: str
+    shape: tuple[int, ...],
+    affine: NDArray,
+    reference_shape: tuple[int, ...],
+    reference_affine: NDArray,
+    who: str,
+    reference: str = "its image",
 ) -> None:
-    """Raise `InputError` unless a mask's and its image's shape and affine (to a tenth of a voxel) are the same."""
-    if shape != image_shape:
+    """Raise `InputError` unless an image lies on the grid of a reference: one shape, and the corners at one place.
+
+    The eight corner voxels of the image are sought in the reference's grid, in voxels of which they may be
+    `SAME_GRID_VOXELS` off: a turn or a scale that the elements of the matrices hardly show moves them most.
+    """
+    if shape != reference_shape:
         raise InputError(
-            f"{who} has shape {shape}, its image {image_shape}; give this scan's own mask, resampled to the image."
+            f"{who} has shape {shape}, {reference} {reference_shape}, expected the same grid; give the one that belongs"
+            " to this scan, resampled to that grid."
         )
-    if np.abs(affine - image_affine).max() > 0.1 * np.linalg.norm(image_affine[:3, :3], axis=0).min():
+    corners = np.array([[*corner, 1] for corner in itertools.product(*((0, length - 1) for length in shape))]).T
+    moved = np.linalg.solve(reference_affine, affine @ corners) - corners
+    farthest = float(np.linalg.norm(moved[:3], axis=0).max())
+    if farthest > SAME_GRID_VOXELS:
         raise InputError(
-            f"{who} and its image differ in their voxel-to-world matrices; resample the mask to the image."
+            f"{who} lies elsewhere than {reference}: by the two headers a corner of the volume is {farthest:.3g} voxels"
+            f" off, expected {SAME_GRID_VOXELS} at most; resample it to the grid of {reference}, or, if only its header"
+            " is wrong, copy the other header."
         )
 
 

@@ -105,9 +105,9 @@ def _voxels(image: nib.Nifti1Image) -> ArrayProxy:
     return ArrayProxy(unpacked, (voxels.shape, voxels.dtype, voxels.offset, voxels.slope, voxels.inter))
 
 
-def check_same_grid(mask: Volume, image: Volume, subject: str, mask_path: Path | str) -> None:
-    """Raise `InputError` unless mask and image have one shape and one affine (to a tenth of a voxel)."""
-    headers.check_same_grid(mask.shape, mask.affine, image.shape, image.affine, f"{subject}: {mask_path}")
+def check_same_grid(volume: Volume, reference: Volume, who: str, what: str = "its image") -> None:
+    """Raise `InputError` unless a volume lies on the grid of a reference (`headers.check_same_grid`)."""
+    headers.check_same_grid(volume.shape, volume.affine, reference.shape, reference.affine, who, what)
 
 
 def save_volume(path: Path | str, volume: Volume, dtype: DTypeLike = np.float32) -> None:
