@@ -12,6 +12,10 @@ PAPER = {"train": 0.70, "val": 0.15, "test": 0.15}
 BOTH = {"healthy": PAPER, "patient": PAPER}
 
 
+OF_VERSION_0_2 = "errraraerrarrrrrrrererrrrrrarreraraerrrrrrarerrrrraearrr"
+"""The second letters of the parts of three sites; see its test."""
+
+
 def cohort(healthy, patient, site="A"):
     ids = [f"sub-h{n}" for n in range(healthy)] + [f"sub-p{n}" for n in range(patient)]
     group = ["healthy"] * healthy + ["patient"] * patient
@@ -50,6 +54,38 @@ def test_groups_are_split_apart_and_large_sites_by_themselves():
     counts = table.value_counts(["group", "site", "split"]).to_dict()
     for stratum, size in ((("healthy", "A"), 40), (("healthy", "B"), 20), (("patient", "A"), 20)):
         assert [counts[*stratum, part] for part in PARTS] == [0.7 * size, 0.15 * size, 0.15 * size]
+
+
+@given(small=st.lists(st.integers(1, 6), min_size=1, max_size=6), seed=st.integers(0, 20))
+def test_no_site_is_kept_from_training_while_another_has_several_subjects_there(small, seed):
+    """Beside a site that is divided by itself: its split says nothing of the others."""
+    sites = {"A": 30, **{f"B{number}": size for number, size in enumerate(small)}}
+    tables = [cohort(size, 0, site) for site, size in sites.items()]
+    table = pd.concat(tables, ignore_index=True).assign(participant_id=lambda t: t["site"] + t["participant_id"])
+    table["split"] = assign_split(table, BOTH, seed).to_numpy()
+    pooled = table[table["site"] != "A"]
+    trained = pooled[pooled["split"] == "train"].value_counts("site")
+    assert len(trained) == pooled["site"].nunique() or trained.max() == 1
+    assert pooled.value_counts("split").to_dict() == {
+        part: n for part, n in part_sizes(len(pooled), PAPER).items() if n
+    }
+    assert len(trained)
+
+
+def test_a_part_that_gets_no_training_subjects_still_has_none():
+    table = cohort(30, 21).assign(site=["A"] * 30 + ["B"] * 20 + ["C"])
+    parts = assign_split(table, {"healthy": PAPER, "patient": {"train": 0.0, "val": 0.5, "test": 0.5}}, seed=0)
+    assert parts.filter(like="sub-p").value_counts().to_dict() == {"val": 10, "test": 11}
+
+
+def test_where_every_small_site_is_trained_on_the_split_is_that_of_version_0_2():
+    """Written down from version 0.2.0: sites of 12, 15 and 20 subjects, and patients of one site."""
+    sizes = {"A": (20, 0), "B": (12, 9), "C": (15, 0)}
+    sites = [
+        cohort(*n, site).assign(participant_id=lambda t, s=site: t.participant_id + s) for site, n in sizes.items()
+    ]
+    parts = assign_split(pd.concat(sites), BOTH, seed=0)
+    assert "".join(part[1] for part in parts) == OF_VERSION_0_2
 
 
 def test_all_scans_of_a_subject_fall_in_one_part():

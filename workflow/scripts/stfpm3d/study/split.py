@@ -50,21 +50,28 @@ def _hash_bit(name: str, number: int) -> int:
 
 
 def part_sizes(count: int, fractions: Mapping[str, float]) -> dict[str, int]:
-    """Divide `count` subjects by largest remainder, at least one in every part whose fraction is above zero."""
+    """Divide `count` subjects by largest remainder, at least one in every part whose fraction is above zero.
+
+    Where there are fewer subjects than such parts, training keeps the one that it has.
+    """
     quotas = {part: count * fractions[part] for part in PARTS}
     sizes = {part: int(quotas[part]) for part in PARTS}
     by_remainder = sorted(PARTS, key=lambda part: sizes[part] - quotas[part])
     for part in by_remainder[: count - sum(sizes.values())]:
         sizes[part] += 1
     for part in PARTS:
-        if sizes[part] == 0 and fractions[part] > 0:
-            sizes[max(PARTS, key=lambda other: sizes[other])] -= 1
+        most = max(PARTS, key=lambda other: sizes[other])
+        if sizes[part] == 0 and fractions[part] > 0 and (most, sizes[most]) != ("train", 1):
+            sizes[most] -= 1
             sizes[part] = 1
     return sizes
 
 
 def assign_split(participants: pd.DataFrame, fractions: Mapping[str, Mapping[str, float]], seed: int) -> pd.Series:
     """Name the part of every participant.
+
+    Sites with `MIN_STRATUM` subjects of a group are divided by themselves, smaller ones together. Whatever its size, a
+    site is trained on, as far as the stratum's training part has subjects for it.
 
     Parameters
     ----------
@@ -88,6 +95,8 @@ def assign_split(participants: pd.DataFrame, fractions: Mapping[str, Mapping[str
     if "split" in participants:
         return participants.set_index("participant_id")["split"]
     parts: dict[str, str] = {}
+    subjects = participants.drop_duplicates("participant_id")
+    sites = dict(zip(subjects["participant_id"], subjects["site"], strict=True))
     for group, strata in _strata(participants, seed).items():
         wanted = fractions[group]
         needed = sum(wanted[part] > 0 for part in PARTS)
@@ -96,11 +105,27 @@ def assign_split(participants: pd.DataFrame, fractions: Mapping[str, Mapping[str
                 f"cohort: {sum(map(len, strata))} {group} subject(s) cannot fill {needed} parts;"
                 f" add subjects, or set parts of split.{group} to 0."
             )
-        for subjects in strata:
-            sizes = part_sizes(len(subjects), wanted)
+        for stratum in strata:
+            sizes = part_sizes(len(stratum), wanted)
             labels = [part for part in PARTS for _ in range(sizes[part])]
-            parts.update(zip(subjects, labels, strict=True))
+            parts |= _each_site_trained_on(dict(zip(stratum, labels, strict=True)), sites)
     return _of_rows(participants, parts)
+
+
+def _each_site_trained_on(parts: dict[str, str], sites: Mapping[str, str]) -> dict[str, str]:
+    """The parts of a stratum's subjects, in hash order, after exchanges by which sites without training get a subject.
+
+    The first subject of such a site changes places with the last training subject of a site that has several, as long
+    as there is one; in the order of the sites' names, so that all is a function of the table and the seed.
+    """
+    parts = dict(parts)
+    for site in sorted({sites[subject] for subject in parts}):
+        trained = [subject for subject, part in parts.items() if part == "train"]
+        spared = [one for one in trained if [sites[other] for other in trained].count(sites[one]) > 1]
+        if spared and site not in {sites[subject] for subject in trained}:
+            first = next(subject for subject in parts if sites[subject] == site)
+            parts[first], parts[spared[-1]] = "train", parts[first]
+    return parts
 
 
 def assign_fold(participants: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Series:
