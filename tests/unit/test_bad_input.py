@@ -6,6 +6,7 @@ Weights that are no weights are in test_resnet.py.
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -194,6 +195,39 @@ def test_a_scan_that_breaks_off_is_named_before_any_job_and_several_gzip_members
     assert all("it ends before its last voxel" in sentence for sentence in sentences)
     for name in {*names} - {"broken.nii.gz", "broken.nii"}:
         assert np.array_equal(load_volume(tmp_path / name).data, noise)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_bytes_behind_a_gzip_are_counted_and_zeros_are_padding(tmp_path: Path, members: int) -> None:
+    """An older, longer file shows behind a newer one that was written over it; gzip itself passes over both."""
+    noise = np.random.default_rng(3).integers(1, 1000, (40, 40, 40)).astype(np.int16)
+    nifti(tmp_path / "plain.nii", noise)
+    plain = (tmp_path / "plain.nii").read_bytes()
+    cuts = np.linspace(0, len(plain), members + 1).astype(int)
+    whole = b"".join(gzip.compress(plain[start:end]) for start, end in itertools.pairwise(cuts))
+    path, rows = tmp_path / "scan.nii.gz", HEADER + row("sub-7", image="scan.nii.gz")
+    path.write_bytes(whole + bytes(700))
+    check_headers(table(tmp_path, rows))
+    assert np.array_equal(load_volume(path).data, noise)
+    for behind in (b"\xff" * 37, bytes(5) + b"\xff" * 37, b"older " * 200):
+        path.write_bytes(whole + behind)
+        told = f"^sub-7: .*scan.nii.gz holds {len(behind.lstrip(bytes(1)))} bytes behind the end of its gzip data"
+        for read in (lambda: check_headers(table(tmp_path, rows)), lambda: load_volume(path, "sub-7")):
+            with pytest.raises(InputError, match=told) as caught:
+                read()
+            assert "write it anew" in one_sentence(caught)
+
+
+def test_the_checksum_of_a_scan_in_capitals_counts(tmp_path: Path) -> None:
+    path = tmp_path / "SCAN.NII.GZ"
+    nifti(tmp_path / "scan.nii.gz", SCAN)
+    content = bytearray((tmp_path / "scan.nii.gz").read_bytes())
+    path.write_bytes(content)
+    assert np.array_equal(load_volume(path).data, SCAN)
+    content[-8] ^= 1  # RFC 1952: CRC32, ISIZE
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read as NIfTI"):
+        load_volume(path)
 
 
 LABELS = np.zeros(SCAN.shape, np.uint8)

@@ -18,6 +18,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, SpatialImage
 from numpy.typing import NDArray
 
+from stfpm3d.imaging.packed import unpacked
 from stfpm3d.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -141,25 +142,33 @@ def unreadable(path: Path | str, subject: str, error: BaseException) -> InputErr
 
 
 def _check_length(path: Path | str, image: nib.Nifti1Image, subject: str) -> None:
-    """Raise `InputError` when a file is too short for its header, as a broken-off copy is; no voxel is read.
+    """Raise `InputError` when a file is too short for its header, as a broken-off copy is; no voxel of others is read.
 
     An uncompressed file has a size. A gzip ends with the size of its content (RFC 1952: its last member's, modulo
-    2^32), and a broken-off one with arbitrary bytes, which are nearly always a far larger number. A smaller number
-    says nothing, since a file may have several members; so a few broken files are found only when they are read.
+    2^32), and a broken-off one with arbitrary bytes, which are nearly always a far larger number; so does one with
+    something behind its end, and which of the two it is tells its whole content. A smaller number says nothing, since
+    a file may have several members; so a few broken files are found only when they are read.
     """
     voxels = cast(ArrayProxy, image.dataobj)
     expected = voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize
     name = str(path).lower()
-    if name.endswith((".nii", ".img")):
-        broken = os.path.getsize(path) < expected  # noqa: PTH202 - as above
-    elif name.endswith(".gz"):
-        with Path(path).open("rb") as file:
-            file.seek(-4, os.SEEK_END)
-            broken = int.from_bytes(file.read(4), "little") > 2 * expected  # twice: trailing bytes are allowed
-    else:
-        broken = False
-    if broken:
+    found = expected
+    try:
+        if name.endswith((".nii", ".img")):
+            found = os.path.getsize(path)  # noqa: PTH202 - as above
+        elif name.endswith(".gz") and _size_at_end(path) > 2 * expected:  # twice: the content may be padded
+            found = len(unpacked(path, subject))
+    except (EOFError, zlib.error):
+        found = 0
+    if found < expected:
         raise unreadable(path, subject, EOFError("it ends before its last voxel"))
+
+
+def _size_at_end(path: Path | str) -> int:
+    """What a gzip file says of the size of its last member's content."""
+    with Path(path).open("rb") as file:
+        file.seek(-4, os.SEEK_END)
+        return int.from_bytes(file.read(4), "little")
 
 
 def spatial_shape(image: SpatialImage) -> tuple[int, ...]:

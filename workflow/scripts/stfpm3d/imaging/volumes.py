@@ -5,7 +5,6 @@ World coordinates are RAS+ millimetres as in NIfTI; SimpleITK's LPS is confined 
 
 from __future__ import annotations
 
-import gzip
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -17,6 +16,7 @@ from nibabel.arrayproxy import ArrayProxy
 from numpy.typing import DTypeLike, NDArray
 
 from stfpm3d.imaging import headers
+from stfpm3d.imaging.packed import unpacked
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
@@ -83,7 +83,9 @@ def _read(path: Path | str, subject: str) -> Volume:
     image = headers.read_header(path, subject)
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # values out of range are named below
-            data = np.asarray(_voxels(image), dtype=np.float32)
+            data = np.asarray(_voxels(image, subject), dtype=np.float32)
+    except InputError:
+        raise
     except headers.UNREADABLE as error:
         raise headers.unreadable(path, subject, error) from error
     if not np.isfinite(data).all():
@@ -92,17 +94,18 @@ def _read(path: Path | str, subject: str) -> Volume:
     return Volume(data.reshape(headers.spatial_shape(image)), np.asarray(image.affine, dtype=np.float64))
 
 
-def _voxels(image: nib.Nifti1Image) -> ArrayProxy:
+def _voxels(image: nib.Nifti1Image, subject: str) -> ArrayProxy:
     """The voxels of an image to be read; of a compressed one they are unpacked here.
 
     That is to the checksum at the file's end, which nibabel never reaches: damaged voxels would pass as a scan.
     """
     voxels = cast(ArrayProxy, image.dataobj)
     path = Path(voxels.file_like)
-    if path.suffix != ".gz":
+    if path.suffix.lower() != ".gz":
         return voxels
-    unpacked = BytesIO(gzip.decompress(path.read_bytes()))
-    return ArrayProxy(unpacked, (voxels.shape, voxels.dtype, voxels.offset, voxels.slope, voxels.inter))
+    return ArrayProxy(
+        BytesIO(unpacked(path, subject)), (voxels.shape, voxels.dtype, voxels.offset, voxels.slope, voxels.inter)
+    )
 
 
 def check_same_grid(volume: Volume, reference: Volume, who: str, what: str = "its image") -> None:
