@@ -37,7 +37,7 @@ def test_rows_alone_are_a_config():
         ),
         (
             {"experiments": [E, K, {"name": "l", "method": "segmentation", "experiment": "k"}]},
-            "experiment 'l' segments the maps of 'k', which hold 0 and 1 alone; name one of e",
+            "experiment 'l' segments the maps of 'k', whose maps hold 0 and 1 alone; name one of e",
         ),
         ({"grid": {"size": 81}}, "config: grid.size: input should be a multiple of 8 (got 81)"),
         ({"students": [{"name": "s", "teacher": "x"}]}, "student 's' names the teacher 'x', which is not defined"),
@@ -81,7 +81,7 @@ def test_rows_alone_are_a_config():
         ({"evaluation": {"reference": "f"}}, "evaluation.reference names the experiment 'f', which is not defined"),
         (
             {"experiments": [E, {"name": "m", "method": "mask"}], "evaluation": {"reference": "m"}},
-            "evaluation.reference names the experiment 'm', which is not defined",
+            "evaluation.reference names the experiment 'm', whose maps hold 0 and 1 alone; name one of e",
         ),
         ({"gans": [{"name": "g", "size": 40}]}, "config: gans.g.size: input should be a multiple of 16 (got 40)"),
         ({"gans": [{"name": "g"}, {"name": "g"}]}, "gans has two rows named 'g'"),

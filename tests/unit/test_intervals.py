@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from stfpm3d.evaluation.comparison import COMPARISON_COLUMNS, compare_patients, holm, sign_flip_p
+from stfpm3d.evaluation.comparison import COMPARISON_COLUMNS, compare_patients, holm, least_p, sign_flip_p
 from stfpm3d.evaluation.imagewise import estimates
 from stfpm3d.evaluation.intervals import interval, mean_estimate, ratio_estimate
 from stfpm3d.imaging.ranking import auroc, average_precision
@@ -92,15 +92,54 @@ def test_the_paired_test_of_many_patients_nears_the_t_test_and_is_seeded():
     assert sign_flip_p(differences) == sign_flip_p(differences)
 
 
-def test_five_patients_are_too_few_to_test():
-    assert np.isnan(sign_flip_p([1.0] * 5))
-    assert sign_flip_p([1.0] * 6) == pytest.approx(2 / 64)
+@pytest.mark.parametrize(
+    ("differences", "expected"),
+    [
+        ([0.3] * 8, 2 / 256),  # all signs kept and all changed, of 2^8
+        ([0.1, 0.2, 0.3, 0.4, 0.5], 2 / 32),
+        ([0.3, -0.2, 0.1, 0.4, 0.1, 0.1, 0.0, 0.2], 2 / 128),  # a patient without a difference has no sign
+        ([0.0, 0.0, 0.2], 1),
+        ([0.0, 0.0], 1),
+        ([0.2] * 16, 2 / 10_001),  # 10,000 random flips, and the observed signs
+    ],
+)
+def test_the_smallest_p_of_the_paired_test_is_that_of_differences_of_one_sign(differences, expected):
+    assert least_p(differences) == pytest.approx(expected)
+    assert least_p(differences) <= sign_flip_p(differences)
+    if len(differences) < 16:
+        assert sign_flip_p(np.abs(differences)) == pytest.approx(expected)
 
 
 def test_holm_steps_down_as_worked_by_hand():
     # Sorted 0.01, 0.02, 0.03, 0.04: times 4, 3, 2, 1 is 0.04, 0.06, 0.06, 0.04; none falls below its forerunner.
-    assert holm([0.03, 0.01, np.nan, 0.04, 0.02]) == pytest.approx([0.06, 0.04, np.nan, 0.06, 0.06], nan_ok=True)
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.6, 0.7]) == pytest.approx([1, 1])
+
+
+def compared(gains):
+    """The comparison of rows whose AP exceeds that of the row `ours` by given gains, one a patient."""
+    gains = {"ours": np.zeros_like(next(iter(gains.values()))), **gains}
+    return compare_patients(
+        pd.concat(
+            pd.DataFrame({"experiment": name, "participant_id": names(len(gain)), "patient_ap": np.asarray(gain)})
+            for name, gain in gains.items()
+        ),
+        "ours",
+    ).set_index("experiment")
+
+
+@pytest.mark.parametrize(("n_patient", "n_other", "floor"), [(8, 8, 0.0625), (8, 7, 0.0546875), (8, 6, 0.046875)])
+def test_the_smallest_p_after_holm_is_that_of_the_test_times_the_comparisons(n_patient, n_other, floor):
+    """Rows that beat the reference in every patient, by as clear a margin as can be: they reach it, and go no lower."""
+    table = compared({f"row-{n}": np.full(n_patient, 0.5) for n in range(n_other)})
+    assert table["p_holm_floor"].tolist() == table["p_holm"].tolist() == [floor] * n_other
+
+
+def test_a_patient_without_a_difference_raises_the_smallest_p_of_its_row_alone():
+    table = compared({"all differ": np.full(6, 0.1), "two alike": np.array([0.1, 0.1, 0.1, 0.1, 0, 0])})
+    # 2 / 2^6 times 2, then 2 / 2^4 times 1
+    assert table["p_holm_floor"].tolist() == [0.0625, 0.125]
+    assert (table["p_holm"] >= table["p_holm_floor"]).all()
 
 
 def test_experiments_are_compared_with_the_reference_in_pairs_of_patients():
@@ -123,12 +162,12 @@ def test_experiments_are_compared_with_the_reference_in_pairs_of_patients():
     assert (better["n_patient"], better["reference"]) == (8, "ours")
 
 
-def test_sessions_of_a_patient_count_once_and_few_patients_have_no_p():
+def test_sessions_of_a_patient_count_once():
     rows = [(e, f"sub-{i % 3}", 0.1 * i + gain) for e, gain in (("a", 0), ("b", 0.2)) for i in range(6)]
     table = compare_patients(pd.DataFrame(rows, columns=["experiment", "participant_id", "patient_ap"]), "a")
     assert table["n_patient"].tolist() == [3]
     assert table["difference"].tolist() == pytest.approx([0.2])
-    assert table[["p", "p_holm"]].isna().all(axis=None)
+    assert table[["p", "p_holm", "p_holm_floor"]].eq(0.25).all(axis=None), "2 of 2^3 flips"
 
 
 def test_without_a_patient_there_is_nothing_to_compare():

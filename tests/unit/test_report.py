@@ -231,13 +231,17 @@ def test_the_first_screen_says_what_was_found_how_sure_and_whether_the_image_sco
     screen = first_screen(page)
     value, low, high = rows.loc["voxel_auprc", ["value", "ci_low", "ci_high"]]
     assert f"AUPRC of trained: {number(value)} {interval(low, high)}" in screen
-    assert "trained finds 2 of 2 lesions; not tested against any other row" in screen
+    assert "trained finds 2 of 2 lesions; 2 patients cannot show a difference to any other row" in screen
     false = int(results.patients.query("experiment == 'trained'")["n_component"].sum()) - 2
     assert f"it marked 2 of 2 lesions, and {false} places that fit none" in screen
     assert f"In a healthy brain it marks {volume(rows.loc['healthy_fp_ml', 'value'])} ml by mistake" in screen
     assert "The paper's own row is trained ( as published )" in screen
     assert "2 patients, 2 healthy scans" in text_of(screen.replace(" ,", ",")) and "unreliable" in screen
-    assert "2 patients are too few for a p (below 6)" in screen
+    assert "A difference between trained and untrained cannot be shown with 2 patients." in screen
+    assert (
+        "With so many and 1 comparison it cannot be below 0.5; a difference is shown below 0.05. So none can" in screen
+    )
+    assert "not shown" not in screen
     image_auroc = rows.loc["image_auroc", "value"]
     assert (
         f"Not known. Image AUROC {number(image_auroc)}: whether it is evidence of lesion detection was not measured"
@@ -250,9 +254,12 @@ def test_the_paragraph_on_methods_says_what_was_done_and_cites_no_more(page, pag
     told = methods_of(page)
     assert "(affine, by SimpleITK on coarse copies and where that was doubtful by ANTs (1)), skull-stripped" in told
     assert "made by student–teacher pyramid matching (3), as" in told and "PaDiM" not in told
-    assert "2 test scans of patients and 2 of healthy people" in told and "permutation" not in told
+    assert "2 test scans of patients and 2 of healthy people" in told and "Holm S. A simple" in told
+    assert "over 2 patients, corrected for 1 comparison after Holm (7); they can give no p below 0.5." in told
     tested = methods_of(page_of(comparisons=compare_patients(several(results.patients), "trained")))
-    assert "permutation tests, corrected after Holm (7)" in tested and "Holm S. A simple" in tested
+    assert "over 10 patients" in tested and "no p below 0.00195" in tested  # 2 of 1024 flips
+    alone = methods_of(page_of(comparisons=results.comparisons[:0]))
+    assert "permutation" not in alone and "Holm" not in alone
 
 
 def methods_of(page):
@@ -370,11 +377,13 @@ def test_lesions_false_alarms_and_froc_are_shown_and_few_lesions_are_counted(pag
     assert "Lesions: FROC" in page
 
 
-def test_each_patients_values_are_shown_and_below_six_none_is_tested(page, page_of, results):
+def test_each_patients_values_are_shown_and_the_test_says_what_it_can(page, page_of, results):
     section = page.split('<h2 id="patients">')[1].split("</table>")[0]
     for row in results.patients.itertuples():
         assert f">{number(row.patient_ap)}</td>" in section
-    assert ">Shown</th>" not in page
+    cells = row_of(page, 'aria-label="What every row finds"', "untrained")
+    assert cells[-1] == "cannot be shown with 2 patients"
+    assert ">Shown</th>" not in page_of(comparisons=results.comparisons[:0])
     page = page_of(comparisons=compare_patients(several(results.patients), "trained"))
     assert "trained is shown to be better than untrained." in first_screen(page)
     cells = row_of(page, 'aria-label="What every row finds"', "untrained")

@@ -11,8 +11,7 @@ from stfpm3d.reporting.findings import Findings, number, p_value, signed, volume
 from stfpm3d.reporting.summary import summarize
 
 KINDS = {"stfpm": "our variant", "paper": "as published", "padim": "baseline", "clusters": "our variant"}
-EXPERIMENTS = {name: {"kind": kind, "segmented_by": None} for name, kind in KINDS.items()}
-EXPERIMENTS["clusters"]["segmented_by"] = "kmeans"
+EXPERIMENTS = {name: {"kind": kind} for name, kind in KINDS.items()}
 
 
 def summary(comparisons=(), n_patient=12, n_lesion=4, auprc=0.3, shown="stfpm"):
@@ -31,8 +30,8 @@ def summary(comparisons=(), n_patient=12, n_lesion=4, auprc=0.3, shown="stfpm"):
     )
 
 
-def compared(experiment, difference, p_holm, reference="stfpm", ends=(-0.1, 0.1)):
-    return (experiment, reference, difference, *ends, p_holm / 3, p_holm, 12)
+def compared(experiment, difference, p_holm, reference="stfpm", ends=(-0.1, 0.1), floor=0.0015):
+    return (experiment, reference, difference, *ends, p_holm / 3, p_holm, floor, 12)
 
 
 def test_the_headline_follows_the_tested_comparison():
@@ -48,11 +47,28 @@ def test_the_headline_follows_the_tested_comparison():
         "stfpm is shown to be better than padim.",
         "stfpm is not shown to be better or worse than paper.",
     ]
-    assert summary([compared("padim", -0.2, nan)]).headline == found + "not tested against any other row"
+    assert summary().headline == found + "not tested against any other row"
 
 
-def test_its_own_segmentation_is_no_rival():
-    assert summary([compared("clusters", -0.2, 0.01)]).headline.endswith("not tested against any other row")
+def test_what_the_test_could_not_have_shown_is_not_said_to_be_not_shown():
+    """A p after Holm of 0.0547 at the least: 8 patients and 7 comparisons."""
+    beyond = [compared(name, gain, 0.2, floor=0.0547) for name, gain in (("padim", -0.2), ("paper", 0.1))]
+    found = summary(beyond)
+    assert found.headline == "stfpm finds 4 of 8 lesions; 12 patients cannot show a difference to any other row"
+    assert found.tested == ["A difference between stfpm and paper or padim cannot be shown with 12 patients."]
+    assert {row.verdict for row in found.compared} == {"cannot be shown"}
+    assert found.p_floors == (0.0547,)
+
+
+def test_a_row_that_ties_with_the_reference_in_many_patients_is_told_from_those_that_can_be_tested():
+    beyond, tested = compared("padim", -0.2, 0.2, floor=0.125), compared("paper", 0.1, 0.4)
+    found = summary([beyond, tested])
+    assert found.headline.endswith("not shown to be better than the 1 row to which 12 patients can show a difference")
+    assert found.tested == [
+        "stfpm is not shown to be better or worse than paper.",
+        "A difference between stfpm and padim cannot be shown with 12 patients.",
+    ]
+    assert summary([beyond, compared("paper", -0.1, 0.01)]).headline.endswith("better than 1 of 2 other rows")
 
 
 def test_the_headline_says_what_is_missing():

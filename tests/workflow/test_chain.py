@@ -84,6 +84,14 @@ def test_the_probes_have_their_rows_and_say_nothing_of_two_scans_a_group(finishe
     assert "too few to tell whether it is evidence of lesion detection" in page
 
 
+def test_graded_maps_alone_are_tested_and_two_patients_show_nothing(finished):
+    compared = table(finished, "evaluation/comparisons.tsv")
+    assert set(compared["experiment"]) == EXPERIMENTS - {UNSCORED, "stfpm-gaussian"}
+    assert (compared["p_holm_floor"] == 1).all()  # 2 of 4 flips times 7 comparisons
+    page = (finished.folder / "results/report/index.html").read_text(encoding="utf-8")
+    assert "cannot be shown with 2 patients" in page and "not shown" not in page
+
+
 def test_registered_brains_overlap_the_template(finished):
     brain = load_mask(finished.folder / "results/template/mask.nii.gz").data
     for sub in ("sub-demoP01", "sub-demoP06"):  # stripped scans bring an outline of their own

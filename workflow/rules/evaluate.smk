@@ -42,7 +42,7 @@ rule compare:
         + expand("results/evaluation/{experiment}/synthetic_metrics.tsv", experiment=PLAN.lesion_experiments())
         + PLAN.probe_tables(),
         scores=expand("results/evaluation/{experiment}/scores.tsv", experiment=PLAN.experiments),
-        patients=[f"results/evaluation/{name}/patients.tsv" for name in PLAN.in_brain()],
+        patients=expand("results/evaluation/{experiment}/patients.tsv", experiment=PLAN.graded_experiments()),
     output:
         metrics="results/evaluation/metrics.tsv",
         scores="results/evaluation/scores.tsv",
@@ -57,7 +57,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        reference=STUDY.evaluation.reference or PLAN.in_brain()[0],
+        reference=STUDY.evaluation.reference or PLAN.graded_experiments()[0],
         code=code("compare"),
         env=environment("imaging"),
     script:

@@ -1,6 +1,6 @@
 """The report: one page with the numbers, the curves and the maps."""
 
-SHOWN = next(name for name in PLAN.in_brain() if not PLAN.is_segmented(name))
+SHOWN = PLAN.graded_experiments()[0]
 TESTED = in_turn(PARTICIPANTS, "test", len(SCANS))  # those that may be pictured, the likeliest first
 
 

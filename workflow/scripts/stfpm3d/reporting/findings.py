@@ -107,6 +107,11 @@ def listed(parts: Sequence[str], last: str = "and") -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things, such as `2 patients`."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def signed(value: float) -> str:
     """A difference, to two digits with its sign."""
     if np.isnan(value):
@@ -119,3 +124,9 @@ def p_value(value: float) -> str:
     if np.isnan(value):
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.2g}" if value < 0.0995 else f"{value:.2f}"
+
+
+def p_equals(value: float) -> str:
+    """A p value in a sentence: `p = 0.02`, `p < 0.001`."""
+    text = p_value(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from stfpm3d import __version__
 from stfpm3d.evaluation.lesionwise import MIN_IOU
-from stfpm3d.reporting.findings import Findings, listed, score
+from stfpm3d.reporting.findings import Findings, counted, listed, score
 from stfpm3d.reporting.summary import Summary
 
 REFERENCES = {
@@ -123,10 +123,12 @@ def _measured(findings: Findings, summary: Summary, healthy_quantile: float) -> 
         text = f"Maps were thresholded at the {score(100 * healthy_quantile)}th percentile of healthy validation voxels"
         matched = f", and lesions matched to components from an intersection over union of {MIN_IOU} on [metrics]"
         yield f"{text}{matched if shown.n_lesion else ''}."
-    if any(row.verdict != "not tested" for row in summary.rows):
+    if summary.compared:
         yield (
             f"The endpoint, average precision per patient, was compared with that of {summary.reference} by two-sided"
-            " paired sign-flip permutation tests, corrected after Holm [holm]."
+            f" paired sign-flip permutation tests over {counted(summary.n_compared, 'patient')}, corrected for"
+            f" {counted(len(summary.compared), 'comparison')} after Holm [holm]; they can give no p below"
+            f" {score(summary.p_floors[0])}."
         )
     if findings.interval(shown.experiment, "voxel_auprc"):
         yield "Intervals are 95 % bootstrap intervals."

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from stfpm3d.evaluation.marks import Marks
-from stfpm3d.reporting.findings import Findings, number, p_value, percent, volume
+from stfpm3d.reporting.findings import Findings, number, p_equals, percent, score, volume
 from stfpm3d.reporting.summary import Row
 from stfpm3d.reporting.trust import site_warning
 
@@ -64,7 +64,8 @@ def notes(
     poles
         What of the brain lies beyond the crop's faces (`imaging.grid.cut_poles`).
     rows
-        What every experiment finds, and whether it differs from the one shown (`summary.Summary`).
+        What every experiment finds, and whether it differs from the one shown (`summary.Summary`); none where that is
+        not the reference.
     marked
         What the experiment shown marks in each test scan.
     rim_share
@@ -132,8 +133,10 @@ def _rim_notes(marked: Sequence[Marks], rim_share: float) -> list[Note]:
 def _tested(note: Note, test: Row) -> Note:
     """The note on what was learned, with what the comparison with the initial weights shows."""
     if test.verdict == "not shown":
-        p = p_value(test.p_holm)
-        but = f" By AP per patient a difference is not shown (p {p if p.startswith('<') else f'= {p}'})."
+        but = f" By AP per patient a difference is not shown ({p_equals(test.p_holm)})."
+        return Note(True, note.text + but, note.place)
+    if test.verdict == "cannot be shown":
+        but = f" By AP per patient so few patients cannot show a difference (p = {score(test.p_holm_floor)} at best)."
         return Note(True, note.text + but, note.place)
     return note
 

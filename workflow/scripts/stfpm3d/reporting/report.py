@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import pandas as pd
 from markupsafe import Markup
 
-from stfpm3d.evaluation.comparison import MIN_PATIENTS
 from stfpm3d.imaging.grid import NetworkGrid, brain_cut_share, crop_rim, cut_poles
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.probes.regions import MIN_SUBJECTS
@@ -18,6 +17,7 @@ from stfpm3d.probes.separation import ALPHA, FIRES_FROM, fires
 from stfpm3d.reporting.curves import lesion_counts, plots, styles, training_svg
 from stfpm3d.reporting.findings import (
     Findings,
+    counted,
     hundredths,
     interval,
     number,
@@ -34,10 +34,10 @@ from stfpm3d.reporting.pages import write_page
 from stfpm3d.reporting.pictures import Pictures
 from stfpm3d.reporting.provenance import Stage
 from stfpm3d.reporting.results import Results
-from stfpm3d.reporting.summary import summarize
+from stfpm3d.reporting.summary import SHOWN_BELOW, summarize
 from stfpm3d.reporting.trust import verdict
 
-FORMS = (number, percent, hundredths, score, signed, p_value, volume)
+FORMS = (counted, number, percent, hundredths, score, signed, p_value, volume)
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def write_report(
         summary=summary,
         trust=verdict(metrics, shown),
         reliable_patients=RELIABLE_PATIENTS,
-        min_tested=MIN_PATIENTS,
+        shown_below=SHOWN_BELOW,
         patients=_patient_rows(results.patients, shown),
         counts=lesion_counts(results.patients, results.lesions),
         looks=looks,
@@ -162,7 +162,7 @@ def write_report(
             excluded,
             results.registration,
             poles=cut_poles(brain_mask, grid),
-            rows=summary.rows,
+            rows=summary.rows if summary.reference == shown else (),
             marked=list(pictures.marked.values()),
             rim_share=float(crop_rim(brain_mask, grid, RIM_MM)[brain_mask.data].mean()),
         ),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from stfpm3d.probes.regions import MIN_SUBJECTS
 from stfpm3d.probes.separation import ALPHA, FIRES_FROM, fires
-from stfpm3d.reporting.findings import Findings, listed, number, p_value, percent
+from stfpm3d.reporting.findings import Findings, listed, number, p_equals, percent
 
 SITE_FACTOR = 5
 """A site's false-positive rate this many times the nominal one is worth a warning."""
@@ -36,8 +36,7 @@ class Probe(NamedTuple):
     @property
     def figures(self) -> str:
         """What it looks at, with its figures."""
-        p = p_value(self.p)
-        return f"{self.what} (AUROC {number(self.auroc)}, p {p if p.startswith('<') else f'= {p}'})"
+        return f"{self.what} (AUROC {number(self.auroc)}, {p_equals(self.p)})"
 
 
 def verdict(metrics: pd.DataFrame, experiment: str) -> Verdict:

@@ -95,26 +95,22 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _sources_have_graded_maps(self) -> Config:
+    def _sources_and_the_reference_have_graded_maps(self) -> Config:
         binary = (MaskExperiment, SegmentationExperiment)
         graded = [row.name for row in self.experiments if not isinstance(row, binary)]
         if not graded:
             raise ValueError("experiments has no row with graded maps; add one that is neither mask nor segmentation")
-        for row in self.experiments:
-            if isinstance(row, SegmentationExperiment):
-                subject = f"experiment {row.name!r} segments the maps of"
-                _require(row.experiment, [other.name for other in self.experiments], subject)
-                if row.experiment not in graded:
-                    raise ValueError(
-                        f"{subject} {row.experiment!r}, which hold 0 and 1 alone; name one of {', '.join(graded)}"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _reference_is_tested(self) -> Config:
+        named = {
+            f"experiment {row.name!r} segments the maps of": row.experiment
+            for row in self.experiments
+            if isinstance(row, SegmentationExperiment)
+        }
         if self.evaluation.reference is not None:
-            tested = [row.name for row in self.experiments if not isinstance(row, MaskExperiment)]
-            _require(self.evaluation.reference, tested, "evaluation.reference names the experiment")
+            named["evaluation.reference names the experiment"] = self.evaluation.reference
+        for subject, name in named.items():
+            _require(name, [row.name for row in self.experiments], subject)
+            if name not in graded:
+                raise ValueError(f"{subject} {name!r}, whose maps hold 0 and 1 alone; name one of {', '.join(graded)}")
         return self
 
 

@@ -273,8 +273,8 @@ class Evaluation(Section):
     reference: Name | None = Field(
         default=None,
         description="Name of the experiment that the others are tested against by their average precision per patient;"
-        " without it the first that is measured inside the brain. This key alone reruns the"
-        " comparison and the report.",
+        " without it the first whose maps are graded. Maps of 0 and 1 (`segmentation`, `mask`) are not tested. This key"
+        " alone reruns the comparison and the report.",
     )
     probes: bool = Field(
         default=True,
