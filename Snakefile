@@ -2,9 +2,9 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
-import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import min_version
@@ -17,19 +17,25 @@ if not isinstance(workflow.current_basedir, os.PathLike):
         " and name the Snakefile in the clone."
     )
 
+sys.path.insert(0, str(Path(workflow.current_basedir, "workflow", "scripts")))
+
+from stfpm3d.runtime.errors import InputError
+from stfpm3d.study.config_files import check_config_files
+
 DEFAULTS = Path(workflow.current_basedir, "config", "config.yaml")
 OWN = Path("config/config.yaml")
+
+if workflow.is_main_process:
+    try:
+        check_config_files([OWN, *workflow.overwrite_configfiles])  # the latter Snakemake has read already
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 configfile: DEFAULTS  # one set of them, whichever folder the run is in
 
 
 if OWN.is_file() and not OWN.samefile(DEFAULTS):
-    with OWN.open(encoding="utf-8") as file:
-        try:
-            yaml.safe_load(file)
-        except yaml.YAMLError as error:  # Snakemake would not say where
-            raise WorkflowError(f"{OWN} is no YAML, which is indented by spaces alone: {error}") from None
 
     configfile: OWN
 

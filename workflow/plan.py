@@ -16,7 +16,9 @@ from snakemake.cli import main as snakemake
 from snakemake.cli import parse_cores
 from snakemake.logging import logger
 
+from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.forecast import forecast, read_past, stages
+from stfpm3d.study.config_files import check_config_files
 
 
 class PlannedJobs(logging.Filter):
@@ -34,15 +36,24 @@ class PlannedJobs(logging.Filter):
         return True
 
 
-def cores(arguments: list[str]) -> int:
-    """How many cores a run by these arguments has: all that this process may use, unless they say fewer."""
+def read(arguments: list[str]) -> argparse.Namespace:
+    """Of Snakemake's arguments `cores`, all that this process may use unless they say fewer, and `configfile`."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--cores", "-c", type=parse_cores, default="all")
-    return parser.parse_known_args(arguments)[0].cores
+    parser.add_argument("--configfile", "--configfiles", nargs="+", default=[])
+    return parser.parse_known_args(arguments)[0]
 
 
 def main() -> None:
-    """Let Snakemake plan, and print its plan as a table."""
+    """Let Snakemake plan, and print its plan as a table.
+
+    Config files are checked first: one that is no UTF-8 text ends Snakemake without a word of which it is.
+    """
+    given = read(sys.argv[1:])
+    try:
+        check_config_files(given.configfile)
+    except InputError as error:
+        sys.exit(str(error))
     planned = PlannedJobs()
     logger.addFilter(planned)
     status = None
@@ -56,7 +67,7 @@ def main() -> None:
     if not planned.jobs:
         print("Nothing to be done: every result is there, and as the config, the scans and the code want it.")
         return
-    print(forecast(stages(planned.jobs), read_past(planned.folder), cores(sys.argv[1:])))
+    print(forecast(stages(planned.jobs), read_past(planned.folder), given.cores))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +17,6 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 TEMPLATES = SCRIPTS / "stfpm3d" / "reporting" / "templates"
 # Relative, so that a project that is moved or copied has nothing to do.
 PAGES = {path.name: os.path.relpath(path) for path in TEMPLATES.iterdir()}
-sys.path.insert(0, str(SCRIPTS))
 
 from stfpm3d.demo.participants import demo_participants
 from stfpm3d.maps.makers import MAKERS, maker_module
