@@ -2,7 +2,7 @@
 
 import gc
 import os
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -24,13 +24,14 @@ from stfpm3d.probes.regions import region_patients, with_known_region
 from stfpm3d.runtime.definitions import Definitions
 from stfpm3d.runtime.digest import environment_digest
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.fingerprint import Fingerprints
 from stfpm3d.runtime.job_environment import set_for_jobs
 from stfpm3d.study.cohort import check_files, in_turn
 from stfpm3d.study.config import read_config
 from stfpm3d.study.devices import check_gpu, has_gpu, requested_gpus
-from stfpm3d.study.opening import check_study, given_scans, kept, open_cohort
+from stfpm3d.study.opening import check_study, given_scans, kept, open_cohort, own_files
 from stfpm3d.study.plan import Plan
-from stfpm3d.study.training_plan import BRAIN_MASK, content_of, one_of, settings
+from stfpm3d.study.training_plan import BRAIN_MASK, contents, one_of, settings
 
 set_for_jobs()
 # Jobs are many objects that live to the end; to look for garbage as often as is usual takes a sixth of the planning.
@@ -83,6 +84,11 @@ def scaled(amount):
 
 
 DEFINITIONS = Definitions(SCRIPTS)
+# A job asks for its own scan's file alone, so that no job reads a cohort, whatever inodes its machine shows.
+FINGERPRINTS = Fingerprints(
+    Path(".snakemake/fingerprints"), own_files(STUDY, COHORT) if workflow.is_main_process else [], logger.info
+)
+content_of = partial(contents, FINGERPRINTS)
 
 
 def given(path):

@@ -118,6 +118,13 @@ def given_files(study: Config) -> dict[str, str]:
     return {key: path for key, path in files.items() if path is not None}
 
 
+def own_files(study: Config, table: pd.DataFrame) -> list[str]:
+    """The user's own files whose content counts: given scans and masks, and what the config names."""
+    given, masks = given_scans(study, table), study.evaluation.synthetic.masks
+    files = [*given["image"], *given["lesion_mask"].dropna(), *given_files(study).values()]
+    return files if masks is None else [*files, *(str(Path(masks, name)) for name in mask_files(masks))]
+
+
 def mask_files(folder: Path | str) -> list[str]:
     """The names of the NIfTI files in a folder, in order; none where there is no such folder."""
     return sorted(path.name for path in Path(folder).glob("*.nii*") if path.is_file())

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from stfpm3d.runtime.fingerprint import fingerprint
+from stfpm3d.runtime.fingerprint import Fingerprints
 from stfpm3d.study.cohort import select
 from stfpm3d.study.config import Config
 from stfpm3d.study.opening import mask_files, path_unless
@@ -57,14 +57,14 @@ def settings(row: Section, *without: str) -> dict[str, Any]:
     return row.model_dump(mode="json", exclude={"name", *without})
 
 
-def content_of(*paths: str | list[str]) -> list[str]:
+def contents(fingerprints: Fingerprints, *paths: str | list[str]) -> list[str]:
     """Fingerprints of those of some files that are the user's own, as a rule's params.
 
     A file that is replaced may be older than what was made of its forerunner. What rules make, below `results/`, has
     none.
     """
     files = [path for given in paths for path in ([given] if isinstance(given, str) else given)]
-    return [fingerprint(path) for path in files if not path.startswith("results/")]
+    return [fingerprints.of(path) for path in files if not path.startswith("results/")]
 
 
 class TrainingPlan:
