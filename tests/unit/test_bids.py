@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.study.bids import bids_scans
+from stfpm3d.study.bids_remarks import bids_remarks, scan_remarks
 from stfpm3d.study.cohort import read_bids
 
 
@@ -70,3 +73,149 @@ def test_a_data_set_without_a_table_is_refused(dataset: Path) -> None:
     (dataset / "participants.tsv").unlink()
     with pytest.raises(InputError, match=r"without participants\.tsv"):
         read_bids(dataset, "T2w")
+
+
+def add(dataset: Path, *names: str) -> None:
+    """Empty files."""
+    for name in names:
+        path = dataset / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+PATIENTS_MASK = "derivatives/manual/sub-02/anat/sub-02_label-lesion_mask.nii.gz"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sub-02/anat/sub-02_label-lesion_roi.nii.gz",
+        "sub-02/anat/sub-02_T2w_roi.nii.gz",
+        "sub-02/anat/sub-02_T2w_label-lesion_roi.nii.gz",
+        "sub-02/anat/sub-02_T2w_lesion.nii",
+        "sub-02/anat/sub-02_lesion_mask.nii.gz",
+        "sub-02/anat/sub-02_desc-lesion_mask.NII.GZ",
+        "sub-02/anat/sub-02_space-T2w_label-tumor_dseg.nii.gz",
+        "derivatives/manual/sub-02/anat/sub-02_desc-lesion_mask.nii.gz",
+        "derivatives/manual/sub-02/anat/sub-02_label-L_desc-T1lesion_mask.nii.gz",
+        "Derivatives/lesions/v1/sub-02/anat/sub-02_label-Lesion_mask.nii.gz",
+        "derivatives/sub-02_space-orig_label-lesion_mask.nii.gz",
+        "derivatives/lesions/sub-02/sub-02_acq-a_T2w_desc-Tumour_mask.nii.gz",
+    ],
+)
+def test_a_lesion_mask_is_found_under_the_names_that_people_use(dataset: Path, name: str) -> None:
+    (dataset / PATIENTS_MASK).unlink()
+    add(dataset, name)
+    assert read_bids(dataset, "T2w")["lesion_mask"].tolist() == [None, None, str(dataset / name)]
+    assert not any(name in remark for remark in bids_remarks(dataset, "T2w"))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("sub-02/anat/sub-02_FLAIR_roi.nii.gz", "it was drawn on another contrast, FLAIR"),
+        ("sub-02/anat/sub-02_space-MNI152_label-lesion_mask.nii.gz", "it lies in another space, MNI152"),
+        ("sub-02/ses-b/anat/sub-02_ses-b_label-lesion_mask.nii.gz", "it is of another session"),
+        ("sub-02/anat/sub-02_run-2_label-lesion_mask.nii.gz", ""),
+        ("derivatives/x/sub-02/dwi/sub-02_label-lesion_mask.nii.gz", "it lies among other data, dwi"),
+        (
+            "derivatives/stfpm3d/sub-02/anat/sub-02_label-lesion_desc-anomaly_mask.nii.gz",
+            "it was predicted by a bundle",
+        ),
+        ("sub-02/anat/sub-02_label-lesion_probseg.nii.gz", "it holds probabilities; threshold it"),
+        ("sub-02/anat/sub-02_label-lesion_mask.mgz", "it is no .nii or .nii.gz file; convert it"),
+        ("derivatives/x/sub-02/anat/sub-02_desc-manual_mask.nii.gz", "its name does not say that it is a lesion's"),
+        ("sub-01/ses-a/anat/sub-01_ses-a_label-lesion_mask.nii.gz", "its subject is healthy by participants.tsv"),
+        ("sub-09/anat/sub-09_label-lesion_mask.nii.gz", "its subject has no T2w scan"),
+    ],
+)
+def test_what_looks_like_a_lesion_mask_and_is_not_taken_is_named(dataset: Path, name: str, told: str) -> None:
+    (dataset / PATIENTS_MASK).unlink()
+    add(dataset, name)
+    masks = read_bids(dataset, "T2w")["lesion_mask"].tolist()
+    found = [remark for remark in bids_remarks(dataset, "T2w") if name in remark]
+    if told:
+        assert masks == [None, None, None]
+        assert len(found) == 1 and f"looks like a lesion mask and is not taken: {told}" in found[0], found
+    else:  # the scan has no run to differ from
+        assert masks == [None, None, str(dataset / name)] and not found
+
+
+def test_masks_of_one_kind_are_one_sentence_and_masks_of_the_anatomy_none(dataset: Path) -> None:
+    add(dataset, *(f"derivatives/x/sub-{n:02}/anat/sub-{n:02}_label-lesion_mask.nii.gz" for n in range(10, 40)))
+    add(dataset, "derivatives/fmriprep/sub-02/anat/sub-02_desc-brain_mask.nii.gz")
+    (remark,) = (remark for remark in bids_remarks(dataset, "T2w") if "x/sub-" in remark)
+    assert "sub-10_label-lesion_mask.nii.gz, one of 30 of such names, looks like a lesion mask" in remark
+    assert not any("brain" in remark for remark in bids_remarks(dataset, "T2w"))
+
+
+def test_the_documented_name_goes_before_others_which_are_named(dataset: Path) -> None:
+    name = "sub-02/anat/sub-02_T2w_roi.nii.gz"
+    add(dataset, name)
+    assert read_bids(dataset, "T2w")["lesion_mask"].tolist()[2] == str(dataset / PATIENTS_MASK)
+    assert any(f"{name} looks like" in remark and "goes before it" in remark for remark in bids_remarks(dataset, "T2w"))
+
+
+def test_a_scan_in_capitals_is_a_scan_and_what_else_looks_like_one_is_named(dataset: Path) -> None:
+    add(dataset, "sub-03/anat/sub-03_T2w.NII.GZ")
+    others = {
+        "sub-04/sub-04_T2w.nii.gz": r"it does not lie in sub-\*/",
+        "sub-04/anat/sub-04_T2w.nrrd": "it is no .nii",
+        "sub-02/anat/sub-02_desc-defaced_T2w.nii.gz": "its name .* says that it was made of another",
+    }
+    add(dataset, *others, "sub-05/anat/sub-05_T2.nii.gz")
+    with (dataset / "participants.tsv").open("a") as table:
+        table.write("".join(f"sub-0{number}\t30\thealthy\tA\n" for number in (3, 4, 5)))
+    assert read_bids(dataset, "T2w")["image"].tolist()[3:] == [str(dataset / "sub-03/anat/sub-03_T2w.NII.GZ")]
+    remarks = "\n".join(bids_remarks(dataset, "T2w"))
+    for name, told in others.items():
+        assert re.search(f"{name} looks like a T2w scan and is not taken: {told}", remarks), remarks
+    assert re.search(r"names sub-04, sub-05, without a T2w scan; .* sub-05/anat/sub-05_T2\.nii\.gz", remarks), remarks
+    assert len(scan_remarks(dataset, "T2w")) == 3
+
+
+@pytest.mark.parametrize(
+    ("sidecars", "expected"),
+    [
+        ({"T2w.json": True}, True),
+        ({"T2w.json": True, "sub-02/sub-02_T2w.json": False}, False),
+        ({"T2w.json": True, "sub-02_T2w.json": False}, False),
+        ({"sub-02_T2w.json": True, "sub-02/anat/T2w.json": False}, False),
+        ({"T2w.json": False, "sub-02/anat/sub-02_T2w.json": True}, True),
+        ({"T1w.json": True, "sub-01_T2w.json": True, "acq-x_T2w.json": True}, None),
+        ({"T2w.json": True, "sub-02/anat/sub-02_T2w.json": None}, True),
+    ],
+)
+def test_the_most_specific_sidecar_says_whether_the_skull_is_off(dataset: Path, sidecars: dict, expected: bool) -> None:
+    """BIDS' inheritance principle: each key from the folder farthest down, whose file applies to the scan."""
+    for name, value in sidecars.items():
+        (dataset / name).write_text(json.dumps({"SkullStripped": value}))
+    assert bids_scans(dataset, "T2w")[2].skull_stripped is expected
+
+
+@pytest.mark.parametrize("value", ["true", 1])
+def test_a_sidecar_that_says_neither_true_nor_false_is_refused(dataset: Path, value: object) -> None:
+    (dataset / "T2w.json").write_text(json.dumps({"SkullStripped": value}))
+    with pytest.raises(InputError, match=r"T2w\.json: SkullStripped is .*, expected true or false"):
+        read_bids(dataset, "T2w")
+
+
+def test_two_runs_of_a_session_are_named_with_what_can_be_done(dataset: Path) -> None:
+    add(dataset, *(f"sub-02/anat/sub-02_run-{run}_T2w.nii.gz" for run in (1, 2)))
+    (dataset / "sub-02/anat/sub-02_T2w.nii.gz").unlink()
+    with pytest.raises(InputError, match="several T2w scans in one session") as caught:
+        read_bids(dataset, "T2w")
+    told = "sub-02 (sub-02/anat/sub-02_run-1_T2w.nii.gz, sub-02/anat/sub-02_run-2_T2w.nii.gz)"
+    assert told in str(caught.value) and "move the others out of anat, or name the scans" in str(caught.value)
+    assert [scan.entities for scan in bids_scans(dataset, "T2w")][2:] == ["sub-02_run-1", "sub-02_run-2"]  # to predict
+
+
+def test_a_scan_in_another_subjects_folder_is_refused(dataset: Path) -> None:
+    add(dataset, "sub-02/anat/sub-03_T2w.nii.gz")
+    with pytest.raises(InputError, match=r"sub-03_T2w\.nii\.gz lies in the folder of another subject, sub-02"):
+        read_bids(dataset, "T2w")
+
+
+def test_links_that_lead_round_in_a_circle_end(dataset: Path) -> None:
+    (dataset / "derivatives/manual/again").symlink_to(dataset / "derivatives")
+    assert read_bids(dataset, "T2w")["lesion_mask"].tolist() == [None, None, str(dataset / PATIENTS_MASK)]

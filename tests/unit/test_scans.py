@@ -57,7 +57,7 @@ def test_a_bids_data_set_gives_the_scans_of_one_contrast_with_sessions_and_sidec
     touched(anat / "sub-01_ses-a_space-MNI_T2w.nii.gz", tmp_path / "sub-02/anat/sub-02_T2w.nii")
     (anat / "sub-01_ses-a_T2w.json").write_text(json.dumps({"SkullStripped": True}))
     scans = {scan.name: scan.skull_stripped for scan in list_scans(tmp_path, "T2w")}
-    assert scans == {"sub-01_ses-a": True, "sub-01_ses-a_run-2": None, "sub-02": None}
+    assert scans == {"sub-01_ses-a": True, "sub-01_ses-a_run-2": True, "sub-02": None}  # inherited
     assert {scan.source for scan in list_scans(tmp_path, "T1w")} == {"sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz"}
     with pytest.raises(InputError, match="without a FLAIR scan"):
         list_scans(tmp_path, "FLAIR")

@@ -29,7 +29,7 @@ from stfpm3d.runtime.job_environment import set_for_jobs
 from stfpm3d.study.cohort import check_files, in_turn
 from stfpm3d.study.config import read_config
 from stfpm3d.study.devices import check_gpu, has_gpu, requested_gpus
-from stfpm3d.study.opening import check_study, given_scans, kept, open_cohort, own_files
+from stfpm3d.study.opening import check_study, data_set_remarks, given_scans, kept, open_cohort, own_files
 from stfpm3d.study.plan import Plan
 from stfpm3d.study.training_plan import BRAIN_MASK, contents, one_of, settings
 

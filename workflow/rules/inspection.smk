@@ -10,5 +10,5 @@ if workflow.is_main_process:
             check_headers(GIVEN)
         except InputError as error:
             raise WorkflowError(str(error)) from None
-    for remark in PLAN.remarks():
+    for remark in [*data_set_remarks(STUDY), *PLAN.remarks()]:
         logger.warning(remark)

@@ -1,43 +1,34 @@
 """BIDS data sets as they come: their scans of one contrast, and a cohort from their participants table.
 
-Files are named sub-*/[ses-*/]anat/sub-*_{suffix}.nii.gz; what is derived (`space-`, `desc-`) is no scan as it came.
+Files are named sub-*/[ses-*/]anat/sub-*_{suffix}.nii.gz; what is derived (`space-`, `desc-`, `label-`) is no scan as it
+came. Lesion masks are found by `bids_masks`, and what is passed over is told by `bids_remarks`.
 """
 
 from __future__ import annotations
 
 import json
-import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.study.bids_masks import lesion_masks
+from stfpm3d.study.bids_names import CONTRAST, NIFTI, BidsName, BidsScan, contents, is_subject, parsed, stem
 from stfpm3d.study.sheets import read_rows
 
-NIFTI = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
-CONTRAST = re.compile("_(T1w|T2w|FLAIR|PDw|T2starw)$")
-"""The suffix of a scan's name."""
-DERIVED = ("_space-", "_desc-")
+__all__ = ["CONTRAST", "NIFTI", "BidsScan", "bids_cohort", "bids_scans", "is_bids", "stem"]
+
+DERIVED = ("space", "desc", "label")
+"""The entities of what was made of a scan."""
 PARTICIPANTS = "participants.tsv"
 OF_SUBJECT = ("group", "site", "split", "exclude")
 """Columns of a data set's participants table that a cohort takes over."""
-
-
-class BidsScan(NamedTuple):
-    """A scan of a data set."""
-
-    entities: str
-    """Its name up to the suffix, such as `sub-01_ses-02`."""
-    image: Path
-    skull_stripped: bool | None
-    """`SkullStripped` of its sidecar; None where that does not say."""
-
-    @property
-    def session_id(self) -> str:
-        """`ses-02`, or n/a."""
-        found = re.search(r"_(ses-[A-Za-z0-9]+)", self.entities)
-        return found[1] if found else "n/a"
+MOST_TOLD = 5
+"""Of the sessions with several scans."""
 
 
 def is_bids(folder: Path) -> bool:
@@ -45,45 +36,85 @@ def is_bids(folder: Path) -> bool:
     return (folder / "dataset_description.json").is_file() or any(folder.glob("sub-*/**/anat"))
 
 
-def stem(path: Path) -> str:
-    """A file's name without .nii or .nii.gz."""
-    return NIFTI.sub("", path.name)
-
-
 def bids_scans(folder: Path, suffix: str) -> list[BidsScan]:
     """List the scans of one contrast (T1w, T2w or FLAIR) by name.
+
+    `SkullStripped` is what the most specific of their sidecars says, which may lie in any folder above the scan.
 
     Raises
     ------
     InputError
-        When there is none, or a sidecar cannot be read.
+        When there is none, one lies in another subject's folder, or a sidecar cannot be read.
     """
-    found = [
-        path
-        for pattern in ("sub-*/anat", "sub-*/ses-*/anat")
-        for path in folder.glob(f"{pattern}/sub-*_{suffix}.nii*")
-        if NIFTI.search(path.name) and not any(entity in path.name for entity in DERIVED)
-    ]
+    found = sorted(path for anat in _anat_folders(folder) for path in contents(anat) if is_scan(path, suffix))
     if not found:
         raise InputError(
             f"{folder} is a BIDS data set without a {suffix} scan (sub-*/[ses-*/]anat/*_{suffix}.nii.gz); give one that"
             " has some, or a table."
         )
-    return [BidsScan(stem(path).removesuffix(f"_{suffix}"), path, _said_by_sidecar(path)) for path in sorted(found)]
+    sidecars, said = cache(_sidecars), cache(_said)
+    scans = []
+    for path in found:
+        name = parsed(path)
+        subject = path.relative_to(folder).parts[0]
+        if name.entities["sub"] != subject[len("sub-") :]:
+            raise InputError(f"{path} lies in the folder of another subject, {subject}; rename the file, or move it.")
+        levels = [level for level in (*reversed(path.parents), path) if level.is_relative_to(folder)][:-1]
+        stripped = _skull_stripped(name, [sidecars(level) for level in levels], said)
+        scans.append(BidsScan(stem(path).rpartition("_")[0], path, stripped))
+    return scans
+
+
+def is_scan(path: Path, suffix: str) -> bool:
+    """Whether a file is a scan of a contrast as it came, by its name alone; its capitals do not count."""
+    name = parsed(path)
+    return bool(
+        NIFTI.search(path.name)
+        and name.suffix.lower() == suffix.lower()
+        and "sub" in name.entities
+        and not any(entity in name.entities for entity in DERIVED)
+    )
 
 
 def bids_cohort(folder: Path, suffix: str) -> pd.DataFrame:
     """A participants table (strings, see `cohort.check_participants`) of a data set, paths relative to its folder.
 
     `group` (healthy or patient), and where they stand there `site`, `split` and `exclude`, are columns of its own
-    participants.tsv. A patient's lesion mask is the `*label-lesion*_mask.nii.gz` of the same session, in `anat` beside
-    the scan or in that of a data set below `derivatives/`, in the scan's own space. A scan whose sidecar does not say
-    otherwise has its skull.
+    participants.tsv. A patient's lesion mask is the one that `bids_masks.lesion_masks` finds. A scan whose sidecars do
+    not say otherwise has its skull.
 
     Raises
     ------
     InputError
         When the table, its column or a scan's row is missing, or a session has two scans or masks.
+    """
+    kept, subjects = read_subjects(folder)
+    scans = bids_scans(folder, suffix)
+    for scan in scans:
+        if scan.subject not in subjects:
+            raise InputError(
+                f"{folder / PARTICIPANTS} has no row for {scan.subject}, of which there is {scan.image.name}; add one."
+            )
+    _check_sessions(folder, scans, suffix)
+    values = {subject: dict(zip(kept, cells, strict=True)) for subject, cells in subjects.items()}
+    ill = [scan for scan in scans if values[scan.subject]["group"].lower() != "healthy"]
+    masks = lesion_masks(folder, ill, suffix)
+    cohort = [
+        {"site": "n/a", **values[scan.subject], "participant_id": scan.subject, "session_id": scan.session_id}
+        | {"image": str(scan.image.relative_to(folder)), "lesion_mask": masks.get(scan.entities, "n/a")}
+        | {"skull_stripped": str(bool(scan.skull_stripped)).lower()}
+        for scan in scans
+    ]
+    return pd.DataFrame(cohort)
+
+
+def read_subjects(folder: Path) -> tuple[list[str], dict[str, list[str]]]:
+    """Which columns of `OF_SUBJECT` a data set's table has, and the cells of each participant in them.
+
+    Raises
+    ------
+    InputError
+        When the table or a column is missing.
     """
     table = folder / PARTICIPANTS
     if not table.is_file():
@@ -94,50 +125,73 @@ def bids_cohort(folder: Path, suffix: str) -> pd.DataFrame:
             f"{table} lacks the column(s) {', '.join(absent)}; found {', '.join(header) or 'nothing'}: add a group,"
             " healthy or patient, for each participant."
         )
-    subjects = {cells[0]: cells for cells in (_in_order(header, row) for _, row in rows)}
     kept = [column for column in OF_SUBJECT if column in header]
-    cohort = []
-    for scan in bids_scans(folder, suffix):
-        subject = scan.entities.partition("_")[0]
-        if subject not in subjects:
-            raise InputError(f"{table} has no row for {subject}, of which there is {scan.image.name}; add one.")
-        values = dict(zip(kept, subjects[subject][1:], strict=True))
-        mask = None if values["group"].lower() == "healthy" else _lesion_mask(folder, scan)
-        cohort.append(
-            {"site": "n/a", **values, "participant_id": subject, "session_id": scan.session_id}
-            | {"image": str(scan.image.relative_to(folder)), "lesion_mask": mask or "n/a"}
-            | {"skull_stripped": str(bool(scan.skull_stripped)).lower()}
+    named = [dict(zip(header, [*row, *[""] * len(header)], strict=False)) for _, row in rows]
+    return kept, {cells["participant_id"]: [cells[column] for column in kept] for cells in named}
+
+
+def _check_sessions(folder: Path, scans: Iterable[BidsScan], suffix: str) -> None:
+    """Raise `InputError` where a session has several scans, such as two runs."""
+    of_session = defaultdict(list)
+    for scan in scans:
+        of_session[scan.subject, scan.session_id].append(str(scan.image.relative_to(folder)))
+    if several := {session: names for session, names in of_session.items() if len(names) > 1}:
+        told = [
+            f"{' '.join(part for part in session if part != 'n/a')} ({', '.join(names)})"
+            for session, names in several.items()
+        ]
+        rest = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+        raise InputError(
+            f"{folder} has several {suffix} scans in one session (runs, or other acquisitions), expected one:"
+            f" {'; '.join(told[:MOST_TOLD])}{rest}; move the others out of anat, or name the scans that count in a"
+            " participants table, which is then given instead of the data set, with a session_id each if several of a"
+            " session do."
         )
-    return pd.DataFrame(cohort)
 
 
-def _in_order(header: list[str], row: list[str]) -> list[str]:
-    """The id of a participant, then the cells of `OF_SUBJECT`."""
-    cells = dict(zip(header, [*row, *[""] * len(header)], strict=False))
-    return [cells[column] for column in ("participant_id", *OF_SUBJECT) if column in header]
+def _anat_folders(folder: Path) -> list[Path]:
+    """The folders sub-*/[ses-*/]anat of a data set."""
+    subjects = [path for path in contents(folder) if is_subject(path.name) and path.is_dir()]
+    below = [path for subject in subjects for path in contents(subject) if path.is_dir()]
+    sessions = [path for path in below if path.name.lower().startswith("ses-")]
+    below += [path for session in sessions for path in contents(session) if path.is_dir()]
+    return [path for path in below if path.name.lower() == "anat"]
 
 
-def _lesion_mask(folder: Path, scan: BidsScan) -> str | None:
-    """The mask of a scan's session, relative to the folder."""
-    session = "_".join(re.findall(r"(?:sub|ses)-[A-Za-z0-9]+", scan.entities))
-    anat = scan.image.parent.relative_to(folder)
-    found = [
-        path
-        for pattern in (anat, Path("derivatives", "*") / anat)
-        for path in sorted(folder.glob(f"{pattern}/{session}_*label-lesion*_mask.nii*"))
-        if "_space-" not in path.name or "_space-orig" in path.name
-    ]
-    if len(found) > 1:
-        raise InputError(f"{session} has {len(found)} lesion masks ({', '.join(map(str, found))}); keep one of them.")
-    return str(found[0].relative_to(folder)) if found else None
+def _sidecars(folder: Path) -> list[BidsName]:
+    """The JSON files of a folder."""
+    return [parsed(path) for path in contents(folder) if path.suffix.lower() == ".json"]
 
 
-def _said_by_sidecar(path: Path) -> bool | None:
-    sidecar = path.with_name(f"{stem(path)}.json")
-    if not sidecar.is_file():
-        return None
+def _skull_stripped(
+    scan: BidsName, levels: Iterable[list[BidsName]], said: Callable[[Path], Any | None]
+) -> bool | None:
+    """`SkullStripped` by the inheritance principle: sidecars of a folder further down, and with more entities, win."""
+    found = None
+    for sidecars in levels:
+        applicable = [
+            (len(sidecar.entities), value)
+            for sidecar in sidecars
+            if sidecar.suffix == scan.suffix and sidecar.entities.items() <= scan.entities.items()
+            if (value := said(sidecar.path)) is not None
+        ]
+        if applicable:
+            most = max(count for count, _ in applicable)
+            values = {value for count, value in applicable if count == most}
+            if len(values) > 1:
+                raise InputError(
+                    f"{scan.path}: two sidecars in one folder say SkullStripped true and false; correct one of them."
+                )
+            found = values.pop()
+    return found
+
+
+def _said(sidecar: Path) -> bool | None:
+    """`SkullStripped` of a sidecar; None where it does not say."""
     try:
-        said = json.loads(sidecar.read_text(encoding="utf-8")).get("SkullStripped")
-    except (ValueError, AttributeError) as error:
+        said = json.loads(sidecar.read_text(encoding="utf-8-sig")).get("SkullStripped")
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{sidecar} cannot be read as a JSON object ({error}); correct it or remove it.") from error
-    return said if isinstance(said, bool) else None
+    if said is not None and not isinstance(said, bool):
+        raise InputError(f"{sidecar}: SkullStripped is {said!r}, expected true or false without quotation marks.")
+    return said
