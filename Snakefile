@@ -76,7 +76,7 @@ rule bundles:
 
 from stfpm3d.runtime.failures import summary, written
 from stfpm3d.runtime.run_note import forget_run, note_run
-from stfpm3d.runtime.screen import tell_stages
+from stfpm3d.runtime.screen import is_current, tell_stages
 
 LOGS_BEFORE = {}  # when the logs of the jobs to be run were last written
 
@@ -110,5 +110,5 @@ onerror:
 
 onsuccess:
     forget_run()
-    if Path(PAGE).is_file():
+    if is_current(workflow.dag, PAGE):
         logger.info(f"Report: {Path(PAGE).resolve()}")

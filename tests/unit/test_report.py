@@ -98,6 +98,7 @@ def measured(cohort, brain_mask):
 TEACHER = {"architecture": "resnet18", "weights": "file", "patch_learning": True, "blocks": [1, 2, 3]}
 STFPM = {"method": "stfpm", "residual": "distance", "segmented_by": None, **TEACHER}
 NO_NETWORK = ("architecture", "weights", "patch_learning", "residual", "untrained", "segmented_by")
+NOTHING = {"blocks": [], **dict.fromkeys(NO_NETWORK)}
 EXPERIMENTS = {
     "trained": {**STFPM, "untrained": False, "kind": "as published"},
     "untrained": {**STFPM, "untrained": True, "kind": "baseline"},
@@ -258,6 +259,12 @@ def test_the_paragraph_on_methods_says_what_was_done_and_cites_no_more(page, pag
     assert "over 2 patients, corrected for 1 comparison after Holm (7); they can give no p below 0.5." in told
     tested = methods_of(page_of(comparisons=compare_patients(several(results.patients), "trained")))
     assert "over 10 patients" in tested and "no p below 0.00195" in tested  # 2 of 1024 flips
+    mirror = {**NOTHING, "method": "mirror", "kind": "baseline"}
+    assert "matching (3) and the method mirror (row untrained), as" in methods_of(
+        page_of(EXPERIMENTS | {"untrained": mirror})
+    )
+    both = methods_of(page_of(dict.fromkeys(EXPERIMENTS, mirror)))
+    assert "by the method mirror (row trained) and the method mirror (row untrained), as" in both
     alone = methods_of(page_of(comparisons=results.comparisons[:0]))
     assert "permutation" not in alone and "Holm" not in alone
 
@@ -484,7 +491,7 @@ def test_segmentations_gaussians_and_the_bare_mask_stand_in_the_form_of_the_pape
     experiments = {
         **EXPERIMENTS,
         "clusters": {**EXPERIMENTS["trained"], "segmented_by": "kmeans"},
-        "mask": {"method": "mask", "kind": "baseline", "blocks": [], **dict.fromkeys(NO_NETWORK)},
+        "mask": {"method": "mask", "kind": "baseline", **NOTHING},
         "deep": {**EXPERIMENTS["trained"], "architecture": "resnet50"},
         "gaussian": {**EXPERIMENTS["trained"], "architecture": "resnet34", "residual": "gaussian"},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from types import SimpleNamespace
 
-from stfpm3d.runtime.screen import StageLines, tell_stages
+from stfpm3d.runtime.screen import StageLines, is_current, tell_stages
 
 
 class Run:
@@ -114,3 +114,24 @@ def test_the_log_file_of_snakemake_keeps_all_of_it() -> None:
         logger.addHandler(handler)
     tell_stages(logger, [])
     assert screen.filters and not file.filters
+
+
+def test_a_report_is_named_if_this_run_made_it_or_found_it_up_to_date_and_not_if_another_run_did() -> None:
+    page = "results/report/index.html"
+
+    def run(*jobs: str, left: tuple[str, ...] = ()) -> SimpleNamespace:
+        return SimpleNamespace(
+            jobs=(known := [Job(name) for name in jobs]),
+            needrun_jobs=lambda: (job for job in known if job.output[0] in left),
+        )
+
+    assert is_current(run("results/qc/index.html", page), page)
+    assert not is_current(run("results/qc/index.html"), page), "other targets"
+    assert not is_current(run("results/qc/index.html", page, left=(page,)), page), "--until"
+
+
+class Job:
+    """A job of one file."""
+
+    def __init__(self, output: str) -> None:
+        self.output = [output]

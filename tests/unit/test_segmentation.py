@@ -60,3 +60,21 @@ def test_a_segmentation_has_no_score_and_no_lesion_outside_brain_and_support(tmp
     found = make(Scan("sub-01", tmp_path / "map.nii.gz", tmp_path / "support.nii.gz"))
     assert math.isnan(found.score)
     np.testing.assert_array_equal(found.map.data, segment(Volume(data, AFFINE), support, 0.1).data)
+
+
+@pytest.mark.parametrize("top_fraction", [None, 0.1], ids=["k-means", "top fraction"])
+def test_a_constant_map_has_no_lesion_and_that_is_said(tmp_path, caplog, inside, top_fraction):
+    """A bare mask, or a network that gives the same everywhere: no voxel is more unusual than another."""
+    data = np.where(inside, np.float32(0.3), np.float32(-1))  # outside the brain it may be anything
+    for name, content in (("brain", inside), ("map", data)):
+        save_volume(tmp_path / f"{name}.nii.gz", Volume(content, AFFINE))
+    make = segmentation_maps({"brain_mask": tmp_path / "brain.nii.gz"}, top_fraction=top_fraction)
+    found = make(Scan("sub-01", tmp_path / "map.nii.gz", tmp_path / "brain.nii.gz"))
+    assert not found.map.data.any()
+    assert "sub-01: its map is constant in the brain, and no voxel is marked" in caplog.text
+
+
+def test_two_values_are_the_two_clusters(inside):
+    data = np.zeros(SHAPE, dtype=np.float32)
+    data[4:6, 4:6, 4:6] = 1e-6
+    np.testing.assert_array_equal(segment(Volume(data, AFFINE), inside, None).data, data > 0)

@@ -5,6 +5,7 @@ Only the voxels inside count, those of the template's brain that the scan holds;
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from sklearn.cluster import KMeans
 from stfpm3d.imaging.volumes import Volume, load_mask
 from stfpm3d.maps.form import MapMaker, Scan, ScoredMap
 
+log = logging.getLogger(__name__)
+
 
 def segment(anomaly_map: Volume, inside: NDArray[np.bool_], top_fraction: float | None) -> Volume:
     """The lesions of one scan, float32 (X, Y, Z), from its map and the mask `inside` (X, Y, Z) on the same grid.
@@ -23,10 +26,12 @@ def segment(anomaly_map: Volume, inside: NDArray[np.bool_], top_fraction: float 
     Without `top_fraction` by k-means: the voxels fall into two clusters by value, healthy and diseased tissue, and the
     one of the higher mean is lesion (paper, section 4). With it the highest fraction of the voxels, and all that equal
     the last of them (the authors' code binarises at the 99th percentile, and its clusters are then those two values).
+    A map that is constant there tells no voxel from another: it has no lesion.
     """
     values = anomaly_map.data[inside]
     lesion = np.zeros(anomaly_map.shape, dtype=np.float32)
-    lesion[inside] = higher_cluster(values) if top_fraction is None else highest(values, top_fraction)
+    if np.ptp(values) > 0:
+        lesion[inside] = higher_cluster(values) if top_fraction is None else highest(values, top_fraction)
     return Volume(lesion, anomaly_map.affine)
 
 
@@ -55,6 +60,9 @@ def segmentation_maps(files: Mapping[str, Path | str], *, top_fraction: float | 
 
     def make(scan: Scan) -> ScoredMap:
         anomaly_map, support = scan.volumes()
-        return ScoredMap(segment(anomaly_map, support.data & brain_mask.data, top_fraction), math.nan)
+        lesion = segment(anomaly_map, support.data & brain_mask.data, top_fraction)
+        if not lesion.data.any():
+            log.warning("%s: its map is constant in the brain, and no voxel is marked", scan.scan_id)
+        return ScoredMap(lesion, math.nan)
 
     return make

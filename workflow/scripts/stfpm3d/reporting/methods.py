@@ -39,7 +39,7 @@ MAKERS = {
     "zscore": "a voxel-wise z-score",
     "mask": "the bare brain mask",
 }
-"""By an experiment's `method`."""
+"""By an experiment's `method`; one that is not here is told by its name and its row's."""
 
 
 class Methods(NamedTuple):
@@ -107,7 +107,11 @@ def _prepared(settings: Mapping[str, Any], modality: str) -> str:
 
 def _made(experiments: Mapping[str, Mapping[str, Any]]) -> str:
     used = {row["method"] for row in experiments.values()}
-    by = listed([text for method, text in MAKERS.items() if method in used])
+    known = [text for method, text in MAKERS.items() if method in used]
+    others = [
+        f"the method {row['method']} (row {name})" for name, row in experiments.items() if row["method"] not in MAKERS
+    ]
+    by = listed([*known, *others])
     made = f"Anomaly maps were made by {by}, as implemented in stfpm3d {__version__} with Snakemake [snakemake]"
     if any(row["architecture"] for row in experiments.values()):
         made += "; the features are those of ResNets with axial–coronal–sagittal convolutions [acs]"

@@ -32,6 +32,15 @@ def tell_stages(logger: logging.Logger, jobs: Iterable[Any]) -> None:
             handler.addFilter(lines)
 
 
+def is_current(dag: Any, path: str) -> bool:
+    """Whether a run made a file or found it up to date; what lies there may be of an older run with another config.
+
+    `dag` is Snakemake's. A run of other targets does not have the file's job; one that ended before it leaves the job.
+    """
+    left = set(dag.needrun_jobs())
+    return any(path in job.output for job in dag.jobs if job not in left)
+
+
 @dataclass
 class Stage:
     """The jobs of one rule."""

@@ -137,7 +137,10 @@ class Plan(TrainingPlan):
         return brain_mask
 
     def maker_settings(self, experiment: str) -> dict[str, Any]:
-        """How an experiment's maps are made, as params: the keywords of its function in `makers.MAKERS`."""
+        """How an experiment's maps are made, as params: the keywords of its function in `makers.MAKERS`.
+
+        They are the keys of its row, unless the function asks for others.
+        """
         match self.experiments[experiment]:
             case StfpmExperiment() | PadimExperiment() as row:
                 own = row.model_dump(include=BLOCK_SETTINGS)
@@ -147,11 +150,9 @@ class Plan(TrainingPlan):
             case IntensityExperiment() as row:
                 own = row.model_dump(include={"smoothing_mm", "mirror_share"})
                 return {**own, "lesion_sign": self.lesion_sign}
-            case ZscoreExperiment() as row:
-                return {"smoothing_mm": row.smoothing_mm}
             case SegmentationExperiment() as row:
                 return {"top_fraction": row.fraction if row.by == "top_fraction" else None}
-        raise ValueError(f"experiment {experiment!r} makes no maps")
+        return settings(self.experiments[experiment], "method")
 
     def mapped_images(self, experiment: str, part: str, batch: str) -> list[str]:
         """What the maps of a batch are made of, a file a scan; nothing for a method that reads another's maps.

@@ -1,0 +1,76 @@
+"""CONTRIBUTING's recipe for a method, followed as it stands there, on the workflow in which the tiny cohort has run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from project import ROOT, Project
+
+PACKAGE = "workflow/scripts/stfpm3d"
+
+
+def recipe() -> str:
+    """The recipe's section of CONTRIBUTING."""
+    return (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Add a method\n")[1].split("\n## ")[0]
+
+
+def inserted(path: Path, place: str, text: str) -> None:
+    """Insert a text where a pattern, which occurs once, ends in a file."""
+    content, count = re.subn(f"({place})", lambda found: found[1] + text, path.read_text(encoding="utf-8"))
+    assert count == 1, f"{path} holds {place} {count} times"
+    path.write_text(content, encoding="utf-8")
+
+
+def follow(text: str, folder: Path) -> None:
+    """Change a copy of the workflow as the recipe says; what is typed are its own blocks and pieces of code."""
+    row, function = (
+        re.sub("^    ", "", block, flags=re.M) for block in re.findall(r"```python\n(.*?)^ *```", text, re.M | re.S)
+    )
+    (choice,) = re.findall(r"`(\| \w+)`", text)
+    (maker,) = re.findall(r'`("\w+": "baselines:\w+")`', text)
+    (kind,) = re.findall(r"`(\w+)`, imported, among the `baselines`", text)
+    (method,) = re.findall(r'`("\w+")` in the wildcard constraint of `maps_imaging`', text)
+    package, rules = folder / PACKAGE, folder / "workflow/rules"
+    inserted(package / "study/rows.py", r"(?<=\n)(?=Experiment = Annotated)", f"{row}\n\n")
+    inserted(package / "study/rows.py", r"(?=,\n    Field\(discriminator)", f" {choice}")
+    inserted(package / "maps/baselines.py", r"\Z", f"\n\n{function}")
+    inserted(package / "maps/makers.py", r"MAKERS = \{", f"{maker}, ")
+    inserted(package / "study/plan.py", r"from stfpm3d.study.rows import \(", f"{kind}, ")
+    inserted(package / "study/plan.py", r"baselines = [^\n]+", f" | {kind}")
+    for file in ("maps.smk", "copies.smk"):
+        inserted(rules / file, r'experiments_by\("intensity"', f", {method}")
+
+
+@pytest.fixture(scope="module")
+def mirrored(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The recipe's study: its row is the only one."""
+    project = finished.copy(tmp_path_factory.mktemp("recipe") / "clone")
+    follow(recipe(), project.folder)
+    (row,) = re.findall(r"`(\{name: \w+, method: \w+\})`", recipe())
+    text = yaml.safe_dump({"experiments": [yaml.safe_load(row)]})
+    (project.folder / "mirror.yaml").write_text(text, encoding="utf-8")
+    project.overrides = (*project.overrides, "mirror.yaml")
+    return project
+
+
+def test_a_method_by_the_recipe_runs_its_own_jobs_alone_to_the_report_and_a_bundle(mirrored: Project) -> None:
+    jobs = mirrored.planned("all", "bundles")
+    assert set(jobs) == {
+        *("maps_imaging", "copies_imaging", "evaluate", "evaluate_synthetic"),
+        *("probe_removed", "probe_within", "probe_sites", "compare", "report", "bundle", "bundles"),
+    }
+    assert "Report: " not in mirrored.run("results/evaluation/mirror/metrics.tsv"), "the one there is another config's"
+    assert "Report: " in mirrored.run("all", "bundles")
+    results = mirrored.folder / "results"
+    metrics = pd.read_csv(results / "evaluation/metrics.tsv", sep="\t")
+    assert set(metrics["experiment"]) == {"mirror", "histogram"}
+    page = (results / "report/index.html").read_text(encoding="utf-8")
+    assert "not tested against any other row" in page
+    assert "Anomaly maps were made by the method mirror (row mirror), as implemented in stfpm3d" in page
+    assert '<small class="kind">baseline</small>' in page
+    assert (results / "bundle/mirror/bundle.json").is_file()
