@@ -7,7 +7,7 @@ import pytest
 
 from stfpm3d.evaluation.comparison import COMPARISON_COLUMNS
 from stfpm3d.evaluation.experiment import METRIC_COLUMNS
-from stfpm3d.reporting.findings import Findings, number, p_value, signed, volume
+from stfpm3d.reporting.findings import Findings, number, p_value, score, signed, volume
 from stfpm3d.reporting.summary import summarize
 
 KINDS = {"stfpm": "our variant", "paper": "as published", "padim": "baseline", "clusters": "our variant"}
@@ -104,9 +104,11 @@ def test_against_another_reference_only_that_is_compared():
         (signed, 0.017, "+0.017"),
         (p_value, 0.898, "0.90"),
         (p_value, 0.0312, "0.031"),
+        (score, 1.25e-4, "0.000125"),
+        (score, 8.0449e-6, "8.04e-06"),
         (volume, 83.2, "83"),
         (volume, 1.24, "1.2"),
     ],
 )
-def test_numbers_have_two_digits(form, value, text):
+def test_numbers_have_two_digits_and_values_without_a_scale_three(form, value, text):
     assert form(value) == text

@@ -121,7 +121,7 @@ def _made(experiments: Mapping[str, Mapping[str, Any]]) -> str:
 def _measured(findings: Findings, summary: Summary, healthy_quantile: float) -> Iterator[str]:
     shown = summary.own
     patients, healthy = (findings.count(shown.experiment, "image_auroc", group) for group in ("patient", "healthy"))
-    scans = f"{patients} test scans of patients and {healthy} of healthy people"
+    scans = f"{counted(patients, 'test scan')} of patients and {healthy} of healthy people"
     yield f"{scans} were kept apart from training and validation."
     if not np.isnan(findings.value(shown.experiment, "threshold", "val")):
         text = f"Maps were thresholded at the {score(100 * healthy_quantile)}th percentile of healthy validation voxels"
