@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from project import DRY_RUN, Project, planned_rules
+from small_bundle import edit
 from stfpm3d.imaging.volumes import load_mask, load_volume
 
 EXPERIMENT = "stfpm-gaussian"
@@ -116,3 +117,12 @@ def test_a_changed_bundle_is_refused(elsewhere: Project, predicted) -> None:
         path.write_text(path.read_text() + "\n")
         done = predict(elsewhere, *DRY_RUN)
     assert done.returncode == 1 and "landmarks.tsv has changed since the bundle was made" in done.stdout
+
+
+def test_a_forged_bundle_leads_nowhere(elsewhere: Project, predicted) -> None:
+    """Its checksum is right, but its space would lead out of the folder of the predictions."""
+    with elsewhere.kept("bundle/bundle.json") as path:
+        edit(path.parent, lambda content: content.update(space="x/../../../outside"), forged=True)
+        done = predict(elsewhere)
+    assert done.returncode == 1 and "bundle.json is damaged: space: string should match" in done.stdout
+    assert not list(elsewhere.folder.rglob("*outside*"))

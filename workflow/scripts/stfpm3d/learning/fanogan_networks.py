@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from stfpm3d.learning.weights import read_form, write_weights
+from stfpm3d.learning.weights import read_form, reading, write_weights
 
 HALVINGS = 4
 """Residual blocks that halve the size on the way to features, or double it on the way to a scan."""
@@ -200,7 +200,14 @@ def save_fanogan(path: Path, network: FAnoGan) -> None:
 
 
 def load_fanogan(path: Path) -> FAnoGan:
-    """Return the networks that `save_fanogan` wrote, in evaluation mode."""
-    network = FAnoGan(**read_form(path), seed=0)
-    network.load_state_dict(load_file(path))
+    """Return the networks that `save_fanogan` wrote, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or holds the weights of another network.
+    """
+    with reading(path):
+        network = FAnoGan(**read_form(path), seed=0)
+        network.load_state_dict(load_file(path))
     return network.eval()

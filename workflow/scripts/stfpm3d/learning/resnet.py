@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from stfpm3d.learning.acs import AcsConv3d, channels_last, to_acs
-from stfpm3d.learning.weights import read_form, write_tensors, write_weights
+from stfpm3d.learning.weights import read_form, reading, write_tensors, write_weights
 from stfpm3d.runtime.errors import InputError
 
 Architecture = Literal["resnet18", "resnet34", "resnet50"]
@@ -166,11 +166,18 @@ def save_pyramid(path: Path, source: Path) -> None:
 
 
 def load_network(path: Path) -> AcsResNet:
-    """Return the network that `save_network` or `save_pyramid` wrote, in evaluation mode."""
-    form = read_form(path)
-    network = AcsResNet(form["architecture"], form["in_channels"], form["embedding_dim"], seed=0)
-    weights = load_file(path)
-    if not any(name.startswith(BEYOND_PYRAMID) for name in weights):
-        weights |= {name: own for name, own in network.state_dict().items() if name.startswith(BEYOND_PYRAMID)}
-    network.load_state_dict(weights)
+    """Return the network that `save_network` or `save_pyramid` wrote, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or holds the weights of another network.
+    """
+    with reading(path):
+        form = read_form(path)
+        network = AcsResNet(form["architecture"], form["in_channels"], form["embedding_dim"], seed=0)
+        weights = load_file(path)
+        if not any(name.startswith(BEYOND_PYRAMID) for name in weights):
+            weights |= {name: own for name, own in network.state_dict().items() if name.startswith(BEYOND_PYRAMID)}
+        network.load_state_dict(weights)
     return network.eval()

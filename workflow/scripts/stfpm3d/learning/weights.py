@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
+
+MALFORMED = (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError)
+"""What is raised where a file of weights is damaged, or of another network."""
 
 
 def write_weights(path: Path, network: nn.Module, form: Mapping[str, Any]) -> None:
@@ -31,3 +38,18 @@ def read_form(path: Path) -> dict[str, Any]:
     """The form that `write_weights` wrote beside the weights."""
     with safe_open(path, framework="pt") as file:
         return json.loads(file.metadata()["network"])
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise `InputError` where the weights that are read from a file are damaged, or of another network."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except MALFORMED as error:
+        reason = textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" …")
+        raise InputError(
+            f"{path} does not hold the weights that it should ({reason}); remove it and run again, or, in a bundle,"
+            " copy the whole bundle again from its source."
+        ) from error

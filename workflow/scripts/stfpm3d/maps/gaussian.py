@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from stfpm3d.learning.weights import reading
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
@@ -90,8 +91,14 @@ def save_gaussian(path: Path, gaussian: FeatureGaussian) -> None:
 
 
 def load_gaussian(path: Path, device: torch.device, blocks: Sequence[int] = (1, 2, 3)) -> FeatureGaussian:
-    """Read some blocks of the Gaussian that `save_gaussian` wrote."""
-    with safe_open(path, framework="pt", device=str(device)) as file:
+    """Read some blocks of the Gaussian that `save_gaussian` wrote.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or holds something else.
+    """
+    with reading(path), safe_open(path, framework="pt", device=str(device)) as file:
         n = json.loads(file.metadata()["gaussian"])["n"]
         means, squares = ([file.get_tensor(f"{part}{block}") for block in blocks] for part in ("mean", "squares"))
     return FeatureGaussian(n, means, squares)

@@ -23,14 +23,15 @@ from stfpm3d.imaging.native import to_native
 from stfpm3d.imaging.placement import Target
 from stfpm3d.imaging.registration import apply_transform, register, write_registration
 from stfpm3d.imaging.skullstrip import brain_support, strip
-from stfpm3d.imaging.standardize import read_landmarks, standardize
-from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, save_volume
+from stfpm3d.imaging.standardize import standardize
+from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.maps.form import Scan, outside_minimum
 from stfpm3d.maps.makers import map_maker
-from stfpm3d.prediction.anomalies import Anomaly, find_anomalies, read_atlas
+from stfpm3d.prediction.anomalies import Anomaly, find_anomalies
 from stfpm3d.prediction.bundle import Bundle
 from stfpm3d.prediction.derivatives import Provenance, write_image
-from stfpm3d.prediction.likeness import check_likeness, check_suffix, likeness, read_healthy_mean
+from stfpm3d.prediction.likeness import check_likeness, check_suffix, likeness
+from stfpm3d.prediction.parts import read_parts
 from stfpm3d.prediction.scans import GivenScan
 from stfpm3d.reporting.figures import finding_png
 from stfpm3d.runtime.errors import InputError
@@ -71,7 +72,8 @@ class ScanStages:
         settings = dict(bundle.description["maker"])
         if {"teacher", "model"} & set(bundle.files):
             settings |= compute._asdict()
-        # Outside of the stages: that this machine lacks a device is no fault of the scan's.
+        # Outside of the stages: a damaged bundle, or a device that this machine lacks, is no fault of the scan's.
+        self.parts = read_parts(bundle)
         self.make = map_maker(bundle.description["method"], settings, bundle.files)
 
     def predict(self) -> dict[str, Any]:
@@ -101,8 +103,8 @@ class ScanStages:
     def register(self) -> None:
         """To the template's head, or its brain for a stripped scan."""
         settings = self.bundle.description["registration"]
-        template = load_volume(self.bundle.files["brain" if self.skull_stripped else "head"], "template")
-        self.brain_mask = load_mask(self.bundle.files["brain_mask"], "template")
+        template = self.parts.brain if self.skull_stripped else self.parts.head
+        self.brain_mask = self.parts.brain_mask
         warps = WARPS if settings["transform"] == "SyN" else ()
         self.transform = [self.work / name for name in ("to_mni.mat", *warps)]
         target = Target(template, self.brain_mask, self.skull_stripped)
@@ -125,15 +127,14 @@ class ScanStages:
     def standardize(self) -> None:
         """To the landmarks of the training scans."""
         stripped = strip(self.registered, self.support)
-        landmarks = read_landmarks(self.bundle.files["landmarks"])
-        data = standardize(stripped.data, self.support.data, landmarks, self.scan.name)
+        data = standardize(stripped.data, self.support.data, self.parts.landmarks, self.scan.name)
         self.standardized = Volume(data, stripped.affine)
         save_volume(self.work / "standardized.nii.gz", self.standardized)
 
     def compare(self) -> None:
         """With the contrast of the training scans."""
         description = self.bundle.description
-        found = likeness(self.standardized, self.support, read_healthy_mean(self.bundle.files["statistics"]))
+        found = likeness(self.standardized, self.support, self.parts.healthy)
         self.row["likeness"] = found
         check_likeness(found, description["validation"]["least_likeness"], description["modality"], self.who)
 
@@ -141,14 +142,13 @@ class ScanStages:
         """The anomaly map, and all that is read from it, in the scan's own space and in MNI space."""
         description = self.bundle.description
         made = self.make(Scan(self.scan.name, self.work / "standardized.nii.gz", self.work / "support.nii.gz"))
-        atlas = read_atlas(self.bundle.files["regions"], self.bundle.files["region_names"])
         found = find_anomalies(
             made.map,
             self.support,
             threshold=description["threshold"],
             min_ml=description["min_lesion_ml"],
             native_per_mni=self.native_per_mni,
-            atlas=atlas if description["space"].startswith("MNI152") else None,
+            atlas=self.parts.atlas if description["space"].startswith("MNI152") else None,
         )
         self._write_images(made.map, made.source or made.map)
         self._write_findings(found)

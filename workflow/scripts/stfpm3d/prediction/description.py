@@ -1,0 +1,206 @@
+"""What `bundle.json` may say: the one form by which it is written, and checked before anything of it is used.
+
+It may come from anybody: names that become parts of paths hold letters and digits alone, numbers lie in their ranges.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from stfpm3d.maps.makers import MAKERS
+from stfpm3d.runtime.errors import InputError
+
+SCHEMA_VERSION = 5
+"""Raised with every change of what a bundle must hold; the settings of its map maker are among that."""
+NEVER_BUNDLED = ("segmentation",)
+"""Methods whose map of a scan needs more than the scan."""
+ALWAYS = {"brain_mask", "head", "brain", "landmarks", "statistics", "regions", "region_names", "MODEL_CARD", "config"}
+"""What every bundle holds, by what it is: the file's name without its endings."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=200)]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$", max_length=100)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*(\.[a-z0-9]+){1,2}$", max_length=100)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$", max_length=100)]
+Package = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+$", max_length=200)]
+Length = Annotated[float, Field(ge=0, le=1000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """A part of the description: nothing is converted, unknown keys, NaN and infinite numbers are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class NetworkSettings(Part):
+    """The keywords of `network.network_maps`, but for those of the machine."""
+
+    combine: Literal["product", "sum"]
+    blocks: Annotated[list[Annotated[int, Field(ge=1, le=3)]], Field(min_length=1, max_length=3)]
+    normalised: bool
+    agreement: bool
+    pooling_mm: Length
+    in_medians: bool
+    smoothing_mm: Length
+    mirror_share: Share
+    asymmetry_weight: Annotated[float, Field(ge=0)]
+    lesion_sign: Literal[-1, 1]
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"]
+
+
+class FanoganSettings(Part):
+    """The keywords of `reconstruction.fanogan_maps`, but for those of the machine."""
+
+    kappa: Annotated[float, Field(ge=0)]
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"]
+
+
+class IntensitySettings(Part):
+    """The keywords of `baselines.intensity_maps`."""
+
+    lesion_sign: Literal[-1, 1]
+    smoothing_mm: Length
+    mirror_share: Share
+
+
+class ZscoreSettings(Part):
+    """The keywords of `baselines.zscore_maps`."""
+
+    smoothing_mm: Length
+
+
+class Form(NamedTuple):
+    """What the bundles of a method hold besides what all do."""
+
+    settings: type[Part] = Part
+    files: frozenset[str] = frozenset()
+    perhaps: frozenset[str] = frozenset()
+    """Files of some of its experiments."""
+
+
+FORMS = {
+    "stfpm": Form(NetworkSettings, frozenset({"grid", "teacher", "student"}), frozenset({"gaussian", "atlas"})),
+    "padim": Form(NetworkSettings, frozenset({"grid", "teacher", "gaussian"}), frozenset({"atlas"})),
+    "fanogan": Form(FanoganSettings, frozenset({"grid", "model"})),
+    "intensity": Form(IntensitySettings),
+    "zscore": Form(ZscoreSettings),
+}
+"""A method that is not here has neither settings nor files of its own."""
+
+
+class Registration(Part):
+    """How scans come to MNI space."""
+
+    transform: Literal["AffineFast", "Rigid", "Affine", "SyN", "none"]
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
+class Validation(Part):
+    """What the validation scans said: the score of each healthy one, increasing, and the least likeness of all."""
+
+    scores: Annotated[list[float], Field(min_length=1)]
+    least_likeness: Annotated[float, Field(ge=-1, le=1)]
+
+    @field_validator("scores")
+    @classmethod
+    def _increase(cls, scores: list[float]) -> list[float]:
+        if scores != sorted(scores):
+            raise ValueError("the scores do not increase")
+        return scores
+
+
+class MadeBy(Part):
+    """What made the bundle."""
+
+    version: Version
+    code: Sha256
+    packages: list[Package]
+
+
+class Description(Part):
+    """All of `bundle.json`."""
+
+    schema_version: int
+    experiment: Name
+    method: str
+    maker: dict[str, Any]
+    modality: Literal["T1w", "T2w", "FLAIR"]
+    space: Label
+    bias_correction: Literal["none", "n4"]
+    registration: Registration
+    min_lesion_ml: Annotated[float, Field(ge=0)]
+    healthy_quantile: Annotated[float, Field(gt=0, lt=1)]
+    threshold: float
+    validation: Validation
+    made_by: MadeBy
+    files: dict[FileName, Sha256]
+    sha256: Sha256
+
+    @field_validator("method")
+    @classmethod
+    def _makes_maps_of_scans(cls, method: str) -> str:
+        if method not in MAKERS or method in NEVER_BUNDLED:
+            raise ValueError("this clone has no method of that name")
+        return method
+
+
+def role_of(name: str) -> str:
+    """What a bundle's file is, by its name: `student` of `student.safetensors`."""
+    return name.partition(".")[0]
+
+
+def checked(content: Mapping[str, Any], who: str, remedy: str) -> dict[str, Any]:
+    """What `bundle.json` says, when all of it has the form of a `Description`.
+
+    Parameters
+    ----------
+    content
+        As it was read, or is to be written.
+    who, remedy
+        For the message: the file, and what to do.
+
+    Raises
+    ------
+    InputError
+        Names the first field that has not.
+    """
+    place: tuple[str | int, ...] = ()
+    try:
+        found = Description.model_validate(content)
+        place = ("maker",)
+        settings = FORMS.get(found.method, Form()).settings.model_validate(found.maker)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise InputError(f"{who}: {_told(problem, place)}; {remedy}.") from error
+    if wrong := _wrong_files(found, settings):
+        raise InputError(f"{who}: files {wrong}; {remedy}.")
+    return {**found.model_dump(), "maker": settings.model_dump()}
+
+
+def _wrong_files(found: Description, settings: Part) -> str:
+    """What a bundle of its method lists too little or too much; nothing if all is right."""
+    form, roles = FORMS.get(found.method, Form()), [role_of(name) for name in found.files]
+    needed = ALWAYS | form.files
+    if isinstance(settings, NetworkSettings) and (settings.agreement or settings.pooling_mm):
+        needed = needed | {"gaussian"}  # of which there are deviations
+    if lacking := needed - {*roles}:
+        return f"lacks {', '.join(sorted(lacking))}"
+    if foreign := {*roles} - needed - form.perhaps:
+        return f"lists {min(foreign)}, which no bundle of {found.method} holds"
+    twice = {role for role in roles if roles.count(role) > 1}
+    return f"lists two of {min(twice)}" if twice else ""
+
+
+def _told(problem: Mapping[str, Any], place: tuple[str | int, ...]) -> str:
+    """Which field, what is wrong with it, and what it holds."""
+    field = ".".join(repr(part).strip("'")[:40] for part in (*place, *problem["loc"]) if part != "[key]")
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if problem["type"] == "missing" or not problem["loc"]:
+        return f"{field}: {message}" if field else message
+    return f"{field}: {message} (found {reprlib.repr(problem['input'])})"
