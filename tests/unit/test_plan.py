@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from small_bundle import DESCRIPTION
 from stfpm3d.maps.makers import MAKERS
 from stfpm3d.prediction.contents import (
     bundled_experiments,
@@ -17,6 +18,7 @@ from stfpm3d.prediction.contents import (
     bundled_settings,
     published_config,
 )
+from stfpm3d.prediction.description import SCHEMA_VERSION, checked
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.config import read_config
 from stfpm3d.study.opening import check_study, given_scans, kept, open_cohort
@@ -347,3 +349,14 @@ def test_a_bundle_names_the_files_of_its_experiment_and_no_folder_of_the_machine
     }
     config = published_config(plan.study)
     assert (config["template"]["head"], config["template"]["brain_mask"]) == ("head.nii", "mask.nii")
+
+
+def test_every_experiments_bundle_can_be_read() -> None:
+    """What the config says of it has the form that is checked before a bundle is used."""
+    plan = plan_of()
+    known = {key: DESCRIPTION[key] for key in ("threshold", "validation", "made_by")}
+    for experiment in bundled_experiments(plan):
+        files = {f"{role}.any": 64 * "0" for role in [*bundled_files(plan, experiment), "MODEL_CARD", "config"]}
+        form = {"schema_version": SCHEMA_VERSION, "files": files, "sha256": 64 * "0"}
+        found = checked({**bundled_settings(plan, experiment), **known, **form}, "bundle.json", "copy it again")
+        assert found["experiment"] == experiment
