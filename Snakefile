@@ -60,6 +60,7 @@ rule all:
     input:
         [f"results/folds/{number}/cohort/split.tsv" for number in FOLDS] or "results/cohort/split.tsv",
         "results/qc/index.html",
+        [getattr(rules, f"fold{number}_maps").input for number in FOLDS] or rules.maps.input,
         PAGE,
     localrule: True
 

@@ -7,16 +7,18 @@ own from 7 healthy scans, and two baselines. Each change is made, planned by a d
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 
-from project import FITTED, SPARE
+from project import FITTED, SPARE, Project
 
 PACKAGE = "workflow/scripts/stfpm3d"
 TINY = "tiny.yaml"
@@ -347,6 +349,63 @@ def test_a_batch_whose_last_scan_fails_leaves_nothing_that_passes_for_a_result(f
     last.write_bytes(whole)
     project.run(table.relative_to(project.folder))
     assert {path.name: path.read_bytes() for path in table.parent.iterdir()} == before
+
+
+BASELINES = ("intensity", "zscore")
+
+
+def of_baselines(project: Project) -> dict[str, bytes]:
+    """The maps of the baselines, and what was measured of them."""
+    results = project.folder / "results"
+    folders = [f"{stage}/{name}" for stage in ("maps", "copies/*", "evaluation") for name in BASELINES]
+    files = (path for folder in folders for path in results.glob(f"{folder}/**/*") if path.is_file())
+    return {str(path.relative_to(results)): path.read_bytes() for path in files}
+
+
+def test_going_back_to_earlier_settings_and_scans_ends_with_the_bytes_of_a_fresh_run(finished, tmp_path):
+    """Other settings in other batches write over the maps, while the table of the earlier batch could still stand."""
+    project = finished.copy(tmp_path / "back")
+    measured = [f"results/evaluation/{name}/{part}metrics.tsv" for name in BASELINES for part in ("", "synthetic_")]
+    fresh = of_baselines(finished)
+    with (
+        project.edited("config/config.yaml", "method: intensity", "method: intensity\n    smoothing_mm: 8"),
+        project.edited("config/config.yaml", "method: zscore", "method: zscore\n    smoothing_mm: 8"),
+        project.edited(TINY, "threads: 1", "threads: 1\n  batch_scans: 3"),
+    ):
+        project.run(*measured)
+        between = of_baselines(project)
+        assert all(between[name] != fresh[name] for name in fresh if name.endswith(".nii.gz"))
+    with project.kept("data/participants.tsv") as table:
+        lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if "sub-demoH09" not in line]
+        row = f"{SPARE}\thealthy\tnorth\t{SPARE}_T2w.nii.gz\tn/a\tfalse\ttest\n"
+        table.write_text("".join([*kept, row]), encoding="utf-8")
+        project.run(*measured)
+        after = of_baselines(project)
+        for stage in ("maps", "copies", "evaluation"):
+            shutil.rmtree(project.folder / "results" / stage)
+        project.run(*measured)
+        anew = of_baselines(project)
+        assert anew.keys() > {f"maps/zscore/test/{SPARE}_space-MNI152NLin2009cAsym_desc-anomaly_T2w.nii.gz"}
+        assert {name: after[name] for name in anew} == anew
+    project.run(*measured)
+    found = of_baselines(project)
+    wanted = {name: content for name, content in fresh.items() if Path(name).name in {Path(path).name for path in anew}}
+    assert len(wanted) > 30 and {name: found[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("change", ["deleted", "corrupted"])
+def test_a_map_that_was_changed_by_hand_is_made_again(finished, change):
+    table = finished.folder / "results/maps/zscore/test/batch-0.tsv"
+    name = pd.read_csv(table, sep="\t")["map"][0]
+    with finished.kept(table), finished.kept(table.with_name(name)) as path:
+        if change == "deleted":
+            path.unlink()
+        else:
+            path.write_bytes(path.read_bytes()[:-1] + b"x")
+        planned = finished.planned()
+        once = {"copies_imaging", "probe_within", "probe_sites", *MEASURED}
+        assert planned == {"maps_imaging": 1, **dict.fromkeys(once, 1)}
 
 
 def test_a_test_subject_removed(finished):

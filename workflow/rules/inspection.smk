@@ -1,6 +1,10 @@
 """What is looked at once before a run: not again by its jobs, nor in each fold, which read the other rules again."""
 
+from stfpm3d.maps.tables import remove_false_tables
+
 if workflow.is_main_process:
+    for sentence in remove_false_tables(Path("results")):
+        logger.warning(sentence)
     GIVEN = given_scans(STUDY, COHORT)
     if len(GIVEN):
         from stfpm3d.imaging.headers import check_headers  # jobs on a cluster need not import nibabel

@@ -1,7 +1,15 @@
 """Anomaly maps of validation and test scans (MNI grid, float32), in batches.
 
-Outputs cannot be listed by a function, so the maps themselves are none: a batch's table, written last, vouches for them.
+Outputs cannot be listed by a function, so the maps themselves are none: a batch's table, written last, vouches for them
+(stfpm3d.maps.tables).
 """
+
+
+rule maps:
+    """Make all anomaly maps that are missing, whether or not something is still to be measured of them."""
+    input:
+        [table for name in PLAN.experiments for table in PLAN.map_tables(name, "val", "test")],
+    localrule: True
 
 
 rule zscore_statistics:

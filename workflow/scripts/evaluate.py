@@ -8,7 +8,7 @@ import pandas as pd
 from stfpm3d.evaluation.experiment import evaluate_experiment, score_table
 from stfpm3d.imaging.grid import inside_crop, read_grid
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.maps.form import read_maps
+from stfpm3d.maps.tables import read_maps
 from stfpm3d.runtime.files import write_table
 from stfpm3d.runtime.logs import rule_log
 

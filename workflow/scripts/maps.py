@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from stfpm3d.maps.form import Scan, read_maps, write_maps
+from stfpm3d.maps.form import Scan, write_maps
 from stfpm3d.maps.makers import map_maker
+from stfpm3d.maps.tables import read_maps
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:

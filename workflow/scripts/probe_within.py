@@ -6,7 +6,7 @@ import pandas as pd
 
 from stfpm3d.evaluation.protocol import metric_table
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.maps.form import read_maps
+from stfpm3d.maps.tables import read_maps
 from stfpm3d.probes.within import within_rows
 from stfpm3d.runtime.files import write_table
 from stfpm3d.runtime.logs import rule_log

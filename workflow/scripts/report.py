@@ -9,7 +9,7 @@ import pandas as pd
 
 from stfpm3d.imaging.grid import read_grid
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.maps.form import read_maps
+from stfpm3d.maps.tables import read_maps
 from stfpm3d.reporting.networks import read_network
 from stfpm3d.reporting.pictures import picture_scans
 from stfpm3d.reporting.provenance import config_text, stages

@@ -1,10 +1,9 @@
-"""Anomaly maps on the MNI grid: what makes them, their form outside the brain, their score, and their files."""
+"""Anomaly maps on the MNI grid: what makes them, their form outside the brain, and their score."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 from stfpm3d.imaging.grid import NetworkGrid, to_network_grid
 from stfpm3d.imaging.volumes import Volume, load_mask, load_volume, resample_like, save_volume
 from stfpm3d.maps.separable import gaussian
-from stfpm3d.runtime.errors import InputError
-from stfpm3d.runtime.files import read_table, replacing, write_table
+from stfpm3d.maps.tables import map_row, withdraw_tables
+from stfpm3d.runtime.files import replacing, write_table
 from stfpm3d.runtime.logs import progress
 
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
@@ -137,19 +136,20 @@ def blocks_file(anomaly_map: Path, scan_id: str) -> Path:
 def write_maps(table: Path | str, scans: Mapping[str, Scan], make: MapMaker) -> None:
     """Write the maps of some scans into the folder of a table, then the table, which vouches for them.
 
-    Earlier maps of the same scans are removed first: until the table stands there is none of another run.
+    Tables and earlier maps of the same scans are removed first, so that no table ever vouches for another run's map.
 
     Parameters
     ----------
     table
-        The path to write: `scan_id`, `score` (n/a for none), `map` (the file's name) and `sha256` (of that file, so
-        that what reads the maps runs again if and only if they change).
+        The path to write, a `batch-*.tsv`; `tables.map_row` has its columns.
     scans
         By the names of the files to write.
     make
         Makes a scan's map.
     """
-    paths = {Path(table).with_name(name): scan for name, scan in scans.items()}
+    table = Path(table)
+    withdraw_tables(table, {scan.scan_id for scan in scans.values()})
+    paths = {table.with_name(name): scan for name, scan in scans.items()}
     for path, scan in paths.items():
         path.unlink(missing_ok=True)
         blocks_file(path, scan.scan_id).unlink(missing_ok=True)
@@ -157,31 +157,10 @@ def write_maps(table: Path | str, scans: Mapping[str, Scan], make: MapMaker) -> 
     for path, scan in progress(paths.items(), "maps", len(paths)):
         made = make(scan)
         save_volume(path, made.map)
-        if made.blocks:
-            with replacing(blocks_file(path, scan.scan_id)) as temporary:
+        blocks = blocks_file(path, scan.scan_id) if made.blocks else None
+        if blocks:
+            with replacing(blocks) as temporary:
                 np.savez_compressed(temporary, **made.blocks)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        rows.append({"scan_id": scan.scan_id, "score": made.score, "map": path.name, "sha256": digest})
+        rows.append(map_row(scan.scan_id, made.score, path, blocks))
         log.info("%s: score %.4g (%d of %d)", scan.scan_id, made.score, len(rows), len(paths))
     write_table(table, pd.DataFrame(rows))
-
-
-def read_maps(tables: Iterable[Path | str]) -> pd.DataFrame:
-    """The maps that `write_maps` wrote, one row a scan: `scan_id`, `score`, `map` and `blocks` (paths; None for none).
-
-    Raises
-    ------
-    InputError
-        When a map is gone.
-    """
-    found = []
-    for table in map(Path, tables):
-        maps = read_table(table).drop(columns="sha256")
-        paths = [table.with_name(name) for name in maps["map"]]
-        for scan_id, path in zip(maps["scan_id"], paths, strict=True):
-            if not path.is_file():
-                raise InputError(f"{scan_id}: {path} is gone, which {table} lists; remove that table and run again.")
-        blocks = [blocks_file(path, scan_id) for path, scan_id in zip(paths, maps["scan_id"], strict=True)]
-        existing = pd.Series([path if path.is_file() else None for path in blocks])
-        found.append(maps.assign(map=pd.Series(paths), blocks=existing))
-    return pd.concat(found, ignore_index=True)

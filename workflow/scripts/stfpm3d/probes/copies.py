@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from stfpm3d.imaging.volumes import Volume
-from stfpm3d.maps.form import MapMaker, Scan, read_maps
+from stfpm3d.maps.form import MapMaker, Scan
+from stfpm3d.maps.tables import read_maps
 from stfpm3d.probes.removed import distant_scores
 from stfpm3d.probes.synthetic import lesion_figures
 from stfpm3d.runtime.logs import progress

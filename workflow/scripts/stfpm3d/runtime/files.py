@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -60,3 +61,9 @@ def read_table(path: Path | str) -> pd.DataFrame:
 
     names = dict.fromkeys(NAMES, str)
     return pd.read_csv(path, sep="\t", dtype=names, keep_default_na=False, na_values=["n/a", ""])
+
+
+def sha256(path: Path | str) -> str:
+    """The SHA-256 of a file's content, as `sha256sum` prints it."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
