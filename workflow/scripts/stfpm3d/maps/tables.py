@@ -98,7 +98,11 @@ def _lost(table: Path) -> Iterator[Path]:
         for column, digest in FILES.items():
             if row.get(column, "n/a") != "n/a":
                 path = table.with_name(row[column])
-                if not path.is_file() or (path.stat().st_mtime_ns > made_ns and sha256(path) != row[digest]):
+                try:
+                    is_lost = path.stat().st_mtime_ns > made_ns and sha256(path) != row[digest]
+                except FileNotFoundError:
+                    is_lost = True
+                if is_lost:
                     yield path
 
 
