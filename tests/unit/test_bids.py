@@ -216,6 +216,12 @@ def test_a_scan_in_another_subjects_folder_is_refused(dataset: Path) -> None:
         read_bids(dataset, "T2w")
 
 
-def test_links_that_lead_round_in_a_circle_end(dataset: Path) -> None:
-    (dataset / "derivatives/manual/again").symlink_to(dataset / "derivatives")
-    assert read_bids(dataset, "T2w")["lesion_mask"].tolist() == [None, None, str(dataset / PATIENTS_MASK)]
+def test_derivatives_that_are_linked_from_elsewhere_count_once_and_circles_end(
+    dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (dataset / PATIENTS_MASK).unlink()
+    elsewhere, name = tmp_path_factory.mktemp("elsewhere"), "sub-02/anat/sub-02_label-lesion_mask.nii.gz"
+    add(elsewhere, name)
+    for link, target in {"manual/again": dataset / "derivatives", "a": elsewhere, "b": elsewhere}.items():
+        (dataset / "derivatives" / link).symlink_to(target)
+    assert read_bids(dataset, "T2w")["lesion_mask"].tolist() == [None, None, str(dataset / "derivatives/a" / name)]

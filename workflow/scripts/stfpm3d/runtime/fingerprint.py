@@ -112,7 +112,8 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _mark(path: Path) -> Mark:
-    found = os.stat(path)  # noqa: PTH116 - as often as there are scans
+    with path.open("rb", buffering=0) as file:  # NFS may be a minute late with the times of a file that is not opened
+        found = os.fstat(file.fileno())
     return Mark(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 

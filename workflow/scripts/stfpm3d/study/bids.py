@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -46,7 +45,9 @@ def bids_scans(folder: Path, suffix: str) -> list[BidsScan]:
     InputError
         When there is none, one lies in another subject's folder, or a sidecar cannot be read.
     """
-    found = sorted(path for anat in _anat_folders(folder) for path in contents(anat) if is_scan(path, suffix))
+    found = sorted(
+        path for anat in _anat_folders(folder) for entry in contents(anat) if is_scan(path := entry.path, suffix)
+    )
     if not found:
         raise InputError(
             f"{folder} is a BIDS data set without a {suffix} scan (sub-*/[ses-*/]anat/*_{suffix}.nii.gz); give one that"
@@ -56,21 +57,22 @@ def bids_scans(folder: Path, suffix: str) -> list[BidsScan]:
     scans = []
     for path in found:
         name = parsed(path)
-        subject = path.relative_to(folder).parts[0]
-        if name.entities["sub"] != subject[len("sub-") :]:
-            raise InputError(f"{path} lies in the folder of another subject, {subject}; rename the file, or move it.")
-        levels = [level for level in (*reversed(path.parents), path) if level.is_relative_to(folder)][:-1]
+        parts = path.removeprefix(f"{folder}/").split("/")
+        if name.entities["sub"] != parts[0][len("sub-") :]:
+            raise InputError(f"{path} lies in the folder of another subject, {parts[0]}; rename the file, or move it.")
+        levels = ["/".join([str(folder), *parts[:depth]]) for depth in range(len(parts))]
         stripped = _skull_stripped(name, [sidecars(level) for level in levels], said)
-        scans.append(BidsScan(stem(path).rpartition("_")[0], path, stripped))
+        scans.append(BidsScan(stem(path).rpartition("_")[0], Path(path), stripped))
     return scans
 
 
-def is_scan(path: Path, suffix: str) -> bool:
+def is_scan(path: str, suffix: str) -> bool:
     """Whether a file is a scan of a contrast as it came, by its name alone; its capitals do not count."""
+    if not NIFTI.search(path):
+        return False
     name = parsed(path)
-    return bool(
-        NIFTI.search(path.name)
-        and name.suffix.lower() == suffix.lower()
+    return (
+        name.suffix.lower() == suffix.lower()
         and "sub" in name.entities
         and not any(entity in name.entities for entity in DERIVED)
     )
@@ -149,22 +151,25 @@ def _check_sessions(folder: Path, scans: Iterable[BidsScan], suffix: str) -> Non
         )
 
 
-def _anat_folders(folder: Path) -> list[Path]:
+def _anat_folders(folder: Path) -> Iterator[str]:
     """The folders sub-*/[ses-*/]anat of a data set."""
-    subjects = [path for path in contents(folder) if is_subject(path.name) and path.is_dir()]
-    below = [path for subject in subjects for path in contents(subject) if path.is_dir()]
-    sessions = [path for path in below if path.name.lower().startswith("ses-")]
-    below += [path for session in sessions for path in contents(session) if path.is_dir()]
-    return [path for path in below if path.name.lower() == "anat"]
+    for subject in contents(folder):
+        if not is_subject(subject.name) or not subject.is_dir():
+            continue
+        for entry in contents(subject.path):
+            if entry.name.lower() == "anat":
+                yield entry.path
+            elif entry.name.lower().startswith("ses-"):
+                yield from (below.path for below in contents(entry.path) if below.name.lower() == "anat")
 
 
-def _sidecars(folder: Path) -> list[BidsName]:
+def _sidecars(folder: str) -> list[BidsName]:
     """The JSON files of a folder."""
-    return [parsed(path) for path in contents(folder) if path.suffix.lower() == ".json"]
+    return [parsed(entry.path) for entry in contents(folder) if entry.name.lower().endswith(".json")]
 
 
 def _skull_stripped(
-    scan: BidsName, levels: Iterable[list[BidsName]], said: Callable[[Path], Any | None]
+    scan: BidsName, levels: Iterable[list[BidsName]], said: Callable[[str], bool | None]
 ) -> bool | None:
     """`SkullStripped` by the inheritance principle: sidecars of a folder further down, and with more entities, win."""
     found = None
@@ -186,10 +191,10 @@ def _skull_stripped(
     return found
 
 
-def _said(sidecar: Path) -> bool | None:
+def _said(sidecar: str) -> bool | None:
     """`SkullStripped` of a sidecar; None where it does not say."""
     try:
-        said = json.loads(sidecar.read_text(encoding="utf-8-sig")).get("SkullStripped")
+        said = json.loads(Path(sidecar).read_text(encoding="utf-8-sig")).get("SkullStripped")
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{sidecar} cannot be read as a JSON object ({error}); correct it or remove it.") from error
     if said is not None and not isinstance(said, bool):

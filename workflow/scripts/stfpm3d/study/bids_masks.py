@@ -44,15 +44,15 @@ def lesion_masks(folder: Path, scans: Iterable[BidsScan], suffix: str) -> dict[s
         for scan in of_subject.get(subject, []) if is_lesion_mask(image) else []:
             if not reason_against(image, scan, suffix, alone=len(of_subject[subject]) == 1):
                 found[scan.entities].append(image)
-    return {entities: str(_only(entities, masks).relative_to(folder)) for entities, masks in found.items()}
+    return {entities: _only(entities, masks).removeprefix(f"{folder}/") for entities, masks in found.items()}
 
 
-def _only(entities: str, masks: list[BidsName]) -> Path:
+def _only(entities: str, masks: list[BidsName]) -> str:
     """The one mask of a scan, or the one among several that has the documented name."""
     paths = [mask.path for mask in masks if _is_documented(mask)] or [mask.path for mask in masks]
     if len(paths) > 1:
         raise InputError(
-            f"{entities} has {len(paths)} lesion masks ({', '.join(map(str, paths))}), expected one; keep one of them,"
+            f"{entities} has {len(paths)} lesion masks ({', '.join(paths)}), expected one; keep one of them,"
             " or name it in a participants table, which is then given instead of the data set."
         )
     return paths[0]
@@ -64,7 +64,7 @@ def _is_documented(mask: BidsName) -> bool:
 
 def is_lesion_mask(image: BidsName) -> bool:
     """Whether an image is a lesion mask, by its name alone: BIDS' own label of lesions is `L`."""
-    if not NIFTI.search(image.path.name) or image.suffix.lower() not in MASK_SUFFIXES:
+    if not NIFTI.search(image.path) or image.suffix.lower() not in MASK_SUFFIXES:
         return False
     told = [image.entities.get("label", ""), image.entities.get("desc", ""), *image.words]
     unlabelled_roi = image.suffix.lower() == "roi" and not any(told[:2])
@@ -76,7 +76,7 @@ def reason_against(mask: BidsName, scan: BidsScan, suffix: str, *, alone: bool) 
 
     `alone` tells that the subject has no other scan.
     """
-    own = parsed(scan.image)
+    own = parsed(str(scan.image))
     if mask.entities.get("desc", "").lower() == PREDICTED:
         return "it was predicted by a bundle"
     session = _session(mask)
@@ -88,8 +88,8 @@ def reason_against(mask: BidsName, scan: BidsScan, suffix: str, *, alone: bool) 
     space = mask.entities.get("space", "orig")
     if space.lower() not in OWN_SPACES and _plain(space) != _plain(suffix):
         return f"it lies in another space, {space}"
-    if mask.path.parent.name.lower() in OTHER_DATA:
-        return f"it lies among other data, {mask.path.parent.name}"
+    if (around := mask.path.split("/")[-2]).lower() in OTHER_DATA:
+        return f"it lies among other data, {around}"
     for entity, value in mask.entities.items():
         if entity not in NOT_COMPARED and own.entities.get(entity, value) != value:
             return f"it is of another scan, {entity}-{value}"
@@ -98,7 +98,7 @@ def reason_against(mask: BidsName, scan: BidsScan, suffix: str, *, alone: bool) 
 
 def _session(image: BidsName) -> str | None:
     """A file's session, by its name or else by its folders."""
-    folders = (folder.name[4:] for folder in image.path.parents if folder.name.startswith("ses-"))
+    folders = (folder[4:] for folder in reversed(image.path.split("/")[:-1]) if folder.startswith("ses-"))
     return image.entities.get("ses") or next(folders, None)
 
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from stfpm3d.runtime.errors import InputError
 
 NIFTI = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
-OTHER_IMAGE = re.compile(r"\.(img|hdr|mgz|mgh|mnc|nrrd|nhdr|mha|mhd|nii\.\w+)$", re.IGNORECASE)
-"""How images of other formats end, which are no NIfTI file as BIDS has it."""
+IMAGE = re.compile(r"\.(nii|nii\.\w+|img|hdr|mgz|mgh|mnc|nrrd|nhdr|mha|mhd)$", re.IGNORECASE)
+"""How images of any format end; BIDS has `NIFTI` alone."""
+END = re.compile(rf"{IMAGE.pattern}|\.json$", re.IGNORECASE)
 CONTRAST = re.compile("_(T1w|T2w|FLAIR|PDw|T2starw)$")
 """The suffix of a scan's name."""
 NOT_WALKED = ("sourcedata", "code")
@@ -21,7 +22,7 @@ NOT_WALKED = ("sourcedata", "code")
 class BidsName(NamedTuple):
     """A file's name in parts."""
 
-    path: Path
+    path: str
     entities: dict[str, str]
     """`{"sub": "01", "label": "lesion"}`; keys in small letters."""
     words: tuple[str, ...]
@@ -54,12 +55,12 @@ class BidsScan(NamedTuple):
         return found[1] if found else "n/a"
 
 
-def stem(path: Path) -> str:
-    """A file's name without .nii, .nii.gz or what else it ends with."""
-    return NIFTI.sub("", OTHER_IMAGE.sub("", re.sub(r"\.json$", "", path.name, flags=re.IGNORECASE)))
+def stem(path: Path | str) -> str:
+    """A file's name without .nii, .nii.gz or what else images and sidecars end with."""
+    return END.sub("", os.path.basename(path))  # noqa: PTH119 - of every file of a data set
 
 
-def parsed(path: Path) -> BidsName:
+def parsed(path: str) -> BidsName:
     """The parts of a file's name."""
     parts = stem(path).split("_")
     entities = dict(part.split("-", 1) for part in parts if "-" in part)
@@ -72,7 +73,7 @@ def is_subject(name: str) -> bool:
     return name.lower().startswith("sub-")
 
 
-def contents(folder: Path) -> list[Path]:
+def contents(folder: Path | str) -> list[os.DirEntry[str]]:
     """What a folder holds, by name, without what is hidden.
 
     Raises
@@ -81,7 +82,8 @@ def contents(folder: Path) -> list[Path]:
         When the folder is closed to this user.
     """
     try:
-        return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".")]  # noqa: PTH208
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
     except PermissionError as error:
         raise InputError(f"{folder} may not be read by this user; change the permissions of the folder.") from error
 
@@ -89,26 +91,32 @@ def contents(folder: Path) -> list[Path]:
 def images(folder: Path, subjects: Container[str] | None = None) -> Iterator[BidsName]:
     """The images of a data set and of its derivatives, at any depth, that are named after a subject.
 
+    A link to a folder outside the data set is followed, once.
+
     Parameters
     ----------
     subjects
         Names such as `sub-01`, to whose folders the search is confined; all by default.
     """
-    for path in contents(folder):
-        if path.name.lower() == "derivatives" or (is_subject(path.name) and (not subjects or path.name in subjects)):
-            yield from _images_below(path, subjects, set())
+    root, seen = os.path.realpath(folder), set[str]()
+    waiting = [entry for entry in contents(folder) if is_subject(entry.name) or entry.name.lower() == "derivatives"]
+    while waiting:
+        entry = waiting.pop(0)
+        if is_subject(entry.name) and subjects is not None and entry.name.partition("_")[0] not in subjects:
+            continue
+        if IMAGE.search(entry.name):
+            if is_subject(entry.name):
+                yield parsed(entry.path)
+        elif entry.name not in NOT_WALKED and entry.is_dir() and _leads_on(entry, root, seen):
+            waiting[:0] = contents(entry.path)
 
 
-def _images_below(path: Path, subjects: Container[str] | None, seen: set[str]) -> Iterator[BidsName]:
-    if not path.is_dir():
-        if is_subject(path.name) and (NIFTI.search(path.name) or OTHER_IMAGE.search(path.name)):
-            yield parsed(path)
-        return
-    if (real := os.path.realpath(path)) in seen:  # links may lead round in a circle
-        return
-    seen.add(real)
-    for entry in contents(path):
-        name = entry.name
-        other = is_subject(name) and subjects is not None and name.partition("_")[0] not in subjects
-        if not other and name not in NOT_WALKED:
-            yield from _images_below(entry, subjects, seen)
+def _leads_on(entry: os.DirEntry[str], root: str, seen: set[str]) -> bool:
+    """Whether a folder is to be entered: one that is no link, or a link to a place where nobody has been."""
+    if not entry.is_symlink():
+        return True
+    target = os.path.realpath(entry.path)
+    if target in seen or os.path.commonpath([target, root]) == root:
+        return False
+    seen.add(target)
+    return True

@@ -27,8 +27,8 @@ def bids_remarks(folder: Path, suffix: str) -> list[str]:
     group = kept.index("group")
     healthy = {subject for subject, cells in subjects.items() if cells[group].lower() == "healthy"}
     masks = lesion_masks(folder, [scan for scan in scans if scan.subject not in healthy], suffix)
-    no_scans = _scans_not_taken(folder, there, {scan.image for scan in scans}, suffix)
-    no_masks = _masks_not_taken(there, scans, {key: folder / mask for key, mask in masks.items()}, healthy, suffix)
+    no_scans = _scans_not_taken(folder, there, {str(scan.image) for scan in scans}, suffix)
+    no_masks = _masks_not_taken(there, scans, {key: f"{folder}/{mask}" for key, mask in masks.items()}, healthy, suffix)
     return [
         *_sentences(folder, f"a {suffix} scan", no_scans),
         *_sentences(folder, "a lesion mask", no_masks),
@@ -38,19 +38,20 @@ def bids_remarks(folder: Path, suffix: str) -> list[str]:
 
 def scan_remarks(folder: Path, suffix: str) -> list[str]:
     """As `bids_remarks`, of scans alone."""
-    taken = {scan.image for scan in bids_scans(folder, suffix)}
+    taken = {str(scan.image) for scan in bids_scans(folder, suffix)}
     return _sentences(folder, f"a {suffix} scan", _scans_not_taken(folder, images(folder), taken, suffix))
 
 
 def _scans_not_taken(
-    folder: Path, there: Iterable[BidsName], taken: set[Path], suffix: str
-) -> Iterator[tuple[Path, str]]:
+    folder: Path, there: Iterable[BidsName], taken: set[str], suffix: str
+) -> Iterator[tuple[str, str]]:
     """Files outside `derivatives` that have a scan's suffix, and why each is none."""
     for image in there:
-        top = image.path.relative_to(folder).parts[0].lower()
-        if image.suffix.lower() != suffix.lower() or image.path in taken or top == "derivatives":
+        if image.suffix.lower() != suffix.lower() or image.path in taken:
             continue
-        if not NIFTI.search(image.path.name):
+        if image.path.lower().startswith(f"{folder}/derivatives/".lower()):
+            continue
+        if not NIFTI.search(image.path):
             yield image.path, "it is no .nii or .nii.gz file; convert it"
         elif not is_scan(image.path, suffix):
             yield (
@@ -62,19 +63,19 @@ def _scans_not_taken(
 
 
 def _masks_not_taken(
-    there: Iterable[BidsName], scans: Iterable[BidsScan], masks: dict[str, Path], healthy: set[str], suffix: str
-) -> Iterator[tuple[Path, str]]:
+    there: Iterable[BidsName], scans: Iterable[BidsScan], masks: dict[str, str], healthy: set[str], suffix: str
+) -> Iterator[tuple[str, str]]:
     """Files that look like lesion masks, and why each is not one of those that are taken, by the scans' entities.
 
     A mask that does not say that it is a lesion's is one of them where its patient has no other.
     """
-    of_subject = defaultdict(list)
+    of_subject, taken = defaultdict(list), set(masks.values())
     for scan in scans:
         of_subject[scan.subject].append(scan)
     for image in there:
         subject = f"sub-{image.entities.get('sub')}"
         own, named = of_subject[subject], is_lesion_mask(image)
-        if image.path in masks.values() or not (named or _may_be_mask(image)):
+        if image.path in taken or not (named or _may_be_mask(image)):
             continue
         if named and not own:
             yield image.path, f"its subject has no {suffix} scan"
@@ -95,19 +96,19 @@ def _may_be_mask(image: BidsName) -> bool:
 
 
 def _why_no_mask(image: BidsName) -> str:
-    if not NIFTI.search(image.path.name):
+    if not NIFTI.search(image.path):
         return "it is no .nii or .nii.gz file; convert it"
     if image.suffix.lower() == "probseg":
         return "it holds probabilities; threshold it, and call it *_label-lesion_mask.nii.gz"
     return "its name does not say that it is a lesion's mask; call it *_label-lesion_mask.nii.gz if it is"
 
 
-def _sentences(folder: Path, what: str, passed: Iterable[tuple[Path, str]]) -> list[str]:
+def _sentences(folder: Path, what: str, passed: Iterable[tuple[str, str]]) -> list[str]:
     """One sentence for each kind of file, which names the first of them."""
-    first: dict[tuple[str, str], Path] = {}
+    first: dict[tuple[str, str], str] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for path, reason in passed:
-        kind = (re.sub(r"(sub|ses|run)-[A-Za-z0-9]+", r"\1-*", str(path.relative_to(folder))), reason)
+        kind = (re.sub(r"(sub|ses|run)-[A-Za-z0-9]+", r"\1-*", path.removeprefix(f"{folder}/")), reason)
         first.setdefault(kind, path)
         counts[kind] += 1
     return [
@@ -123,6 +124,6 @@ def _without_scans(folder: Path, subjects: set[str], there: Iterable[BidsName], 
         return []
     named = sorted(subjects)
     rest = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-    names = [str(image.path.relative_to(folder)) for image in there if f"sub-{image.entities.get('sub')}" in subjects]
+    names = [image.path.removeprefix(f"{folder}/") for image in there if f"sub-{image.entities.get('sub')}" in subjects]
     found = f"; of theirs there are {', '.join(names[:MOST_NAMED])}" if names else ""
     return [f"{folder / PARTICIPANTS} names {', '.join(named[:MOST_NAMED])}{rest}, without a {suffix} scan{found}."]
