@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 OUT ?= predictions
+export BUNDLE SCANS OUT # a shell takes what stands in a variable of its own for a name, whatever its letters
 UPGRADE ?= --upgrade
 
 .PHONY: demo plan predict resume lint site test bench soak install format docs lock clean
@@ -14,10 +15,11 @@ demo: install
 plan: install
 	@$(BIN)/python workflow/plan.py $(ARGS)
 
-# New scans by a bundle: make predict BUNDLE=results/bundle/stfpm SCANS=scans.tsv [OUT=predictions] (docs/predict.md).
+# New scans by a bundle: make predict BUNDLE=results/bundle/stfpm SCANS=scans.tsv [OUT=predictions] (docs/predict.md). After a
+# kill the same command goes on.
 predict: install
 	$(BIN)/snakemake --snakefile workflow/predict/Snakefile --cores all --keep-going \
-	    --config bundle="$(BUNDLE)" scans="$(SCANS)" out="$(OUT)" $(ARGS)
+	    --config bundle="$$BUNDLE" scans="$$SCANS" out="$$OUT" $(ARGS)
 
 # After a kill: remove the dead run's lock and go on; refused while a run lives. ARGS are the run's: its targets, if it had
 # any, and options; after `make demo` ARGS="all bundles". By the Snakemake in .venv or, without one, by that of the active

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stfpm3d.prediction.bundle import read_bundle
+from stfpm3d.prediction.data_set import read_own_bundle
 from stfpm3d.prediction.scans import GivenScan
 from stfpm3d.prediction.stages import Compute, ScanStages, write_status
 from stfpm3d.runtime.logs import rule_log
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     params, status = snakemake.params, Path(snakemake.output["status"])
-    bundle = read_bundle(Path(snakemake.input["bundle"]).parent)
-    stages = ScanStages(GivenScan(**params["scan"]), bundle, status.parents[2], Compute(**params["compute"]))
-    write_status(status, stages.predict())
+    out = status.parents[2]
+    bundle = read_own_bundle(out, params["bundle"])
+    stages = ScanStages(GivenScan(**params["scan"]), bundle, out, Compute(**params["compute"]))
+    write_status(status, stages.predict() | params["record"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stfpm3d.prediction.bundle import read_bundle
+from stfpm3d.prediction.data_set import links, read_own_bundle
 from stfpm3d.prediction.derivatives import write_dataset
 from stfpm3d.prediction.gathering import gather, write_predictions_page
 from stfpm3d.runtime.files import write_table
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 with rule_log(snakemake.log[0]):
     given, output = snakemake.input, snakemake.output
     out = Path(output["table"]).parent
-    description = read_bundle(Path(given["bundle"]).parent).description
+    description = read_own_bundle(out, snakemake.params["bundle"]).description
     rows = gather(given["statuses"])
-    write_dataset(out, Path(snakemake.params["scans"]), description)
+    write_dataset(out, links(out), description)
     write_table(output["table"], rows)
     write_predictions_page(output["page"], given["template"], rows, out, description)

@@ -9,4 +9,4 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with rule_log(snakemake.log[0]):
-    check_all_predicted(snakemake.input["table"])
+    check_all_predicted(snakemake.input["table"], snakemake.params["scans"])

@@ -54,6 +54,7 @@ def one_device(accelerator: str, threads: int, precision: Precision) -> Place:
 def missing_devices(accelerator: str, devices: int, why: str) -> InputError:
     """What to raise where a machine has no such devices."""
     return InputError(
-        f"compute.accelerator is {accelerator} and compute.devices {devices}, which this machine does not have"
-        f" ({why}): run where it has, or change the two keys."
+        f"accelerator {accelerator} and {devices} device{'s' * (devices != 1)} are asked for, which this machine does"
+        f" not have ({why}): run where it has, or say accelerator auto or cpu (in a study's config: compute.accelerator"
+        " and compute.devices)."
     )

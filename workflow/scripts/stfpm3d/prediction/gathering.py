@@ -37,9 +37,10 @@ def gather(statuses: Iterable[Path | str]) -> pd.DataFrame:
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS)).round(4).astype({"n_finding": "Int64"})
 
 
-def check_all_predicted(table: Path | str) -> None:
-    """Raise `InputError` when a row of the table was refused."""
+def check_all_predicted(table: Path | str, names: Iterable[str]) -> None:
+    """Raise `InputError` when one of the scans that are named was refused, by the table."""
     rows = read_table(table)
+    rows = rows[rows["scan_id"].isin([*names])]
     refused = rows[rows["status"] == "refused"]
     if len(refused):
         told = "; ".join(f"{row['scan_id']} ({row['stage']})" for row in refused.to_dict("records"))

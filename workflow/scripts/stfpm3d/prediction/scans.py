@@ -14,6 +14,8 @@ from stfpm3d.study.cohort import MISSING
 from stfpm3d.study.sheets import read_rows
 
 ANSWERS = {"true": True, "false": False}
+MOST_TOLD = 5
+"""Of the subfolders that are passed over."""
 ENTITIES = re.compile("(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?")
 
 
@@ -28,6 +30,8 @@ class GivenScan(NamedTuple):
     source: str = ""
     """What of the image's path may be published: that from the folder of the table, file or data set, or its name alone
     where it lies elsewhere."""
+    link: str = "scans"
+    """By which the data set of the predictions names that folder."""
 
     @property
     def folder(self) -> str:
@@ -44,7 +48,8 @@ def list_scans(given: Path | str, suffix: str) -> list[GivenScan]:
         A table has the column `image` (paths relative to it) and may have `participant_id`, `session_id` and
         `skull_stripped`.
     suffix
-        The contrast to take from a BIDS data set: T1w, T2w or FLAIR.
+        The bundle's contrast: T1w, T2w or FLAIR. Of a BIDS data set only such scans are taken. Elsewhere a scan of
+        another one by its name, which will be refused, is called by its contrast too: `sub-01_T2w`.
 
     Raises
     ------
@@ -63,8 +68,42 @@ def list_scans(given: Path | str, suffix: str) -> list[GivenScan]:
             f"{path} does not exist{windows_remark(str(path))}; give a table of scans (.tsv), a NIfTI file or a folder"
             " of them."
         )
-    _check_names(scans)
-    return scans
+    named = [scan._replace(name=scan.name + _other_contrast(scan, suffix)) for scan in scans]
+    _check_names(named)
+    return named
+
+
+def passed_over(given: Path | str, own: str) -> str:
+    """The sentence that tells of NIfTI files in subfolders of a folder of scans, which are not read; "" without any.
+
+    Parameters
+    ----------
+    own
+        A file that every folder of predictions has; what lies in such a one is nobody's scan.
+    """
+    folder = Path(given)
+    if not folder.is_dir() or is_bids(folder):
+        return ""
+    counts: dict[str, int] = {}
+    for place, subfolders, names in os.walk(folder):
+        subfolders[:] = [name for name in subfolders if name[0] != "." and not Path(place, name, own).is_file()]
+        if count := sum(bool(NIFTI.search(name)) for name in names if name[0] != "."):
+            top = Path(place).relative_to(folder).parts[:1]
+            counts |= {part: counts.get(part, 0) + count for part in top}
+    if not counts:
+        return ""
+    told = [f"{name} ({count})" for name, count in sorted(counts.items())]
+    rest = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+    return (
+        f"{sum(counts.values())} NIfTI file(s) in subfolders of {folder} are not read: {', '.join(told[:MOST_TOLD])}"
+        f"{rest}; to have them predicted, list them in a table, or give each subfolder by itself."
+    )
+
+
+def _other_contrast(scan: GivenScan, suffix: str) -> str:
+    """`_T2w` of a scan that is T2w by its name where the bundle is of another contrast, else nothing."""
+    named = CONTRAST.search(stem(Path(scan.image)))
+    return named[0] if named and named[1] != suffix else ""
 
 
 def scans_folder(given: Path | str) -> Path:
@@ -84,7 +123,8 @@ def _of_folder(folder: Path) -> list[GivenScan]:
     found = sorted(path for path in folder.iterdir() if NIFTI.search(path.name) and not path.name.startswith("."))
     if not found:
         raise InputError(
-            f"{folder} holds no NIfTI file (.nii or .nii.gz) and is no BIDS data set; give a folder with scans."
+            f"{folder} itself holds no NIfTI file (.nii or .nii.gz) and is no BIDS data set; give a folder with scans,"
+            " or a table that lists them."
         )
     return [GivenScan(_name(*_by_file(path)), str(path), None, path.name) for path in found]
 

@@ -1,14 +1,14 @@
 """One new scan through all stages of a bundle's experiment, by the functions that the training's rules call.
 
 A scan that cannot be used is refused where that shows, with the sentence that says why; the others go on. So
-`InputError` is caught here, and nowhere else in the package.
+`InputError` is caught here, and nowhere else in the package. What the machine lacks fails the job, and nothing is
+remembered of it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import shutil
 from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,17 +29,20 @@ from stfpm3d.maps.form import Scan, outside_minimum
 from stfpm3d.maps.makers import map_maker
 from stfpm3d.prediction.anomalies import Anomaly, find_anomalies
 from stfpm3d.prediction.bundle import Bundle
-from stfpm3d.prediction.derivatives import Provenance, write_image
+from stfpm3d.prediction.data_set import STATUS
+from stfpm3d.prediction.derivatives import Provenance, image_files, write_image
 from stfpm3d.prediction.likeness import check_likeness, check_suffix, likeness
 from stfpm3d.prediction.parts import read_parts
 from stfpm3d.prediction.scans import GivenScan
 from stfpm3d.reporting.figures import finding_png
-from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.errors import InputError, MachineError, of_machine
 from stfpm3d.runtime.files import replacing, write_table
 
 log = logging.getLogger(__name__)
 
 WARPS = ("to_mni_warp.nii.gz", "from_mni_warp.nii.gz")
+WORK = ("to_mni.mat", *WARPS, "placement.json", "registered.nii.gz", "support.nii.gz", "standardized.nii.gz")
+"""What the stages write besides what they find."""
 
 
 class Compute(NamedTuple):
@@ -77,19 +80,35 @@ class ScanStages:
         self.make = map_maker(bundle.description["method"], settings, bundle.files)
 
     def predict(self) -> dict[str, Any]:
-        """Go through all stages and return the scan's row, with `status` predicted or refused."""
+        """Go through all stages and return the scan's row, with `status` predicted or refused.
+
+        Raises
+        ------
+        MachineError
+            When a stage fails of the machine, such as a full disk.
+        """
         self._clear()
         given = {"scan_id": self.scan.name, "image": self.scan.source}
         for stage in (self.read, self.register, self.strip, self.standardize, self.compare, self.map):
             log.info("%s: %s", self.scan.name, stage.__name__)
             try:
                 stage()
-            except InputError as error:
+            except Exception as error:
+                if of_machine(error):
+                    raise MachineError(self._not_predicted(stage.__name__, error)) from error
+                if not isinstance(error, InputError):
+                    raise
                 log.warning("refused: %s", error)
                 self._clear(but_work=True)
                 reason = str(error).replace(self.scan.image, self.scan.source)  # folders may tell names
                 return {**given, "status": "refused", "stage": stage.__name__, "reason": reason, **self.row}
         return {**given, "status": "predicted", **self.row}
+
+    def _not_predicted(self, stage: str, error: Exception) -> str:
+        told = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        if isinstance(error, InputError):
+            return f"{self.scan.name}: {told.removeprefix(f'{self.scan.name}: ')}."
+        return f"{self.who} is not predicted, since {stage} fails of this machine ({told}); mend that and run again."
 
     def read(self) -> None:
         """The scan as it came, background 0; whether it is skull-stripped is asked of the image where nobody says."""
@@ -199,13 +218,13 @@ class ScanStages:
             temporary.write_bytes(picture)
 
     def _clear(self, *, but_work: bool = False) -> None:
-        """Remove what an earlier run made of the scan: a refused one has no map."""
-        if not but_work:
-            shutil.rmtree(self.work, ignore_errors=True)
-        self.picture.unlink(missing_ok=True)
-        for first in ("space-", "label-", "desc-"):  # none of another run of the same session
-            for path in (self.out / self.scan.folder).glob(f"{self.scan.name}_{first}*"):
-                path.unlink()
+        """Remove what an earlier run made of the scan, file by file: a refused one has no map."""
+        made = [self.picture, self.findings, *image_files(self.out, self.scan, self.bundle.description)]
+        if not but_work and self.work.is_dir():
+            made += [self.work / name for name in WORK]
+            made += [path for path in self.work.iterdir() if STATUS.fullmatch(path.name)]
+        for path in made:
+            path.unlink(missing_ok=True)
 
 
 def write_status(path: Path | str, row: Mapping[str, Any]) -> None:

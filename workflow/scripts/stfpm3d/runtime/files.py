@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.errors import MachineError
 
 if TYPE_CHECKING:  # jobs of one scan need no pandas
     import pandas as pd
@@ -29,21 +29,23 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
     Raises
     ------
-    InputError
+    MachineError
         When the disk is full.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{os.getpid()}-{target.name}")
-    for sibling in target.parent.iterdir():
-        if re.fullmatch(rf"\.\d+-{re.escape(target.name)}", sibling.name):
-            sibling.unlink(missing_ok=True)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for sibling in target.parent.iterdir():
+            if re.fullmatch(rf"\.\d+-{re.escape(target.name)}", sibling.name):
+                sibling.unlink(missing_ok=True)
         yield temporary
         temporary.replace(target)
     except Exception as error:
         if os.strerror(errno.ENOSPC) in str(error):  # libraries that write in C wrap it in errors of their own
-            raise InputError(f"{target} cannot be written: its disk is full; free some space and run again.") from error
+            raise MachineError(
+                f"{target} cannot be written: its disk is full; free some space and run again."
+            ) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 NOTE = Path(".snakemake/run.json")
+PROCESSES = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,33 @@ class RunNote:
         """The job of SLURM that drives the run on another machine, if one does."""
         return self.slurm_job if self.host != socket.gethostname() else None
 
+    def alive(self) -> bool:
+        """Whether the process is still a Snakemake of this machine, and not this one."""
+        if self.host != socket.gethostname() or self.pid == os.getpid():
+            return False
+        if not PROCESSES.is_dir():  # as on macOS: there the id must do, of a process of this user
+            try:
+                os.kill(self.pid, 0)
+            except (ProcessLookupError, PermissionError):
+                return False
+            return True
+        try:
+            return b"snakemake" in (PROCESSES / str(self.pid) / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):  # the latter if it ends while it is read
+            return False
 
-def note_run(slurm_job: str | None, jobs_on_slurm: bool) -> None:
+
+def note_run(slurm_job: str | None, jobs_on_slurm: bool, note: Path = NOTE) -> None:
     """Note this process, and the SLURM job that it is, as what drives the run of the working directory."""
-    note = RunNote(socket.gethostname(), os.getpid(), slurm_job, jobs_on_slurm)
-    NOTE.write_text(json.dumps(asdict(note)), encoding="utf-8")
+    run = RunNote(socket.gethostname(), os.getpid(), slurm_job, jobs_on_slurm)
+    note.write_text(json.dumps(asdict(run)), encoding="utf-8")
 
 
-def forget_run() -> None:
+def forget_run(note: Path = NOTE) -> None:
     """Remove the note: the run has ended by itself."""
-    NOTE.unlink(missing_ok=True)
+    note.unlink(missing_ok=True)
 
 
-def last_run() -> RunNote | None:
+def last_run(note: Path = NOTE) -> RunNote | None:
     """The run of the working directory that has not ended by itself; None where all have."""
-    return RunNote(**json.loads(NOTE.read_text(encoding="utf-8"))) if NOTE.is_file() else None
+    return RunNote(**json.loads(note.read_text(encoding="utf-8"))) if note.is_file() else None
