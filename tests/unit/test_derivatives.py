@@ -52,7 +52,7 @@ def dataset(tmp_path: Path) -> Path:
     for name in ("index.html", "predictions.tsv", "figures/sub-01.png", "logs/sub-01.log"):
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("x")
-    write_dataset(out, tmp_path / "scans", DESCRIPTION)
+    write_dataset(out, {"scans": "../scans"}, DESCRIPTION)
     return out
 
 
@@ -79,3 +79,15 @@ def test_a_map_keeps_its_grid_and_tells_where_it_comes_from(dataset: Path) -> No
     assert np.array_equal(mask.affine, np.diag([2.0, 2, 2, 1]))
     described = json.loads((dataset / "dataset_description.json").read_text())
     assert described["DatasetLinks"] == {"scans": "../scans"}
+
+
+def test_what_a_person_has_added_to_the_data_set_stays(dataset: Path) -> None:
+    path = dataset / "dataset_description.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "Authors": ["N. N."], "Name": "Ours"}))
+    (dataset / "README.md").write_text("Read by two of us.\n")
+    write_dataset(dataset, {"scans": "../scans", "scans2": "../more"}, DESCRIPTION)
+    described = json.loads(path.read_text())
+    assert (described["Authors"], described["Name"]) == (["N. N."], "Ours")
+    assert described["DatasetLinks"] == {"scans": "../scans", "scans2": "../more"}
+    assert [source["URL"] for source in described["SourceDatasets"]] == ["../scans", "../more"]
+    assert (dataset / "README.md").read_text() == "Read by two of us.\n"

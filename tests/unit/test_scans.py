@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stfpm3d.prediction.scans import GivenScan, list_scans
+from stfpm3d.prediction.scans import GivenScan, list_scans, passed_over
 from stfpm3d.runtime.errors import InputError
 
 
@@ -32,6 +32,25 @@ def test_the_contrast_in_a_files_name_is_no_part_of_the_subjects(tmp_path: Path)
     assert {scan.name for scan in list_scans(tmp_path, "T2w")} == {"sub-x", "sub-01_ses-02", "sub-T2w"}
     (tmp_path / "scans.tsv").write_text("image\tsession_id\nx_T2w.nii.gz\tn/a\nsub-01_ses-02_T2w.nii\t03\n")
     assert [scan.name for scan in list_scans(tmp_path / "scans.tsv", "T2w")] == ["sub-x", "sub-01_ses-03"]
+
+
+def test_scans_of_other_contrasts_in_one_folder_have_names_of_their_own(tmp_path: Path) -> None:
+    touched(*(tmp_path / f"sub-01_{contrast}.nii.gz" for contrast in ("T1w", "T2w", "FLAIR")))
+    assert [scan.name for scan in list_scans(tmp_path, "T1w")] == ["sub-01_FLAIR", "sub-01", "sub-01_T2w"]
+    (tmp_path / "scans.tsv").write_text("participant_id\timage\np1\tsub-01_T1w.nii.gz\np1\tsub-01_T2w.nii.gz\n")
+    assert [scan.name for scan in list_scans(tmp_path / "scans.tsv", "T2w")] == ["sub-p1_T1w", "sub-p1"]
+    assert GivenScan("sub-p1_T1w", "").folder == "sub-p1/anat"
+
+
+def test_what_lies_in_subfolders_is_counted_but_for_predictions(tmp_path: Path) -> None:
+    touched(tmp_path / "a.nii", tmp_path / ".cache/b.nii")
+    assert passed_over(tmp_path, "work/set.json") == ""
+    touched(tmp_path / "found/work/set.json", tmp_path / "found/work/x/registered.nii.gz")
+    assert passed_over(tmp_path, "work/set.json") == ""
+    touched(*(tmp_path / f"P{number}/deep/T1.nii.gz" for number in range(9)), tmp_path / "P0/T2.NII")
+    told = passed_over(tmp_path, "work/set.json")
+    assert told.startswith("10 NIfTI file(s) in subfolders of") and "P0 (2), P1 (1)" in told and "and 4 more" in told
+    assert passed_over(tmp_path / "a.nii", "work/set.json") == ""
 
 
 def test_a_table_names_its_scans_and_says_what_it_knows(tmp_path: Path) -> None:
@@ -88,5 +107,5 @@ def test_what_a_table_lacks_is_said(tmp_path: Path, text: str, told: str) -> Non
 def test_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         list_scans(tmp_path / "none.tsv", "T2w")
-    with pytest.raises(InputError, match="holds no NIfTI file"):
+    with pytest.raises(InputError, match="itself holds no NIfTI file"):
         list_scans(tmp_path, "T2w")

@@ -1,11 +1,16 @@
-"""A bundle in an empty clone makes maps of new scans, refuses others with a reason, and makes nothing twice."""
+"""A bundle in an empty clone makes maps of new scans, refuses others with a reason, and makes nothing twice.
+
+Predictions go to a folder whose name YAML would take for a number.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nibabel as nib
@@ -16,9 +21,12 @@ import pytest
 from project import DRY_RUN, Project, planned_rules
 from small_bundle import edit
 from stfpm3d.imaging.volumes import load_mask, load_volume
+from stfpm3d.prediction.bundle import read_bundle, write_bundle
 
 EXPERIMENT = "stfpm-gaussian"
 SCAN = "sub-demoP06"
+FOUND = "2026_12_01"
+DEADLINE_S = 600
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +55,17 @@ def _flip(size: int) -> np.ndarray:
     return matrix
 
 
-def predict(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
-    settings = ("bundle=bundle", f"scans={project.folder / 'scans'}", "out=found", "accelerator=cpu")
-    return project.snakemake("-s", "workflow/predict/Snakefile", *arguments, "--config", *settings)
+def asked(*arguments: str, bundle: str = "bundle", scans: str = "scans", out: str = FOUND) -> list[str]:
+    settings = (f"bundle={bundle}", f"scans={scans}", f"out={out}", "accelerator=cpu")
+    return ["-s", "workflow/predict/Snakefile", *arguments, "--config", *settings]
+
+
+def predict(project: Project, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return project.snakemake(*asked(*arguments, **settings))
+
+
+def all_files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +73,8 @@ def predicted(elsewhere: Project) -> pd.DataFrame:
     done = predict(elsewhere)
     assert done.returncode == 1, done.stdout[-8000:]
     assert "2 of 4 scans were refused: sub-broken (read); sub-inverted (" in done.stdout
-    return pd.read_csv(elsewhere.folder / "found/predictions.tsv", sep="\t", index_col="scan_id")
+    assert done.stdout.strip().endswith(f"{FOUND}/index.html") and "WorkflowError" not in done.stdout
+    return pd.read_csv(elsewhere.folder / f"{FOUND}/predictions.tsv", sep="\t", index_col="scan_id")
 
 
 def test_scans_that_cannot_be_used_are_rows_with_a_reason_and_no_map(elsewhere: Project, predicted) -> None:
@@ -68,9 +85,9 @@ def test_scans_that_cannot_be_used_are_rows_with_a_reason_and_no_map(elsewhere: 
         "sub-plain": "predicted",
     }
     assert "cannot be read as NIfTI" in predicted["reason"]["sub-broken"]
-    assert not list((elsewhere.folder / "found").glob("sub-inverted/anat/*"))
-    page = (elsewhere.folder / "found/index.html").read_text(encoding="utf-8")
-    shared = page + (elsewhere.folder / "found/predictions.tsv").read_text(encoding="utf-8")
+    assert not list((elsewhere.folder / FOUND).glob("sub-inverted/anat/*"))
+    page = (elsewhere.folder / f"{FOUND}/index.html").read_text(encoding="utf-8")
+    shared = page + (elsewhere.folder / f"{FOUND}/predictions.tsv").read_text(encoding="utf-8")
     assert str(elsewhere.folder) not in shared  # folders may tell names
     assert "sub-inverted" in page and "http" not in page.split("<main>")[1]
 
@@ -78,7 +95,7 @@ def test_scans_that_cannot_be_used_are_rows_with_a_reason_and_no_map(elsewhere: 
 @pytest.mark.parametrize("name", ["plain", "oblique"])
 def test_map_and_mask_lie_on_the_scans_own_grid(elsewhere: Project, predicted, name: str) -> None:
     scan = load_volume(elsewhere.folder / f"scans/{name}.nii.gz")
-    anat = elsewhere.folder / f"found/sub-{name}/anat"
+    anat = elsewhere.folder / f"{FOUND}/sub-{name}/anat"
     found = load_volume(anat / f"sub-{name}_desc-anomaly_T2w.nii.gz")
     mask = load_mask(anat / f"sub-{name}_label-lesion_desc-anomaly_mask.nii.gz")
     for image in (found, mask):
@@ -97,7 +114,7 @@ def test_an_oblique_copy_has_the_same_findings(predicted) -> None:
 
 def test_the_output_is_a_valid_data_set(elsewhere: Project, predicted) -> None:
     validator = Path(sys.executable).with_name("bids-validator-deno")
-    command = [str(validator), str(elsewhere.folder / "found"), "--format", "json"]
+    command = [str(validator), str(elsewhere.folder / FOUND), "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     issues = json.loads(done.stdout)["issues"]["issues"]
     assert [issue for issue in issues if issue["severity"] == "error"] == []
@@ -126,3 +143,75 @@ def test_a_forged_bundle_leads_nowhere(elsewhere: Project, predicted) -> None:
         done = predict(elsewhere)
     assert done.returncode == 1 and "bundle.json is damaged: space: string should match" in done.stdout
     assert not list(elsewhere.folder.rglob("*outside*"))
+
+
+def test_a_corrected_scan_is_made_again_wherever_that_is_asked_and_whatever_its_time(elsewhere, predicted) -> None:
+    other = Project.clone(elsewhere.folder.parent / "another")
+    given = {"bundle": str(elsewhere.folder / "bundle"), "scans": str(elsewhere.folder / "scans")}
+    out = str(elsewhere.folder / FOUND)
+    assert planned_rules(predict(other, *DRY_RUN, **given, out=out).stdout) == {"verdict": 1}
+    with elsewhere.kept("scans/broken.nii.gz") as path:
+        path.write_bytes((elsewhere.folder / "scans/plain.nii.gz").read_bytes())
+        os.utime(path, (0, 0))
+        planned = planned_rules(predict(other, *DRY_RUN, **given, out=out).stdout)
+    assert planned == {"predict_scan": 1, "predictions": 1, "verdict": 1}
+
+
+def test_another_bundle_in_the_place_of_the_first_is_no_part_of_the_set(elsewhere: Project, predicted) -> None:
+    before = all_files(elsewhere.folder / FOUND)
+    (elsewhere.folder / "bundle").rename(elsewhere.folder / "first")
+    shutil.copytree(elsewhere.folder / "first", elsewhere.folder / "bundle")
+    bundle = read_bundle(elsewhere.folder / "first")
+    description = {**bundle.description, "threshold": bundle.description["threshold"] / 2}
+    write_bundle(elsewhere.folder / "bundle", bundle.files, description)
+    for path in (elsewhere.folder / "bundle").iterdir():
+        os.utime(path, (0, 0))
+    done = predict(elsewhere)
+    shutil.rmtree(elsewhere.folder / "bundle")
+    (elsewhere.folder / "first").rename(elsewhere.folder / "bundle")
+    assert done.returncode == 1 and f"{FOUND} holds predictions by another bundle" in done.stdout
+    assert all_files(elsewhere.folder / FOUND) == before
+
+
+def test_scans_of_another_folder_come_to_those_that_were_predicted(elsewhere: Project, predicted) -> None:
+    (elsewhere.folder / "more").mkdir()
+    for name in ("x_T1w", "x_T2w"):
+        shutil.copy(elsewhere.folder / "scans/broken.nii.gz", elsewhere.folder / f"more/{name}.nii.gz")
+    done = predict(elsewhere, scans="more")
+    assert "2 of 2 scans were refused: sub-x (read); sub-x_T1w (read)" in done.stdout
+    table = pd.read_csv(elsewhere.folder / f"{FOUND}/predictions.tsv", sep="\t", index_col="scan_id")
+    assert [*table.index] == sorted([*predicted.index, "sub-x", "sub-x_T1w"])
+    assert "is a T1w scan by its name" in table["reason"]["sub-x_T1w"]
+    assert 'id="sub-plain"' in (elsewhere.folder / f"{FOUND}/index.html").read_text(encoding="utf-8")
+
+
+def test_a_data_set_of_ones_own_is_left_as_it_is(elsewhere: Project) -> None:
+    anat = elsewhere.folder / "own/sub-01/anat"
+    anat.mkdir(parents=True)
+    shutil.copy(elsewhere.folder / "scans/broken.nii.gz", anat / "sub-01_T2w.nii.gz")
+    for name in ("sub-01_label-lesion_mask.nii.gz", "sub-01_desc-preproc_T2w.nii.gz"):
+        (anat / name).write_text("mine")
+    (elsewhere.folder / "own/dataset_description.json").write_text("{}")
+    before = all_files(elsewhere.folder / "own")
+    assert "is no set of predictions" in predict(elsewhere, scans="own", out="own").stdout
+    assert "1 of 1 scans were refused" in predict(elsewhere, scans="own", out="own/derivatives/found").stdout
+    shutil.rmtree(elsewhere.folder / "own/derivatives")
+    assert all_files(elsewhere.folder / "own") == before
+
+
+def test_after_a_kill_the_same_command_goes_on(elsewhere: Project, predicted) -> None:
+    command = elsewhere.command(*asked(scans="scans/plain.nii.gz", out="killed"))
+    with subprocess.Popen(
+        command, cwd=elsewhere.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as driver:
+        end = time.monotonic() + DEADLINE_S
+        while not list(elsewhere.folder.glob("killed/logs/sub-plain-*.log")):
+            assert driver.poll() is None and time.monotonic() < end
+            time.sleep(0.01)
+        driver.kill()
+    assert not (elsewhere.folder / "killed/predictions.tsv").exists()
+    make = ["make", "predict", "BUNDLE=bundle", "SCANS=scans/plain.nii.gz", "OUT=killed", "ARGS=accelerator=cpu"]
+    installed = (f"BIN={Path(sys.executable).parent}", "--old-file", ".venv/installed")
+    subprocess.run([*make, *installed], cwd=elsewhere.folder, check=True, capture_output=True)
+    found = pd.read_csv(elsewhere.folder / "killed/predictions.tsv", sep="\t", index_col="scan_id")
+    assert found.loc["sub-plain", "score"] == predicted.loc["sub-plain", "score"]

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +57,7 @@ def check_set(out: Path | str, bundle: str, scans: Path | str) -> None:
         folder of the data set that is given.
     """
     out = Path(out)
-    if out.exists() and not out.is_dir():
+    if os.path.exists(out) and not os.path.isdir(out):  # noqa: PTH110, PTH112 - Path's raise where a folder is closed
         raise InputError(f"{out} is a file, expected a folder for the predictions; give another name.")
     inside = Path(os.path.relpath(os.path.realpath(out), os.path.realpath(scans_folder(scans))))
     if inside.parts[:1] and inside.parts[0].startswith("sub-"):
@@ -133,23 +133,43 @@ def place_of(image: Path | str, out: Path | str) -> str:
     return hashlib.blake2b(os.fsencode(relative), digest_size=8).hexdigest()
 
 
-def scans_to_predict(
-    scans: Iterable[GivenScan], known: Iterable[Record], contents: Mapping[str, str], out: Path | str
-) -> list[GivenScan]:
-    """The scans that are given but for those that were predicted and cannot be read any more.
+def statuses(
+    scans: Iterable[GivenScan], known: Sequence[Record], contents: Mapping[str, str], out: Path | str, made_by: Any
+) -> dict[str, Path]:
+    """The status files that a set has in the end, by its scans' names: of those that are given, and of the others.
+
+    What was predicted of a scan that cannot be read any more stays.
 
     Parameters
     ----------
     contents
-        The fingerprint of each scan's image by the scan's name.
+        The fingerprint of each given scan's image by the scan's name.
+    made_by
+        Digests of the bundle and of the code, plain values.
 
     Raises
     ------
     InputError
         When the set holds the prediction of another scan of the same name.
     """
+    found = {record.name: record.path for record in known}
     before = {record.name.lower(): record for record in known}
-    return [scan for scan in scans if _is_to_predict(scan, before.get(scan.name.lower()), contents[scan.name], out)]
+    for scan in scans:
+        content = contents[scan.name]
+        if _is_to_predict(scan, before.get(scan.name.lower()), content, out):
+            decides = [content, scan.source, scan.skull_stripped, made_by]
+            found[scan.name] = status_path(out, scan.name, decides)
+    return dict(sorted(found.items()))
+
+
+def unreadable(scans: Iterable[GivenScan], known: Iterable[Record]) -> list[str]:
+    """A sentence on each scan that was predicted and cannot be read any more."""
+    predicted = {record.name for record in known if record.status == "predicted"}
+    return [
+        f"{scan.image} cannot be read; what was predicted of {scan.name} before stays."
+        for scan in scans
+        if scan.name in predicted and not os.access(scan.image, os.R_OK)
+    ]
 
 
 def _is_to_predict(scan: GivenScan, record: Record | None, content: str, out: Path | str) -> bool:
@@ -170,7 +190,7 @@ def _is_to_predict(scan: GivenScan, record: Record | None, content: str, out: Pa
 def _mark(out: Path) -> dict[str, Any]:
     """What the mark of a set says; nothing where there is none."""
     path = out / MARK
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - as above
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

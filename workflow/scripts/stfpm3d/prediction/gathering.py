@@ -44,9 +44,8 @@ def check_all_predicted(table: Path | str, names: Iterable[str]) -> None:
     refused = rows[rows["status"] == "refused"]
     if len(refused):
         told = "; ".join(f"{row['scan_id']} ({row['stage']})" for row in refused.to_dict("records"))
-        raise InputError(
-            f"{len(refused)} of {len(rows)} scans were refused: {told}; {table} tells why. The others are predicted."
-        )
+        rest = " The others are predicted." if len(refused) < len(rows) else ""
+        raise InputError(f"{len(refused)} of {len(rows)} scans were refused: {told}; {table} tells why.{rest}")
 
 
 def write_predictions_page(

@@ -51,6 +51,7 @@ def rule_log(path: Path | str) -> Iterator[logging.Logger]:
         library.handlers.clear()
         library.propagate = True
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # on a full disk each line that is lost would leave a traceback on the screen
     log = logging.getLogger("stfpm3d")
     try:
         yield log
