@@ -42,7 +42,8 @@ def read_request(config: Mapping[str, Any], written: Iterable[str]) -> Request:
         When a key is missing, unknown or has a value that it cannot have.
     """
     said = dict(entry.split("=", 1) for entry in written if "=" in entry)
-    given = {key: said.get(key, value) for key, value in config.items() if said.get(key, value) not in (None, "")}
+    given: dict[str, Any] = {key: said.get(key, value) for key, value in config.items()}
+    given = {key: value for key, value in given.items() if value not in (None, "")}
     if unknown := [key for key in given if key not in KEYS]:
         raise InputError(f"--config has {', '.join(unknown)}, expected {', '.join(KEYS)}: correct the name.")
     if lacking := [key for key in ("bundle", "scans") if key not in given]:
