@@ -147,6 +147,12 @@ def test_a_forged_bundle_leads_nowhere(elsewhere: Project, predicted) -> None:
 
 def test_a_corrected_scan_is_made_again_wherever_that_is_asked_and_whatever_its_time(elsewhere, predicted) -> None:
     other = Project.clone(elsewhere.folder.parent / "another")
+
+
+def test_a_corrected_scan_is_made_again_from_any_folder_whatever_its_time(
+    elsewhere: Project, predicted, tmp_path: Path
+) -> None:
+    other = Project.clone(tmp_path)
     given = {"bundle": str(elsewhere.folder / "bundle"), "scans": str(elsewhere.folder / "scans")}
     out = str(elsewhere.folder / FOUND)
     assert planned_rules(predict(other, *DRY_RUN, **given, out=out).stdout) == {"verdict": 1}
