@@ -42,14 +42,6 @@ def fingerprint(path: Path | str) -> str:
     return _joined([_hashed(part) for part in _files_of(Path(path))])
 
 
-def fingerprint_or_reason(path: Path | str) -> str:
-    """The fingerprint, or why there is none: a file that cannot be read is what a run must tell, not fail of."""
-    try:
-        return fingerprint(path)
-    except OSError as error:
-        return str(error.strerror)
-
-
 class Fingerprints:
     """Fingerprints that are remembered from one process to the next, as long as a file's size, times and inode stay.
 
