@@ -21,7 +21,8 @@ DESCRIPTION = {"method": "intensity", "maker": {}, "modality": "T1w", "space": "
 @pytest.fixture
 def scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScanStages:
     """The way of a scan that is an empty file."""
-    monkeypatch.setattr(stages, "map_maker", lambda *_: None)
+    for name in ("map_maker", "read_parts"):
+        monkeypatch.setattr(stages, name, lambda *_: None)
     (tmp_path / "a.nii").touch()
     given = GivenScan("sub-01", str(tmp_path / "a.nii"), None, "a.nii")
     return ScanStages(given, Bundle(tmp_path, DESCRIPTION, {}), tmp_path / "out", Compute("cpu"))

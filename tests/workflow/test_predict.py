@@ -145,10 +145,6 @@ def test_a_forged_bundle_leads_nowhere(elsewhere: Project, predicted) -> None:
     assert not list(elsewhere.folder.rglob("*outside*"))
 
 
-def test_a_corrected_scan_is_made_again_wherever_that_is_asked_and_whatever_its_time(elsewhere, predicted) -> None:
-    other = Project.clone(elsewhere.folder.parent / "another")
-
-
 def test_a_corrected_scan_is_made_again_from_any_folder_whatever_its_time(
     elsewhere: Project, predicted, tmp_path: Path
 ) -> None:
