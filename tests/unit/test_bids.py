@@ -125,6 +125,9 @@ def test_a_lesion_mask_is_found_under_the_names_that_people_use(dataset: Path, n
         ("sub-02/anat/sub-02_label-lesion_probseg.nii.gz", "it holds probabilities; threshold it"),
         ("sub-02/anat/sub-02_label-lesion_mask.mgz", "it is no .nii or .nii.gz file; convert it"),
         ("derivatives/x/sub-02/anat/sub-02_desc-manual_mask.nii.gz", "its name does not say that it is a lesion's"),
+        ("sub-02/anat/sub-02_T2w_label-lesion.nii.gz", "its name does not say that it is a lesion's"),
+        ("sub-02/anat/sub-02_desc-stroke.nii.gz", "its name does not say that it is a lesion's"),
+        ("sub-02/anat/sub-02_WMH.nii.gz", "its name does not say that it is a lesion's"),
         ("sub-01/ses-a/anat/sub-01_ses-a_label-lesion_mask.nii.gz", "its subject is healthy by participants.tsv"),
         ("sub-09/anat/sub-09_label-lesion_mask.nii.gz", "its subject has no T2w scan"),
     ],
@@ -143,10 +146,12 @@ def test_what_looks_like_a_lesion_mask_and_is_not_taken_is_named(dataset: Path, 
 
 def test_masks_of_one_kind_are_one_sentence_and_masks_of_the_anatomy_none(dataset: Path) -> None:
     add(dataset, *(f"derivatives/x/sub-{n:02}/anat/sub-{n:02}_label-lesion_mask.nii.gz" for n in range(10, 40)))
-    add(dataset, "derivatives/fmriprep/sub-02/anat/sub-02_desc-brain_mask.nii.gz")
+    names = ("desc-brain_mask", "label-GM_probseg", "desc-aseg_dseg", "defacemask", "desc-preproc_T2w")
+    add(dataset, *(f"derivatives/fmriprep/sub-02/anat/sub-02_{name}.nii.gz" for name in names))
+    (dataset / PATIENTS_MASK).unlink()
     (remark,) = (remark for remark in bids_remarks(dataset, "T2w") if "x/sub-" in remark)
     assert "sub-10_label-lesion_mask.nii.gz, one of 30 of such names, looks like a lesion mask" in remark
-    assert not any("brain" in remark for remark in bids_remarks(dataset, "T2w"))
+    assert not any("fmriprep" in remark for remark in bids_remarks(dataset, "T2w"))
 
 
 def test_the_documented_name_goes_before_others_which_are_named(dataset: Path) -> None:

@@ -26,12 +26,9 @@ class BidsName(NamedTuple):
     entities: dict[str, str]
     """`{"sub": "01", "label": "lesion"}`; keys in small letters."""
     words: tuple[str, ...]
-    """Its parts that are no entity, the suffix last: `("T1w", "roi")`."""
-
-    @property
-    def suffix(self) -> str:
-        """`T1w`, or nothing."""
-        return self.words[-1] if self.words else ""
+    """Its parts that are no entity, the suffix among them: `("T1w", "roi")`."""
+    suffix: str
+    """`T1w`; nothing where the name ends in an entity."""
 
 
 class BidsScan(NamedTuple):
@@ -65,7 +62,8 @@ def parsed(path: str) -> BidsName:
     parts = stem(path).split("_")
     entities = dict(part.split("-", 1) for part in parts if "-" in part)
     words = tuple(part for part in parts if "-" not in part)
-    return BidsName(path, {key.lower(): value for key, value in entities.items()}, words)
+    suffix = "" if "-" in parts[-1] else parts[-1]
+    return BidsName(path, {key.lower(): value for key, value in entities.items()}, words, suffix)
 
 
 def is_subject(name: str) -> bool:

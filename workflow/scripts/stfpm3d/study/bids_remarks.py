@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from stfpm3d.study.bids import PARTICIPANTS, bids_scans, is_scan, read_subjects
-from stfpm3d.study.bids_masks import LESION, MASK_SUFFIXES, is_lesion_mask, lesion_masks, reason_against
-from stfpm3d.study.bids_names import NIFTI, BidsName, BidsScan, images
+from stfpm3d.study.bids_masks import is_lesion_mask, lesion_masks, reason_against
+from stfpm3d.study.bids_names import NIFTI, BidsName, BidsScan, images, stem
 
 ANATOMY = ("brain", "gm", "wm", "csf", "aseg", "aparcaseg", "aparc", "ribbon", "head", "skull")
 """What masks beside a lesion's are of: labels and descriptions, in small letters."""
+LIKE_MASK = re.compile("mask|roi|seg|label|lesion|tumou?r|wmh|stroke|infarct|annot|truth", re.IGNORECASE)
+"""How the last part of a mask's name reads."""
 MOST_NAMED = 5
 
 
@@ -89,10 +91,10 @@ def _masks_not_taken(
 
 
 def _may_be_mask(image: BidsName) -> bool:
-    """Whether an image is a mask, and says of nothing else than a lesion that it is of that."""
+    """Whether an image is a mask by the last part of its name, and does not say that it is of the anatomy."""
+    last = stem(image.path).rpartition("_")[2].lower()
     told = {image.entities.get(entity, "").lower() for entity in ("label", "desc")}
-    a_mask = image.suffix.lower() in (*MASK_SUFFIXES, "probseg") or any(map(LESION.search, image.words))
-    return a_mask and not told.intersection(ANATOMY)
+    return bool(LIKE_MASK.search(last)) and not told.intersection(ANATOMY) and not re.search("brain|deface", last)
 
 
 def _why_no_mask(image: BidsName) -> str:
