@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from stfpm3d.runtime import failures
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.failures import last_error, summary, written
 from stfpm3d.runtime.logs import rule_log
@@ -109,3 +110,9 @@ def test_the_last_error_is_the_one_that_counts() -> None:
     )
     assert last_error(text) == "last its end"
     assert last_error("no record\n") == ""
+
+
+def test_a_job_that_could_write_no_log_since_the_disk_was_full_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = run(FakeJob("strip", "sub-01"), lambda log: None)
+    monkeypatch.setattr(failures, "on_full_disk", lambda _: True)
+    assert "the disk of logs/strip/sub-01.log is full; free some space" in summary([job], [job], {})

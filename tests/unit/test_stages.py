@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScanStages:
     for name in ("map_maker", "read_parts"):
         monkeypatch.setattr(stages, name, lambda *_: None)
     (tmp_path / "a.nii").touch()
+    (tmp_path / "out").mkdir()
     given = GivenScan("sub-01", str(tmp_path / "a.nii"), None, "a.nii")
     return ScanStages(given, Bundle(tmp_path, DESCRIPTION, {}), tmp_path / "out", Compute("cpu"))
 
@@ -72,6 +74,16 @@ def test_a_full_disk_fails_the_job_wherever_it_shows(scan: ScanStages, monkeypat
     monkeypatch.setattr(Path, "replace", full)
     scan.read = written
     with pytest.raises(MachineError, match="its disk is full"):
+        scan.predict()
+
+
+def test_nothing_that_fails_on_a_full_disk_is_laid_on_the_scan(
+    scan: ScanStages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ITK writes an empty file there and says nothing, so that what reads it finds no transform."""
+    monkeypatch.setattr(stages, "on_full_disk", lambda folder: folder == tempfile.gettempdir())
+    scan.read = failing(InputError("sub-01 cannot be registered to the template: no transform is found."))
+    with pytest.raises(MachineError, match=f"as the disk of {tempfile.gettempdir()} is full"):
         scan.predict()
 
 

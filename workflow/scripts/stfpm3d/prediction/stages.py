@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +37,7 @@ from stfpm3d.prediction.parts import read_parts
 from stfpm3d.prediction.scans import GivenScan
 from stfpm3d.reporting.figures import finding_png
 from stfpm3d.runtime.errors import InputError, MachineError, of_machine
-from stfpm3d.runtime.files import replacing, write_table
+from stfpm3d.runtime.files import on_full_disk, replacing, write_table
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,10 @@ class ScanStages:
             except Exception as error:
                 if of_machine(error):
                     raise MachineError(self._not_predicted(stage.__name__, error)) from error
+                for folder in filter(on_full_disk, (self.out, tempfile.gettempdir())):
+                    raise MachineError(
+                        f"{self.who} is not predicted, as the disk of {folder} is full; free some space and run again."
+                    ) from error
                 if not isinstance(error, InputError):
                     raise
                 log.warning("refused: %s", error)

@@ -6,15 +6,14 @@ Jobs are Snakemake's own: they have a `rule`, `wildcards`, `log` and `output`, a
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stfpm3d.runtime.files import on_full_disk
+
 RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?P<level>[A-Z]+) (?P<message>.*)")
 """The first line of a record as `logs.rule_log` writes it."""
-LEAST_FREE = 2**16
-"""Bytes; a disk with less is full."""
 
 
 def written(jobs: Iterable[Any]) -> dict[str, int]:
@@ -80,7 +79,7 @@ def _silence(job: Any, before: Mapping[str, int]) -> str:
         return (
             "did not come to write its log, as where its node or a package is missing; its error stands further above"
         )
-    if shutil.disk_usage(Path(job.log[0]).parent).free < LEAST_FREE:
+    if on_full_disk(Path(job.log[0]).parent):
         return f"could not tell how it ended: the disk of {job.log[0]} is full; free some space and run again"
     return f"ended without a word, as a job that is killed or over its limit of memory or time; see {job.log[0]}"
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,15 @@ if TYPE_CHECKING:  # jobs of one scan need no pandas
 
 NAMES = ("scan_id", "participant_id", "session_id", "site", "experiment", "reference")
 """The columns of this project's tables that hold names which a person chose."""
+
+
+LEAST_FREE = 2**16
+"""Bytes; a disk with less is full."""
+
+
+def on_full_disk(folder: Path | str) -> bool:
+    """Whether the disk of a folder is full; some libraries then write files that are empty, and say nothing."""
+    return shutil.disk_usage(folder).free < LEAST_FREE
 
 
 @contextmanager
