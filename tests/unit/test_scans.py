@@ -44,13 +44,13 @@ def test_scans_of_other_contrasts_in_one_folder_have_names_of_their_own(tmp_path
 
 def test_what_lies_in_subfolders_is_counted_but_for_predictions(tmp_path: Path) -> None:
     touched(tmp_path / "a.nii", tmp_path / ".cache/b.nii")
-    assert passed_over(tmp_path, "work/set.json") == ""
+    assert passed_over(tmp_path, "T2w", "work/set.json") == []
     touched(tmp_path / "found/work/set.json", tmp_path / "found/work/x/registered.nii.gz")
-    assert passed_over(tmp_path, "work/set.json") == ""
+    assert passed_over(tmp_path, "T2w", "work/set.json") == []
     touched(*(tmp_path / f"P{number}/deep/T1.nii.gz" for number in range(9)), tmp_path / "P0/T2.NII")
-    told = passed_over(tmp_path, "work/set.json")
+    (told,) = passed_over(tmp_path, "T2w", "work/set.json")
     assert told.startswith("10 NIfTI file(s) in subfolders of") and "P0 (2), P1 (1)" in told and "and 4 more" in told
-    assert passed_over(tmp_path / "a.nii", "work/set.json") == ""
+    assert passed_over(tmp_path / "a.nii", "T2w", "work/set.json") == []
 
 
 def test_a_table_names_its_scans_and_says_what_it_knows(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.runtime.errors import InputError
-from stfpm3d.study.bids import CONTRAST, stem
+from stfpm3d.study.bids_names import CONTRAST, stem
 
 BINS = 16
 LEAST_SHARE = 0.8

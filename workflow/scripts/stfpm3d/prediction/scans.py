@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stfpm3d.runtime.errors import InputError, windows_remark
-from stfpm3d.study.bids import CONTRAST, NIFTI, bids_scans, is_bids, stem
+from stfpm3d.study.bids import bids_scans, is_bids
+from stfpm3d.study.bids_names import CONTRAST, NIFTI, stem
+from stfpm3d.study.bids_remarks import scan_remarks
 from stfpm3d.study.cohort import MISSING
 from stfpm3d.study.sheets import read_rows
 
@@ -73,17 +75,21 @@ def list_scans(given: Path | str, suffix: str) -> list[GivenScan]:
     return named
 
 
-def passed_over(given: Path | str, own: str) -> str:
-    """The sentence that tells of NIfTI files in subfolders of a folder of scans, which are not read; "" without any.
+def passed_over(given: Path | str, suffix: str, own: str) -> list[str]:
+    """Sentences on what is not read: NIfTI files in subfolders of a folder of scans, or what a data set has of such.
 
     Parameters
     ----------
+    suffix
+        The bundle's contrast.
     own
         A file that every folder of predictions has; what lies in such a one is nobody's scan.
     """
     folder = Path(given)
-    if not folder.is_dir() or is_bids(folder):
-        return ""
+    if not folder.is_dir():
+        return []
+    if is_bids(folder):
+        return scan_remarks(folder, suffix)
     counts: dict[str, int] = {}
     for place, subfolders, names in os.walk(folder):
         subfolders[:] = [name for name in subfolders if name[0] != "." and not Path(place, name, own).is_file()]
@@ -91,13 +97,13 @@ def passed_over(given: Path | str, own: str) -> str:
             top = Path(place).relative_to(folder).parts[:1]
             counts |= {part: counts.get(part, 0) + count for part in top}
     if not counts:
-        return ""
+        return []
     told = [f"{name} ({count})" for name, count in sorted(counts.items())]
     rest = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-    return (
+    return [
         f"{sum(counts.values())} NIfTI file(s) in subfolders of {folder} are not read: {', '.join(told[:MOST_TOLD])}"
         f"{rest}; to have them predicted, list them in a table, or give each subfolder by itself."
-    )
+    ]
 
 
 def _other_contrast(scan: GivenScan, suffix: str) -> str:

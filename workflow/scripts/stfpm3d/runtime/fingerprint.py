@@ -31,17 +31,6 @@ class Mark(NamedTuple):
     inode: int
 
 
-def fingerprint(path: Path | str) -> str:
-    """Digest of the whole content of a file, or of both files of a NIfTI pair; its times do not count.
-
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    """
-    return _joined([_hashed(part) for part in _files_of(Path(path))])
-
-
 class Fingerprints:
     """Fingerprints that are remembered from one process to the next, as long as a file's size, times and inode stay.
 
@@ -65,11 +54,18 @@ class Fingerprints:
         self._found: dict[Path, str] = {}
 
     def of(self, path: Path | str) -> str:
-        """A file's `fingerprint`, which also says what is raised."""
+        """Digest of the whole content of a file, or of both files of a NIfTI pair; its times do not count.
+
+        Raises
+        ------
+        OSError
+            When it cannot be read.
+        """
         if self._remembered is None:
             self._remembered = _load(self._memory)
             self._read_ahead(self._remembered)
-        return _joined([self._known(part) for part in _files_of(Path(path))])
+        parts = [self._known(part) for part in _files_of(Path(path))]
+        return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
     def _known(self, part: Path) -> str:
         """The fingerprint of one file, which a process asks for once."""
@@ -112,10 +108,6 @@ def _mark(path: Path) -> Mark:
 def _hashed(path: Path) -> str:
     with path.open("rb", buffering=0) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def _joined(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
 def _unknown(parts: Iterable[Path], recalled: Callable[[Path], str | None]) -> Iterator[tuple[Path, Mark]]:

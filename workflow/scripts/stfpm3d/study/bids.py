@@ -16,10 +16,8 @@ import pandas as pd
 
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.bids_masks import lesion_masks
-from stfpm3d.study.bids_names import CONTRAST, NIFTI, BidsName, BidsScan, contents, is_subject, parsed, stem
+from stfpm3d.study.bids_names import NIFTI, BidsName, BidsScan, contents, is_subject, parsed, stem
 from stfpm3d.study.sheets import read_rows
-
-__all__ = ["CONTRAST", "NIFTI", "BidsScan", "bids_cohort", "bids_scans", "is_bids", "stem"]
 
 DERIVED = ("space", "desc", "label")
 """The entities of what was made of a scan."""
