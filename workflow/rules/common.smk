@@ -73,6 +73,7 @@ wildcard_constraints:
     teacher=one_of(PLAN.teachers),
     student=one_of(PLAN.students),
     gan=one_of(PLAN.gans),
+    segmenter=one_of(PLAN.segmenters),
     experiment=one_of(PLAN.experiments),
     part="val|test",
     batch="[01]+",

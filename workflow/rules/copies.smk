@@ -32,7 +32,7 @@ rule copies_learning:
         "benchmarks/copies/{kind}_{experiment}_{batch}.tsv"
     wildcard_constraints:
         kind=one_of(COPY_IMAGE),
-        experiment=PLAN.experiments_by("stfpm", "padim", "fanogan"),
+        experiment=PLAN.experiments_by("stfpm", "padim", "fanogan", "segmenter"),
     conda:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]

@@ -9,6 +9,7 @@ OF_FOLD = (
     "teacher",
     "student",
     "gan",
+    "segmenter",
     "gaussian",
     "maps",
     "synthetic",

@@ -80,7 +80,7 @@ rule maps_learning:
     benchmark:
         "benchmarks/maps/{experiment}_{part}_{batch}.tsv"
     wildcard_constraints:
-        experiment=PLAN.experiments_by("stfpm", "padim", "fanogan"),
+        experiment=PLAN.experiments_by("stfpm", "padim", "fanogan", "segmenter"),
     conda:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]

@@ -21,6 +21,9 @@ STEP = 16
 """Voxels by which an edge of a box is shorter than a cube's, half of them at each end: the positions of ResNet blocks 1
 and 2, at every 4th and 8th voxel, are then those of the cube."""
 
+EVEN = 16
+"""What the edges of a `midline_grid` are multiples of: a U-Net halves them four times."""
+
 
 class NetworkGrid(NamedTuple):
     """A box of `shape` (X, Y, Z) equal voxels whose `affine` (4, 4) maps voxel indices to MNI RAS+ mm."""
@@ -67,6 +70,25 @@ def network_grid(
     affine = np.diag([spacing_mm] * 3 + [1.0])
     affine[:3, 3] = centre[:3] - spacing_mm * (np.array([x, y, z]) - 1) / 2
     return NetworkGrid((x, y, z), affine)
+
+
+def midline_grid(brain_mask: Volume, spacing_mm: float) -> NetworkGrid:
+    """Place a box around the whole brain so that voxel n/2 of n lies on the midline, x = 0.
+
+    Its mirror image then lies on its own voxels. The edges are multiples of `EVEN` voxels; along y and z the first
+    voxel lies on a voxel of the template, so that an equal spacing resamples nothing.
+    """
+    places = brain_mask.affine[:3, :3] @ np.argwhere(brain_mask.data).T + brain_mask.affine[:3, 3:]
+    low, high = places.min(axis=1), places.max(axis=1)
+    low[0], high[0] = -abs(places[0]).max(), abs(places[0]).max()
+    shape = [EVEN * int(np.ceil(((high - low)[axis] / spacing_mm + 1) / EVEN)) for axis in range(3)]
+    affine = np.diag([spacing_mm] * 3 + [1.0])
+    for axis in (1, 2):
+        margin = (shape[axis] - 1) * spacing_mm - (high - low)[axis]
+        step = brain_mask.spacing_mm[axis]
+        affine[axis, 3] = low[axis] - step * round(margin / 2 / step)
+    affine[0, 3] = -shape[0] / 2 * spacing_mm
+    return NetworkGrid((shape[0], shape[1], shape[2]), affine)
 
 
 def inside_crop(reference: Volume, grid: NetworkGrid) -> NDArray[np.bool_]:

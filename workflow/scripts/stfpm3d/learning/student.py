@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_only
-from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
@@ -157,23 +156,14 @@ class StudentTraining(SgdTraining):
         self.validated.append(torch.stack([indices.float(), self.is_patient[indices].float(), losses, scores], dim=1))
 
     def on_validation_epoch_end(self) -> None:
-        scans = self._gathered(self.validated)
+        scans = self.gathered(self.validated)
         patient, loss, score = scans[:, 1] == 1, scans[:, 2], scans[:, 3]
         self.check_finite({"val_loss": float(loss.mean()), "val_score": float(score.mean())})
         self.log("val_loss", float(loss[~patient].mean()))
         if patient.any():
             self.log("val_auroc", float(roc_auc_score(patient, score)))
         if self.lesioned:
-            self.log("val_synthetic_ap", float(self._gathered(self.lesioned)[:, 1].mean()))
-
-    def _gathered(self, batches: list[Tensor]) -> NDArray[np.float32]:
-        """The rows of all batches of all devices, by their index, one a scan: devices get equal numbers, some twice."""
-        gathered = self.all_gather(torch.cat(batches))
-        assert isinstance(gathered, Tensor)
-        batches.clear()
-        rows = gathered.reshape(-1, gathered.shape[-1]).cpu().numpy()
-        _, first = np.unique(rows[:, 0], return_index=True)  # by index: a second time the last bits may differ
-        return rows[first]
+            self.log("val_synthetic_ap", float(self.gathered(self.lesioned)[:, 1].mean()))
 
 
 def train_student(

@@ -65,6 +65,8 @@ class EpochLoaders(LightningDataModule):
     """
 
     workers = 0
+    pinned = False
+    """Whether batches wait in memory from which a GPU copies them directly."""
 
     def __init__(
         self, train_of_epoch: Callable[[int], Dataset], validation: Sequence[Dataset], *, batch_size: int, seed: int
@@ -87,7 +89,7 @@ class EpochLoaders(LightningDataModule):
         return [self._loader(scans) for scans in self.validation]
 
     def _loader(self, scans: Dataset) -> DataLoader:
-        return DataLoader(scans, self.batch_size, num_workers=self.workers, pin_memory=self.workers > 0)
+        return DataLoader(scans, self.batch_size, num_workers=self.workers, pin_memory=self.pinned)
 
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -148,6 +150,15 @@ class EpochSelection(LightningModule, Generic[NetworkT]):
                 f"The training diverged in epoch {self.current_epoch} ({figures}): lower its "
                 f"{self.learning_rate_key} (now {self.learning_rate:g})."
             )
+
+    def gathered(self, batches: list[Tensor]) -> NDArray[np.float32]:
+        """The rows of all batches of all devices, by their index, one a scan: devices get equal numbers, some twice."""
+        gathered = self.all_gather(torch.cat(batches))
+        assert isinstance(gathered, Tensor)
+        batches.clear()
+        rows = gathered.reshape(-1, gathered.shape[-1]).cpu().numpy()
+        _, first = np.unique(rows[:, 0], return_index=True)  # by index: a second time the last bits may differ
+        return rows[first]
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["epochs_so_far"] = self.epochs
@@ -248,7 +259,7 @@ def fit(
             enable_model_summary=False,
         )
     if trainer.strategy.root_device.type != "cpu":
-        loaders.workers = compute.threads  # which else would wait for the GPU
+        loaders.workers, loaders.pinned = compute.threads, True  # or the GPU would wait for them
     last = checkpoint_dir / "last.ckpt"
     # No news: a teacher in evaluation mode, loaders without workers, a checkpoint to resume from, other products.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)

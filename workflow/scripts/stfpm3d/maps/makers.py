@@ -14,6 +14,7 @@ MAKERS = {
     "stfpm": "network:network_maps",
     "padim": "network:network_maps",
     "fanogan": "reconstruction:fanogan_maps",
+    "segmenter": "lesion_odds:segmenter_maps",
     "intensity": "baselines:intensity_maps",
     "zscore": "baselines:zscore_maps",
     "segmentation": "segmentation:segmentation_maps",

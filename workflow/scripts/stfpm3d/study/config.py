@@ -20,6 +20,8 @@ from stfpm3d.study.rows import (
     MaskExperiment,
     PadimExperiment,
     SegmentationExperiment,
+    Segmenter,
+    SegmenterExperiment,
     StfpmExperiment,
     Student,
     Teacher,
@@ -58,13 +60,14 @@ class Config(Section):
     teachers: list[Teacher] = Field(min_length=1)
     students: list[Student] = Field(default=[])
     gans: list[Gan] = Field(default=[])
+    segmenters: list[Segmenter] = Field(default=[])
     experiments: list[Experiment] = Field(min_length=1)
     evaluation: Evaluation = Evaluation()
     report: Report = Report()
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:
-        for kind in ("teachers", "students", "gans", "experiments"):
+        for kind in ("teachers", "students", "gans", "segmenters", "experiments"):
             rows = getattr(self, kind)
             names = [row.name for row in rows]
             folded = [name.lower() for name in names]  # they name folders, also where capitals do not count
@@ -86,6 +89,15 @@ class Config(Section):
                 _require(experiment.teacher, teachers, f"experiment {experiment.name!r} names the teacher")
             if isinstance(experiment, FanoganExperiment):
                 _require(experiment.gan, gans, f"experiment {experiment.name!r} names the gan")
+            if isinstance(experiment, SegmenterExperiment):
+                segmenters = [row.name for row in self.segmenters]
+                _require(experiment.segmenter, segmenters, f"experiment {experiment.name!r} names the segmenter")
+        for segmenter in self.segmenters:
+            if segmenter.spacing_mm < self.template.resolution_mm:
+                raise ValueError(
+                    f"segmenter {segmenter.name!r}: spacing_mm {segmenter.spacing_mm:g} is finer than"
+                    f" template.resolution_mm {self.template.resolution_mm:g}; choose at least that"
+                )
         for teacher in self.teachers:
             if teacher.input_scale is None and teacher.patch_size * 2 > self.grid.size:
                 raise ValueError(

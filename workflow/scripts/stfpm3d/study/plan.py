@@ -16,6 +16,7 @@ from stfpm3d.study.rows import (
     MaskExperiment,
     PadimExperiment,
     SegmentationExperiment,
+    SegmenterExperiment,
     StfpmExperiment,
     ZscoreExperiment,
 )
@@ -132,6 +133,9 @@ class Plan(TrainingPlan):
         if isinstance(row, FanoganExperiment):
             grid = f"{self.grid_of_gan(row.gan)}grid.json"
             return {**brain_mask, "grid": grid, "model": self.gan_weights(experiment)}
+        if isinstance(row, SegmenterExperiment):
+            grid = f"{self.grid_of_segmenter(row.segmenter)}grid.json"
+            return {**brain_mask, "grid": grid, "model": f"results/segmenter/{row.segmenter}/model.safetensors"}
         if isinstance(row, ZscoreExperiment):
             return {**brain_mask, "statistics": "results/zscore/statistics.npz"}
         return brain_mask
@@ -147,6 +151,8 @@ class Plan(TrainingPlan):
                 return {**own, "lesion_sign": self.lesion_sign, **self.network_settings(experiment)}
             case FanoganExperiment() as row:
                 return {"kappa": row.kappa, **self._where}
+            case SegmenterExperiment():
+                return dict(self._where)
             case IntensityExperiment() as row:
                 own = row.model_dump(include={"smoothing_mm", "mirror_share"})
                 return {**own, "lesion_sign": self.lesion_sign}
@@ -216,10 +222,15 @@ class Plan(TrainingPlan):
         return [name for name in self.experiments if "strict" in self.protocols(name)]
 
     def evaluated_networks(self) -> list[str]:
-        """The teachers and f-AnoGANs whose maps are measured, as folders below results, in the config's order."""
+        """The networks whose maps are measured, students apart, as folders below results, in the config's order."""
         used = {f"teacher/{self.teacher_of(name)}" for name in self.experiments if self.has_blocks(name)}
-        used |= {f"gan/{row.gan}" for row in self.experiments.values() if isinstance(row, FanoganExperiment)}
-        networks = [f"teacher/{name}" for name in self.teachers] + [f"gan/{name}" for name in self.gans]
+        for row in self.experiments.values():
+            if isinstance(row, FanoganExperiment):
+                used.add(f"gan/{row.gan}")
+            if isinstance(row, SegmenterExperiment):
+                used.add(f"segmenter/{row.segmenter}")
+        kinds = {"teacher": self.teachers, "gan": self.gans, "segmenter": self.segmenters}
+        networks = [f"{kind}/{name}" for kind, rows in kinds.items() for name in rows]
         return [network for network in networks if network in used]
 
     def training_records(self) -> dict[str, str]:
@@ -228,6 +239,7 @@ class Plan(TrainingPlan):
         used = {*self.evaluated_networks(), *(f"student/{name}" for name in students)}
         teachers = [f"teacher/{name}" for name, row in self.teachers.items() if row.epochs]
         names = [*teachers, *(f"student/{name}" for name in self.students), *(f"gan/{name}" for name in self.gans)]
+        names += [f"segmenter/{name}" for name in self.segmenters]
         return {name: f"results/{name}/epochs.tsv" for name in names if name in used}
 
     def seeds(self) -> dict[str, int]:
@@ -236,6 +248,7 @@ class Plan(TrainingPlan):
         fixed = {"split": self.study.split.seed, "registration": self.study.registration.seed}
         fixed["synthetic lesions"] = self.study.evaluation.synthetic.seed
         kinds = {"teacher": self.teachers, "student": self.students, "gan": self.gans}
+        kinds |= {"segmenter": self.segmenters}
         rows = {f"{kind} {name}": row.seed for kind, of in kinds.items() for name, row in of.items()}
         return demo | fixed | rows
 

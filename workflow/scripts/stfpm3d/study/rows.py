@@ -1,4 +1,4 @@
-"""The config's rows: teachers, students and GANs, and the experiments that make maps with them."""
+"""The config's rows: teachers, students, GANs and segmenters, and the experiments that make maps with them."""
 
 from __future__ import annotations
 
@@ -148,6 +148,36 @@ class Gan(Section):
     )
 
 
+class Segmenter(Section):
+    """A network that learns to see synthetic lesions in healthy scans. Reruns: it, its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    weights: str = Field(
+        default="random",
+        description="What to start from: `random`, or the path of the `model.safetensors` of another segmenter.",
+    )
+    seed: Seed = Field(default=3, description="Seed of weights, lesions and acquisitions.")
+    steps: PositiveInt = Field(default=3000, description="Steps of training.")
+    batch_size: PositiveInt = Field(default=4, description="Synthetic scans in a step.")
+    width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(
+        default=32, description="Channels of the first level; the deepest has twice as many."
+    )
+    spacing_mm: PositiveFloat = Field(
+        default=2.0, description="Edge of this network's voxels, mm; not below `template.resolution_mm`."
+    )
+    comparisons: list[Literal["mirror", "mean", "deviation"]] = Field(
+        default=["mirror", "mean", "deviation"],
+        description="What it sees besides the scan: its `mirror` image, the healthy `mean`, the `deviation` from it.",
+    )
+    mass_effect: bool = Field(default=True, description="Whether synthetic lesions displace the tissue around them.")
+    randomisation: Fraction = Field(
+        default=1.0,
+        description="How random acquisition, registration and shape are; with 0 it learns the training scanner.",
+    )
+    learning_rate: PositiveFloat = Field(default=0.002, description="Highest AdamW learning rate.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.01, description="AdamW weight decay.")
+
+
 Regional = TypeVar("Regional", "StfpmExperiment", "PadimExperiment")
 
 
@@ -226,6 +256,14 @@ class FanoganExperiment(Section):
     )
 
 
+class SegmenterExperiment(Section):
+    """Log odds of lesion by a segmenter. Reruns: its maps, evaluation and report."""
+
+    name: Name = Field(description="Name of the row, and of its folder.")
+    method: Literal["segmenter"] = Field(description="`segmenter`.")
+    segmenter: Name = Field(description="Name of the segmenter row.")
+
+
 class IntensityExperiment(Section):
     """The standardized intensity, or its excess over the other side. Reruns: its maps, evaluation and report."""
 
@@ -269,6 +307,7 @@ Experiment = Annotated[
     StfpmExperiment
     | PadimExperiment
     | FanoganExperiment
+    | SegmenterExperiment
     | IntensityExperiment
     | ZscoreExperiment
     | MaskExperiment

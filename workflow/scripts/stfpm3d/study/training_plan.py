@@ -86,6 +86,7 @@ class TrainingPlan:
         self.teachers = {row.name: row for row in study.teachers}
         self.students = {row.name: row for row in study.students}
         self.gans = {row.name: row for row in study.gans}
+        self.segmenters = {row.name: row for row in study.segmenters}
         self.lesion_sign = LESION_SIGN[study.cohort.modality]
 
     # Scans
@@ -148,12 +149,16 @@ class TrainingPlan:
         return f"results/grid/{_sampling(self.teachers[teacher].input_scale)}"
 
     def samplings(self) -> dict[str, dict[str, Any]]:
-        """How the crop is sampled, by folder below results/grid: by `grid.size`, a teacher's scale, a GAN's size."""
+        """How scans are sampled, by folder below results/grid.
+
+        By `grid.size`, a teacher's scale, a GAN's size, or a segmenter's spacing.
+        """
         scales = [row.input_scale for row in self.teachers.values() if row.input_scale is not None]
         return (
             {"": {"size": self.study.grid.size}}
             | {_sampling(scale): {"voxels_per_mm": scale} for scale in scales}
             | {f"size-{row.size}/": {"size": row.size, "cube": True} for row in self.gans.values()}
+            | {_around_midline(row.spacing_mm): {"spacing_mm": row.spacing_mm} for row in self.segmenters.values()}
         )
 
     def seen_by_teacher(self, teacher: str, part: str) -> list[str]:
@@ -182,6 +187,20 @@ class TrainingPlan:
             row["lesion_sign"] = self.lesion_sign
         return row
 
+    # Segmenters
+
+    def grid_of_segmenter(self, segmenter: str) -> str:
+        """The folder with the scans as a segmenter sees them, ending in a slash."""
+        return f"results/grid/{_around_midline(self.segmenters[segmenter].spacing_mm)}"
+
+    def start_of_segmenter(self, segmenter: str) -> str | list[str]:
+        """The weights that a segmenter starts from; nothing when they are random."""
+        return path_unless(self.segmenters[segmenter].weights, "random") or []
+
+    def segmenter_settings(self, segmenter: str) -> dict[str, Any]:
+        """A segmenter's settings as params."""
+        return settings(self.segmenters[segmenter], "weights") | {"modality": self.study.cohort.modality}
+
     def remarks(self) -> list[str]:
         """What this run does otherwise than its config says, one sentence each."""
         found = [
@@ -195,6 +214,11 @@ class TrainingPlan:
                 " patients from healthy scans."
             )
         return found
+
+
+def _around_midline(spacing_mm: float) -> str:
+    """The folder below results/grid of the box around the midline with this spacing."""
+    return f"spacing-{spacing_mm:g}/"
 
 
 def _sampling(voxels_per_mm: float | None) -> str:
