@@ -120,7 +120,7 @@ def test_the_teacher_stays_in_evaluation_mode_and_keeps_features_within_its_limi
 def test_a_scan_that_two_devices_have_seen_counts_once() -> None:
     rows = torch.tensor([[[4.0, 0.1], [5.0, 0.2], [6.0, 0.3]], [[7.0, 0.4], [8.0, 0.5], [4.0, 0.1 + 1e-7]]])
     devices = SimpleNamespace(all_gather=lambda own: rows)
-    gathered = StudentTraining._gathered(devices, [rows[0]])  # pyright: ignore[reportArgumentType]
+    gathered = StudentTraining.gathered(devices, [rows[0]])  # pyright: ignore[reportArgumentType]
     np.testing.assert_allclose(gathered, [[4, 0.1], [5, 0.2], [6, 0.3], [7, 0.4], [8, 0.5]], rtol=1e-5)
 
 

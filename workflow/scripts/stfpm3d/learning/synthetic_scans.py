@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -24,20 +25,20 @@ class SyntheticScans(Dataset[tuple[int, Tensor, Tensor]]):
     ----------
     healthy
         Healthy training scans, float16 to save memory.
-    count
-        Number of samples.
+    number
+        How many samples there are.
     strength
         Factor of how random shape and acquisition are, 1 for all that `simulation` has.
     """
 
     def __init__(
-        self, healthy: Sequence[Healthy], simulation: Simulation, count: int, *, seed: int, epoch: int, strength: float
+        self, healthy: Sequence[Healthy], simulation: Simulation, number: int, *, seed: int, epoch: int, strength: float
     ) -> None:
-        self.healthy, self.simulation, self.count = healthy, simulation, count
+        self.healthy, self.simulation, self.number = healthy, simulation, number
         self.seed, self.epoch, self.strength = seed, epoch, strength
 
     def __len__(self) -> int:
-        return self.count
+        return self.number
 
     def __getitem__(self, item: int) -> tuple[int, Tensor, Tensor]:
         torch.set_flush_denormal(
@@ -53,12 +54,16 @@ class SyntheticScans(Dataset[tuple[int, Tensor, Tensor]]):
 class KeptSamples(Dataset[tuple[int, Tensor, Tensor]]):
     """Validation samples, made once: each with a lesion, in acquisitions that the training has not seen."""
 
-    def __init__(self, healthy: Sequence[Healthy], simulation: Simulation, count: int, *, seed: int) -> None:
-        made = [
-            simulation.sample(Healthy(image.float(), brain), Draws(seed, VALIDATION, item), 1.0)
-            for item, (image, brain) in ((item, healthy[item % len(healthy)]) for item in range(count))
-        ]
-        self.samples: list[Sample] = [sample._replace(image=sample.image.half()) for sample in made]
+    def __init__(self, healthy: Sequence[Healthy], simulation: Simulation, number: int, *, seed: int) -> None:
+        self.simulation, self.seed = simulation, seed
+        self.samples = [self._sample(healthy[item % len(healthy)], item) for item in range(number)]
+
+    def _sample(self, healthy: Healthy, item: int) -> Sample:
+        """The first sample whose lesion is left on the grid: one of a few mm may be none of its voxels."""
+        scan = Healthy(healthy.image.float(), healthy.brain)
+        made = (self.simulation.sample(scan, Draws(self.seed, VALIDATION, item, attempt), 1.0) for attempt in count())
+        lesioned = next(sample for sample in made if sample.lesion.any())
+        return lesioned._replace(image=lesioned.image.half())
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -38,8 +38,12 @@ QUANTILES = {"T1w": (0.85, 0.30, 0.02), "T2w": (0.25, 0.65, 0.98), "FLAIR": (0.3
 def levels_of(values: Tensor, modality: str) -> Levels:
     """The levels of a healthy scan, from its brain's grey values (N,), by contrast: T1w, T2w or FLAIR."""
     white, grey, fluid = (float(level) for level in values.quantile(torch.tensor(QUANTILES[modality])))
-    oedema = white + 0.8 * (fluid - white) if modality == "T2w" else white + 2 * (grey - white)
-    return Levels(white, grey, fluid, oedema + (grey - white if modality == "FLAIR" else 0))
+    oedema = {
+        "T1w": max(white + 2 * (grey - white), grey + 0.7 * (fluid - grey)),  # never as dark as fluid
+        "T2w": white + 0.8 * (fluid - white),
+        "FLAIR": white + 3 * (grey - white),
+    }
+    return Levels(white, grey, fluid, oedema[modality])
 
 
 class Tissue(NamedTuple):

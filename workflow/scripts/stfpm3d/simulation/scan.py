@@ -142,7 +142,7 @@ class Simulation(NamedTuple):
 
     def _standardized(self, image: Tensor, brain: Tensor, strength: float, draws: Draws) -> Tensor:
         """Nyúl and z-norm as in `imaging.standardize`; in some scans another contrast is left, as it is in reality."""
-        image = image.clamp(min=0) * brain
+        image = (image.clamp(min=0) * brain).contiguous()
         values = image[brain]
         if draws.chance(0.85) or strength == 0:
             some = values[torch.randint(0, len(values), (SAMPLE,), generator=draws.generator)]

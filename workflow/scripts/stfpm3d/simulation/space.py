@@ -86,14 +86,14 @@ def linear_sampling(n: int, step: float, offset: float) -> Tensor:
 
 
 def noise(space: Space, width_mm: float, draws: Draws, channels: int = 1) -> Tensor:
-    """Random fields (channels, X, Y, Z) of unit SD that vary over `width_mm`; up to a voxel it is white noise."""
+    """Random fields (channels, X, Y, Z) of zero mean and unit SD that vary over `width_mm`; within a voxel, white noise."""
     if width_mm <= space.spacing_mm:
         return draws.white(channels, *space.shape)
     samplings = [linear_sampling(n, width_mm / space.spacing_mm, draws.uniform(0, 1)) for n in space.shape]
     field = draws.white(channels, *(sampling.shape[1] for sampling in samplings))
     for axis, sampling in enumerate(samplings):
         field = along(field, axis, sampling)
-    return field / (field.std() + 1e-6)
+    return (field - field.mean()) / (field.std() + 1e-6)
 
 
 def rotation(angles: Sequence[float]) -> Tensor:
