@@ -123,7 +123,7 @@ def planned_rules(output: str) -> dict[str, int]:
 PARTS_OF_GROUP = {"healthy": (4, 3, 3), "patient": (2, 2, 2)}
 SPARE = "sub-demoH10"
 """A healthy subject whose scan lies beside the others, but whom the table does not name."""
-FITTED = {"landmarks", "zscore_statistics", "teacher", "student", "feature_gaussian", "fanogan"}
+FITTED = {"landmarks", "zscore_statistics", "teacher", "student", "feature_gaussian", "fanogan", "segmenter"}
 """The rules that learn from training and validation scans."""
 SECRET = "Jane Doe"
 """What stands in the headers of all given scans, and must stand in nothing that is made to be shared."""

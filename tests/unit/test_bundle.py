@@ -353,6 +353,7 @@ def test_the_version_is_that_of_what_the_map_makers_take() -> None:
     taken = {
         "network:network_maps": {*network.split(), "lesion_sign", "precision", *machine},
         "reconstruction:fanogan_maps": {"kappa", "precision", *machine},
+        "lesion_odds:segmenter_maps": {"precision", *machine},
         "baselines:intensity_maps": {"lesion_sign", "mirror_share", "smoothing_mm"},
         "baselines:zscore_maps": {"smoothing_mm"},
         "segmentation:segmentation_maps": {"top_fraction"},

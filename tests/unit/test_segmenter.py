@@ -82,7 +82,7 @@ def test_a_mirrored_scan_has_the_mirrored_map() -> None:
 @pytest.mark.parametrize(("comparisons", "inputs"), [((), 8), (("mirror",), 16), (("mean", "deviation"), 24)])
 def test_what_the_network_compares_with_can_be_left_out(comparisons: tuple, inputs: int, tmp_path: Path) -> None:
     made = network(comparisons=comparisons)
-    assert made.encoder[0].first.in_channels == inputs
+    assert made.get_parameter("encoder.0.first.weight").shape[1] == inputs
     save_segmenter(tmp_path / "model.safetensors", made)
     again = load_segmenter(tmp_path / "model.safetensors")
     scan = torch.randn(1, *SHAPE)

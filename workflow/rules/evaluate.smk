@@ -27,6 +27,7 @@ rule evaluate:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
         masked=PLAN.masked(EVALUATED),
         healthy_quantile=lambda w: None if PLAN.is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
+        threshold=lambda w: PLAN.own_threshold(w.experiment),
         min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in PLAN.in_brain() else None,
         protocols=lambda w: PLAN.protocols(w.experiment),
         code=code("evaluate"),

@@ -26,7 +26,9 @@ with rule_log(snakemake.log[0]):
     scans["lesion_mask"] = scans["scan_id"].map(masks)
     brain_mask = load_mask(snakemake.input["brain_mask"], "template")
     crop = inside_crop(brain_mask, read_grid(snakemake.input["grid"]))
-    settings = {name: snakemake.params[name] for name in ("healthy_quantile", "min_lesion_ml", "protocols")}
+    settings = {
+        name: snakemake.params[name] for name in ("healthy_quantile", "threshold", "min_lesion_ml", "protocols")
+    }
     measured = evaluate_experiment(experiment, scans, brain_mask, crop, **settings)
     for name, table in {**measured._asdict(), "scores": score_table(experiment, scans)}.items():
         write_table(snakemake.output[name], table)

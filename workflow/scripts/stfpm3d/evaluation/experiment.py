@@ -48,6 +48,7 @@ def evaluate_experiment(
     crop: NDArray[np.bool_] | None = None,
     *,
     healthy_quantile: float | None = 0.99,
+    threshold: float | None = None,
     min_lesion_ml: float | None = 0.05,
     protocols: Sequence[ProtocolName] = ("strict", "paper"),
 ) -> Measured:
@@ -69,14 +70,17 @@ def evaluate_experiment(
     healthy_quantile
         Share of the healthy validation scans' brain voxels that lies below the strict threshold of Dice and IoU; None
         where the maps are segmentations, 1 in lesions and 0 elsewhere, which need no threshold in either protocol.
+    threshold
+        The strict threshold of maps whose values have one by themselves, instead of that of healthy scans.
     min_lesion_ml
         Lesions and components of the maps below this volume do not count as such; None for the same as 0.
     protocols
         Those to measure by: `strict` (`StrictProtocol`) and the paper's own (`PaperProtocol`).
     """
     scans = scans[scans["split"].isin(SPLITS)]
+    sizes = {"voxel_ml": brain_mask.voxel_ml, "min_lesion_ml": min_lesion_ml or 0.0}
     known: dict[ProtocolName, EvaluationProtocol] = {
-        "strict": StrictProtocol(healthy_quantile, voxel_ml=brain_mask.voxel_ml, min_lesion_ml=min_lesion_ml or 0.0),
+        "strict": StrictProtocol(healthy_quantile, threshold=threshold, **sizes),
         "paper": PaperProtocol(segmented=healthy_quantile is None),
     }
     used = {name: known[name] for name in protocols}

@@ -15,7 +15,7 @@ from stfpm3d.evaluation.lesionwise import LesionwiseTest
 from stfpm3d.evaluation.protocol import SPLITS, Results, Row
 from stfpm3d.evaluation.voxels import SEGMENTED, ScanVoxels
 from stfpm3d.evaluation.voxelwise import Curve, PooledVoxels, overlap, quantile_threshold
-from stfpm3d.imaging.ranking import BINS, average_precision, bin_value
+from stfpm3d.imaging.ranking import BINS, average_precision, bin_of, bin_value
 
 MIN_VALIDATION_PATIENTS = 8  # fewer say too little of the best threshold
 # What is measured of each patient at which threshold: the headline, the best mean Dice of the validation patients, and
@@ -40,14 +40,19 @@ class StrictProtocol:
     healthy_quantile
         The headline threshold is this quantile of the healthy validation scans' brain voxels; None where the maps are
         segmentations, whose threshold is 1.
+    threshold
+        The headline threshold of maps whose values have one by themselves; None where healthy scans set it.
     voxel_ml
         Volume of a voxel.
     min_lesion_ml
         Lesions and components of the map below it do not count as such.
     """
 
-    def __init__(self, healthy_quantile: float | None, *, voxel_ml: float, min_lesion_ml: float) -> None:
+    def __init__(
+        self, healthy_quantile: float | None, *, threshold: float | None = None, voxel_ml: float, min_lesion_ml: float
+    ) -> None:
         self.healthy_quantile = healthy_quantile
+        self.threshold = threshold
         self.voxel_ml = voxel_ml
         self.min_lesion_ml = min_lesion_ml
         self.reference = np.zeros(BINS, dtype=np.int64)
@@ -93,15 +98,16 @@ class StrictProtocol:
     def cuts(self) -> dict[str, int | None]:
         """The thresholds' bins that healthy validation voxels set, by the endings of the metrics.
 
-        None where there is nothing to fit one on. The one that validation patients set is known to test patients alone.
+        The headline may be the maps' own. None where there is nothing to fit one on. The one that validation patients
+        set is known to test patients alone.
         """
         cuts = dict.fromkeys(MEASURED_AT)
         if self.healthy_quantile is None:
             return cuts | {"": SEGMENTED}
-        if not self.n_reference:
-            return cuts
-        quantiles = {"": self.healthy_quantile, "_at_1": 0.99, "_at_5": 0.95}
-        return cuts | {cut: quantile_threshold(self.reference, quantile) for cut, quantile in quantiles.items()}
+        if self.n_reference:
+            quantiles = {"": self.healthy_quantile, "_at_1": 0.99, "_at_5": 0.95}
+            cuts |= {cut: quantile_threshold(self.reference, quantile) for cut, quantile in quantiles.items()}
+        return cuts if self.threshold is None else cuts | {"": bin_of(self.threshold)}
 
     @property
     def is_graded(self) -> bool:
@@ -129,7 +135,8 @@ class StrictProtocol:
 
     def _rows(self, scans: pd.DataFrame) -> list[Row]:
         headline, best = (np.nan if cut is None else bin_value(cut) for cut in (self.cuts[""], self.best_of_validation))
-        n_reference = self.n_reference if self.healthy_quantile is not None else 0
+        set_by_healthy = self.healthy_quantile is not None and self.threshold is None
+        n_reference = self.n_reference if set_by_healthy else 0
         rows = [Row("val", "threshold", Estimate(headline), n_reference, 0)]
         rows.append(Row("val", "threshold_val", Estimate(best), 0, len(self.patients["val"])))
         for split in SPLITS:

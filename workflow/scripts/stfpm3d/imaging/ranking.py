@@ -26,6 +26,11 @@ def value_bins(values: NDArray[np.floating]) -> NDArray[np.uint32]:
     return ordered >> np.uint32(32 - BIN_BITS)
 
 
+def bin_of(value: float) -> int:
+    """The bin that a value falls into."""
+    return int(value_bins(np.array([value]))[0])
+
+
 def bin_value(index: int) -> float:
     """The smallest value that falls into a bin; `value >= bin_value(i)` selects exactly the bins from `i` on."""
     ordered = np.uint32(index << (32 - BIN_BITS))

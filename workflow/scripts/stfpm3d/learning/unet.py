@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from stfpm3d.learning.weights import read_form, write_weights
+from stfpm3d.learning.weights import read_form, reading, write_weights
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.simulation.scan import CLIP_SD, mirrored
 
@@ -63,7 +63,9 @@ class LesionUNet(nn.Module):
         self, mean: Tensor, sd: Tensor, *, width: int, comparisons: Sequence[Comparison] = COMPARISONS, seed: int = 0
     ) -> None:
         super().__init__()
-        self.width, self.comparisons = width, tuple(comparisons)
+        self.form = {"width": width, "comparisons": list(comparisons)}
+        """What another network must have in common to take its weights."""
+        self.comparisons = self.form["comparisons"]
         self.mean: Tensor
         self.sd: Tensor
         self.register_buffer("mean", mean)
@@ -127,14 +129,21 @@ def parted(volumes: Tensor) -> Tensor:
 
 def save_segmenter(path: Path, network: LesionUNet) -> None:
     """Write a network, the healthy mean and SD among its tensors, to a .safetensors file."""
-    write_weights(path, network, {"width": network.width, "comparisons": list(network.comparisons)})
+    write_weights(path, network, network.form)
 
 
 def load_segmenter(path: Path) -> LesionUNet:
-    """The network that `save_segmenter` wrote, in evaluation mode."""
-    form, tensors = read_form(path), load_file(path)
-    network = LesionUNet(tensors["mean"], tensors["sd"], width=form["width"], comparisons=form["comparisons"])
-    network.load_state_dict(tensors)
+    """The network that `save_segmenter` wrote, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or holds the weights of another network.
+    """
+    with reading(path):
+        form, tensors = read_form(path), load_file(path)
+        network = LesionUNet(tensors["mean"], tensors["sd"], **form)
+        network.load_state_dict(tensors)
     return network.eval()
 
 
@@ -144,10 +153,13 @@ def start_from(network: LesionUNet, path: Path) -> None:
     Raises
     ------
     InputError
-        If the other one is of another form.
+        If the other one is of another form, or damaged.
     """
-    form, tensors = read_form(path), load_file(path)
-    own = {"width": network.width, "comparisons": list(network.comparisons)}
-    if form != own:
-        raise InputError(f"{path}: a segmenter of {form} cannot start one of {own}; set these keys of its row alike.")
-    network.load_state_dict(tensors | {"mean": network.mean, "sd": network.sd})
+    with reading(path):
+        form, tensors = read_form(path), load_file(path)
+    if form != network.form:
+        raise InputError(
+            f"{path}: a segmenter of {form} cannot start one of {network.form}; set these keys of its row alike."
+        )
+    with reading(path):
+        network.load_state_dict(tensors | {"mean": network.mean, "sd": network.sd})

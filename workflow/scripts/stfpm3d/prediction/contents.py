@@ -46,7 +46,7 @@ def bundled_settings(plan: Plan, experiment: str) -> dict[str, Any]:
         "bias_correction": study.bias_correction.method,
         "registration": study.registration.model_dump(mode="json"),
         "min_lesion_ml": study.evaluation.min_lesion_ml,
-        "healthy_quantile": study.evaluation.healthy_quantile,
+        "healthy_quantile": study.evaluation.healthy_quantile if plan.own_threshold(experiment) is None else None,
     }
 
 

@@ -74,6 +74,12 @@ class ZscoreSettings(Part):
     smoothing_mm: Length
 
 
+class SegmenterSettings(Part):
+    """The keywords of `lesion_odds.segmenter_maps`, but for those of the machine."""
+
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"]
+
+
 class Form(NamedTuple):
     """What the bundles of a method hold besides what all do."""
 
@@ -81,12 +87,15 @@ class Form(NamedTuple):
     files: frozenset[str] = frozenset()
     perhaps: frozenset[str] = frozenset()
     """Files of some of its experiments."""
+    own_threshold: bool = False
+    """Whether its values have a threshold by themselves, which no healthy scan sets."""
 
 
 FORMS = {
     "stfpm": Form(NetworkSettings, frozenset({"grid", "teacher", "student"}), frozenset({"gaussian", "atlas"})),
     "padim": Form(NetworkSettings, frozenset({"grid", "teacher", "gaussian"}), frozenset({"atlas"})),
     "fanogan": Form(FanoganSettings, frozenset({"grid", "model"})),
+    "segmenter": Form(SegmenterSettings, frozenset({"grid", "model"}), own_threshold=True),
     "intensity": Form(IntensitySettings),
     "zscore": Form(ZscoreSettings),
 }
@@ -134,7 +143,8 @@ class Description(Part):
     bias_correction: Literal["none", "n4"]
     registration: Registration
     min_lesion_ml: Annotated[float, Field(ge=0)]
-    healthy_quantile: Annotated[float, Field(gt=0, lt=1)]
+    healthy_quantile: Annotated[float, Field(gt=0, lt=1)] | None
+    """What of the healthy validation voxels lies below the threshold; null where the method has its own."""
     threshold: float
     validation: Validation
     made_by: MadeBy
@@ -177,6 +187,9 @@ def checked(content: Mapping[str, Any], who: str, remedy: str) -> dict[str, Any]
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         raise InputError(f"{who}: {_told(problem, place)}; {remedy}.") from error
+    if (found.healthy_quantile is None) != FORMS.get(found.method, Form()).own_threshold:
+        expected = "null, since its method has its own threshold" if found.healthy_quantile else "a number"
+        raise InputError(f"{who}: healthy_quantile: expected {expected} (found {found.healthy_quantile}); {remedy}.")
     if wrong := _wrong_files(found, settings):
         raise InputError(f"{who}: files {wrong}; {remedy}.")
     return {**found.model_dump(), "maker": settings.model_dump()}

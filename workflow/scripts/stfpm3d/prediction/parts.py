@@ -149,8 +149,8 @@ def _check_networks(bundle: Bundle) -> None:
             _check_array(np.load(files["atlas"], allow_pickle=False), grid.shape, "the atlas")
     if "model" in files:
         with _of_its_form(files["model"]):
-            size = _metadata(files["model"], "network")["size"]
-            _require(grid.shape == (size, size, size), f"it takes {size} voxels an edge, the grid has {grid.shape}")
+            taken = _voxels_taken(files["model"])
+            _require(grid.shape == taken, f"it takes {taken} voxels, the grid has {grid.shape}")
     architectures = []
     for role in ("teacher", "student"):
         if role in files:
@@ -164,6 +164,15 @@ def _check_networks(bundle: Bundle) -> None:
         with _of_its_form(files["gaussian"]):
             width = WIDTHS[architectures[0]] * (2 if maker["agreement"] else 1)
             _check_gaussian(files["gaussian"], grid.shape, width, maker["blocks"])
+
+
+def _voxels_taken(path: Path) -> tuple[int, ...]:
+    """The shape of the scans that an f-AnoGAN or a segmenter takes."""
+    form = _metadata(path, "network")
+    if "size" in form:
+        return (form["size"],) * 3
+    with safe_open(path, framework="numpy") as file:
+        return tuple(file.get_slice("mean").get_shape())
 
 
 def _check_gaussian(path: Path, shape: tuple[int, ...], width: int, blocks: Sequence[int]) -> None:

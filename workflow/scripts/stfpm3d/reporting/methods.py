@@ -25,6 +25,11 @@ REFERENCES = {
     " ICPR Workshops, 2021.",
     "fanogan": "Schlegl T et al. f-AnoGAN: fast unsupervised anomaly detection with generative adversarial networks."
     " Medical Image Analysis 54, 2019.",
+    "unet": "Çiçek Ö et al. 3D U-Net: learning dense volumetric segmentation from sparse annotation. MICCAI, 2016.",
+    "draem": "Zavrtanik V, Kristan M, Skočaj D. DRÆM: a discriminatively trained reconstruction embedding for surface"
+    " anomaly detection. ICCV, 2021.",
+    "destseg": "Zhang X et al. DeSTSeg: segmentation guided denoising student-teacher for anomaly detection. CVPR,"
+    " 2023.",
     "snakemake": "Mölder F et al. Sustainable data analysis with Snakemake. F1000Research 10:33, 2021.",
     "metrics": "Maier-Hein L et al. Metrics reloaded: recommendations for image analysis validation. Nature Methods"
     " 21, 2024.",
@@ -35,6 +40,8 @@ MAKERS = {
     "stfpm": "student–teacher pyramid matching [stfpm]",
     "padim": "PaDiM [padim]",
     "fanogan": "f-AnoGAN [fanogan] in 3D",
+    "segmenter": "a 3D U-Net [unet] that had learned synthetic lesions in healthy scans of random acquisitions, as DRÆM"
+    " [draem] and DeSTSeg [destseg] do in 2D images,",
     "intensity": "raw intensity",
     "zscore": "a voxel-wise z-score",
     "mask": "the bare brain mask",
@@ -124,7 +131,9 @@ def _measured(findings: Findings, summary: Summary, healthy_quantile: float) -> 
     scans = f"{counted(patients, 'test scan')} of patients and {healthy} of healthy people"
     yield f"{scans} were kept apart from training and validation."
     if not np.isnan(findings.value(shown.experiment, "threshold", "val")):
-        text = f"Maps were thresholded at the {score(100 * healthy_quantile)}th percentile of healthy validation voxels"
+        by_healthy = findings.count(shown.experiment, "threshold", "healthy", "val") > 0
+        at = f"the {score(100 * healthy_quantile)}th percentile of healthy validation voxels"
+        text = f"Maps were thresholded at {at if by_healthy else 'even odds of lesion'}"
         matched = f", and lesions matched to components from an intersection over union of {MIN_IOU} on [metrics]"
         yield f"{text}{matched if shown.n_lesion else ''}."
     if summary.compared:

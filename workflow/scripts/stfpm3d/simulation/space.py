@@ -86,7 +86,7 @@ def linear_sampling(n: int, step: float, offset: float) -> Tensor:
 
 
 def noise(space: Space, width_mm: float, draws: Draws, channels: int = 1) -> Tensor:
-    """Random fields (channels, X, Y, Z) of zero mean and unit SD that vary over `width_mm`; within a voxel, white noise."""
+    """Random fields (channels, X, Y, Z), mean 0, SD 1, that vary over `width_mm`; within a voxel it is white noise."""
     if width_mm <= space.spacing_mm:
         return draws.white(channels, *space.shape)
     samplings = [linear_sampling(n, width_mm / space.spacing_mm, draws.uniform(0, 1)) for n in space.shape]

@@ -213,6 +213,10 @@ class Plan(TrainingPlan):
         ]
         return ["results/evaluation/probe_histogram.tsv", *found]
 
+    def own_threshold(self, experiment: str) -> float | None:
+        """The threshold that a method's values have by themselves: even odds. None where healthy scans set it."""
+        return 0.0 if isinstance(self.experiments[experiment], SegmenterExperiment) else None
+
     def protocols(self, experiment: str) -> list[str]:
         """The protocols that measure an experiment; inside the brain the mask is constant, which says nothing."""
         return ["paper"] if isinstance(self.experiments[experiment], MaskExperiment) else ["strict", "paper"]
