@@ -73,7 +73,7 @@ def test_a_file_that_is_gone_or_another_than_the_table_lists_is_an_error(tmp_pat
     write_maps(table, scans(sub_01=""), made)
     write_maps(other, scans(sub_01=""), remade)
     (other.parent / name).replace(tmp_path / name)
-    with pytest.raises(InputError, match=rf"sub-01: .*{name} has changed since it was made .*batch-0\.tsv lists"):
+    with pytest.raises(InputError, match=rf"sub-01: .*{name} has changed .* that .*batch-0\.tsv lists"):
         read_maps([table])
     (tmp_path / name).unlink()
     with pytest.raises(InputError, match=rf"sub-01: .*{name} is gone, which .*batch-0\.tsv lists; remove that table"):

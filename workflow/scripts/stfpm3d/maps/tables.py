@@ -70,10 +70,10 @@ def _checked(table: Path, scan_id: str, name: Any, digest: Any) -> Path | None:
     path = table.with_name(name)
     if not path.is_file():
         raise InputError(f"{scan_id}: {path} is gone, which {table} lists; remove that table and run again.")
-    if (found := sha256(path)) != digest:
+    if sha256(path) != digest:
         raise InputError(
-            f"{scan_id}: {path} has changed since it was made (sha256 {found}, {table} lists {digest}); remove that"
-            " table and run again."
+            f"{scan_id}: {path} has changed since it was made (its sha256 is not the one that {table} lists); remove"
+            " that table and run again."
         )
     return path
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from stfpm3d.prediction.description import SCHEMA_VERSION, checked, role_of
 from stfpm3d.runtime.errors import InputError
-from stfpm3d.runtime.files import replacing
+from stfpm3d.runtime.files import replacing, sha256
 
 DESCRIPTION = "bundle.json"
 MAX_BYTES = 20_000_000
@@ -53,7 +53,7 @@ def write_bundle(folder: Path | str, files: Mapping[str, Path | str], descriptio
     """
     folder = Path(folder)
     sources = {role + _endings(Path(source)): Path(source) for role, source in sorted(files.items())}
-    listed = {name: _sha256(source) for name, source in sources.items()}
+    listed = {name: sha256(source) for name, source in sources.items()}
     content = {"schema_version": SCHEMA_VERSION, **description, "files": listed}
     content["sha256"] = content_digest(content)
     checked(content, f"{folder} cannot be made", "look at the results of the run that it is made of")
@@ -136,7 +136,7 @@ def _checked_file(folder: Path, name: str, expected: str) -> Path:
     if not path.is_file():
         raise InputError(f"{path} is no plain file, or a link that leads nowhere; {COPY_AGAIN}.")
     try:
-        found = _sha256(path)
+        found = sha256(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); {COPY_AGAIN}.") from error
     if found != expected:
@@ -154,8 +154,3 @@ def _check_within(folder: Path, path: Path) -> None:
 
 def _endings(source: Path) -> str:
     return "".join(source.suffixes[-2:] if source.suffix == ".gz" else source.suffixes[-1:])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
