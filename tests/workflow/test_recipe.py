@@ -62,7 +62,7 @@ def test_a_method_by_the_recipe_runs_its_own_jobs_alone_to_the_report_and_a_bund
     jobs = mirrored.planned("all", "bundles")
     assert set(jobs) == {
         *("maps_imaging", "copies_imaging", "evaluate", "evaluate_synthetic"),
-        *("probe_removed", "probe_within", "probe_sites", "compare", "report", "bundle", "bundles"),
+        *("probe_removed", "probe_within", "probe_sites", "compare", "report", "regions", "bundle", "bundles"),
     }
     assert "Report: " not in mirrored.run("results/evaluation/mirror/metrics.tsv"), "the one there is another config's"
     assert "Report: " in mirrored.run("all", "bundles")
