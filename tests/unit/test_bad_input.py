@@ -16,6 +16,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from availability import unavailable
 from stfpm3d.imaging.background import (
@@ -346,6 +347,67 @@ def test_a_z_scored_brain_keeps_its_outline_and_its_contrast() -> None:
         raised = zero_background(Volume(data, BRAIN.affine)).data
         np.testing.assert_array_equal(raised > 0, INSIDE)
         assert np.corrcoef(raised[INSIDE], data[INSIDE])[0, 1] == pytest.approx(1)
+
+
+# A brain's grey values as smooth as tissue, so that those of one value are sheets which reach the rim; from 0 to 1.
+SMOOTH = ndimage.gaussian_filter(NOISE, 1.5)
+SMOOTH = (np.argsort(np.argsort(SMOOTH[INSIDE])) / INSIDE.sum()).astype(np.float32)
+SCALES = {
+    "[-1, 1] of 8 bits": np.rint(254 * SMOOTH) / 127 - 1,
+    "[-0.5, 0.5] of 8 bits": np.rint(254 * SMOOTH) / 254 - 0.5,
+    "-100 to 100": np.rint(200 * SMOOTH - 100),
+    "-10 to 10": np.rint(20 * SMOOTH - 10),
+    "z-scored and rounded": np.rint(50 * (SMOOTH - SMOOTH.mean()) / SMOOTH.std()) / 50,
+    "z-scored": (SMOOTH - np.median(SMOOTH)) / SMOOTH.std(),
+}
+
+
+def stripped(grey: np.ndarray) -> np.ndarray:
+    """A brain of these grey values with 0 outside."""
+    data = np.zeros(INSIDE.shape, np.float32)
+    data[INSIDE] = grey
+    return data
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_zeros_of_a_brain_that_has_values_around_0_are_brain(scale: str) -> None:
+    """Those at the rim touch the outside, and nothing tells them from it."""
+    data = stripped(SCALES[scale])
+    raised = zero_background(Volume(data, BRAIN.affine)).data
+    assert not raised[~INSIDE].any()
+    assert raised[ndimage.binary_erosion(INSIDE, iterations=3)].all()
+    kept = raised[INSIDE] > 0
+    assert kept.mean() > 0.985
+    assert np.corrcoef(raised[INSIDE][kept], data[INSIDE][kept])[0, 1] == pytest.approx(1)
+
+
+def test_a_region_of_zeros_that_a_brain_encloses_is_brain_however_large() -> None:
+    data = stripped(SCALES["z-scored"])
+    data[20:28, 20:28, 20:28] = 0
+    np.testing.assert_array_equal(zero_background(Volume(data, BRAIN.affine)).data > 0, INSIDE)
+
+
+def test_gaps_between_gyri_stay_background_where_zero_is_no_grey_value() -> None:
+    data = z_scored(PLAIN)
+    data[24, 24:, :] = 0
+    raised = zero_background(Volume(data, BRAIN.affine)).data
+    np.testing.assert_array_equal(raised > 0, data != 0)
+
+
+@pytest.mark.parametrize("scale", [lambda data: 2 * data / data.max() - 1, lambda data: np.rint(200 * data) - 100])
+def test_a_whole_head_of_values_around_0_is_the_head_it_was_with_its_air(scale) -> None:
+    data = np.where(HEAD.data > 0, 0.2 + 0.8 * NOISE, 0).astype(np.float32)
+    data[18:29, 28:39, 18:29] = 0  # a sinus
+    plain, scaled = (zero_background(Volume(each, HEAD.affine)).data for each in (data, scale(data).astype(np.float32)))
+    np.testing.assert_array_equal(scaled > 0, plain > 0)
+    assert np.corrcoef(scaled.ravel(), plain.ravel())[0, 1] > 0.999
+
+
+def test_air_in_a_head_that_is_0_between_its_values_stays_air() -> None:
+    head = HEAD.data > 0
+    head[18:29, 28:39, 18:29] = False  # a sinus
+    data = np.where(head, NOISE - 0.5, 0).astype(np.float32)
+    np.testing.assert_array_equal(zero_background(Volume(data, HEAD.affine)).data > 0, head)
 
 
 def test_a_few_extreme_voxels_have_no_say_in_what_is_estimated() -> None:

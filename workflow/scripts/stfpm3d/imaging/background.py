@@ -35,6 +35,8 @@ MAX_NOISE_FLOOR = 0.001
 """Noise that begins this near to 0, in spreads, is not shifted: magnitudes begin at 0."""
 GREY_VALUES = 4096
 """As many as 12 bits have. A power of 2, so that no whole share of a smaller one lies half-way between two numbers."""
+MOUTH_VOXELS = 3
+"""How far background reaches into gaps that are no wider than two voxels; farther in they are sheets of tissue."""
 MIN_PADDED_FACES = 0.02
 """Least share of the volume's faces that padding takes."""
 MIN_CUT_MM2 = 5000.0
@@ -75,14 +77,15 @@ def zero_background(scan: Volume) -> Volume:
 
     Values that stand for nothing (-1, -1024), the padding around a field of view, and the shift of a z-normalised scan
     vanish. Where the background is one value and what it surrounds lies on both sides of it (a brain, z-normalised,
-    then set to 0 outside), all that is not background is lifted above it. Noise is shifted to begin at 0. So the result
-    depends neither on a shift nor, but for its unit, on a positive scale. The few values that then lie below the
-    background, of interpolation or noise, become 0; a scan without any whose background is 0 stays as it is.
+    then set to 0 outside), all that is not background is lifted above it, brain of that very value too. Noise is
+    shifted to begin at 0. So the result depends neither on a shift nor, but for its unit, on a positive scale. The few
+    values that then lie below the background, of interpolation or noise, become 0; a scan without any whose background
+    is 0 stays as it is.
     """
-    data = _with_level(scan.data, _padding(scan.data))[0]
+    data = _with_level(scan, _padding(scan.data))[0]
     value = background_value(data)
     if value is not None:
-        data, zero = _with_level(data, data == value)
+        data, zero = _with_level(Volume(data, scan.affine), data == value)
     else:
         spread = _spread(data)
         zero = 0.0 if 0 <= spread.least <= MAX_NOISE_FLOOR * spread.width else spread.least
@@ -197,8 +200,9 @@ def _padding(data: NDArray) -> NDArray[np.bool_]:
     return padding if far or _stands_for_nothing(value, inside, spread) else np.zeros_like(padding)
 
 
-def _with_level(data: NDArray, background: NDArray[np.bool_]) -> tuple[NDArray, float]:
-    """The volume with its background at the level from which the other values count, and that level."""
+def _with_level(scan: Volume, background: NDArray[np.bool_]) -> tuple[NDArray, float]:
+    """The voxels with their background at the level from which the other values count, and that level."""
+    data = scan.data
     if not background.any() or background.all():
         return data, 0.0
     value, inside = float(data[background][0]), data[~background]
@@ -210,7 +214,30 @@ def _with_level(data: NDArray, background: NDArray[np.bool_]) -> tuple[NDArray, 
         return data, value
     else:
         level = spread.least - LIFT * spread.width
+        background = background & ~_brain_of_value(scan, value)
     return np.where(background, np.float32(level), data), level
+
+
+def _brain_of_value(scan: Volume, value: float) -> NDArray[np.bool_]:
+    """Which voxels (X, Y, Z) of the background's value are brain, where a brain has values on both sides of it.
+
+    What it encloses is brain. Other voxels are sheets of tissue of one grey value, which reach the outside, or gaps
+    between gyri. A grey value is about as frequent as the next ones: if that needs them, they are tissue. In a whole
+    head nothing is told from the air and the bone in it.
+    """
+    from scipy import ndimage  # whose import every scan's job would pay for
+
+    at = scan.data == value
+    lower, upper = scan.data[scan.data < value], scan.data[scan.data > value]
+    if not (len(lower) and len(upper) and looks_skull_stripped(Volume(~at, scan.affine))):
+        return np.zeros_like(at)
+    enclosed = at & filled(~at)
+    wide = ndimage.binary_erosion(at, border_value=1)
+    regions = np.asarray(ndimage.label(wide)[0])
+    outer = wide & np.isin(regions, np.unique(_faces(regions)))  # from where a way leads outside
+    found = at & ~ndimage.binary_dilation(outer, iterations=1 + MOUTH_VOXELS, mask=at) | enclosed
+    expected = max(np.count_nonzero(lower == lower.max()), np.count_nonzero(upper == upper.min()))
+    return found if expected / 2 <= np.count_nonzero(found) <= 2 * expected else enclosed
 
 
 def _stands_for_nothing(value: float, inside: NDArray, spread: _Spread) -> bool:
