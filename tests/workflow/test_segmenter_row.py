@@ -29,9 +29,9 @@ def segmented(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
         "grid": 7,  # healthy scans of training and validation
         "segmenter": 1,
         "maps_learning": 2,
-        "copies_learning": 2,
+        "copies_learning": 1,
         **MEASURED,
-        **{"compare": 1, "report": 1, "bundle": 1, "bundles": 1},
+        **{"compare": 1, "report": 1, "regions": 1, "bundle": 1, "bundles": 1},
     }
     project.run("all", "bundles")
     return project
@@ -74,4 +74,4 @@ def test_a_segmenter_learns_from_healthy_training_and_validation_scans_alone(seg
 def test_a_setting_of_a_segmenter_trains_it_again_and_prepares_nothing(segmented: Project) -> None:
     with segmented.edited("segmented.yaml", "steps: 4", "steps: 5"):
         planned = segmented.planned()
-    assert planned == {"segmenter": 1, "maps_learning": 2, "copies_learning": 2, **MEASURED, "compare": 1, "report": 1}
+    assert planned == {"segmenter": 1, "maps_learning": 2, "copies_learning": 1, **MEASURED, "compare": 1, "report": 1}
