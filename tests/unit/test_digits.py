@@ -2,9 +2,10 @@
 
 from math import isnan, nan
 
+import pandas as pd
 import pytest
 
-from stfpm3d.runtime.digits import significant
+from stfpm3d.runtime.digits import rounded, significant
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,9 @@ def test_small_and_large_numbers_keep_as_many_digits(value: float, digits: int, 
 
 def test_what_is_missing_stays_missing() -> None:
     assert isnan(significant(nan))
+
+
+def test_in_a_table_only_what_has_a_scale_is_rounded_to_decimals() -> None:
+    table = pd.DataFrame({"peak": [1.25e-4, nan], "volume_ml": [0.000049, 12.34567], "side": ["left", "right"]})
+    expected = pd.DataFrame({"peak": [1.25e-4, nan], "volume_ml": [0.0, 12.3457], "side": ["left", "right"]})
+    pd.testing.assert_frame_equal(rounded(table, ["peak"]), expected)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stfpm3d.prediction.likeness import contrast_limits
 from stfpm3d.runtime.files import replacing
 
 MEASURED = {
@@ -31,6 +32,7 @@ def write_card(
     participants: Sequence[Mapping[str, Any]],
     metrics: pd.DataFrame,
     threshold: float,
+    least_likeness: float,
 ) -> None:
     """Write the card (Markdown) from its template.
 
@@ -44,6 +46,8 @@ def write_card(
         The metrics table, of this experiment and of its probes.
     threshold
         The headline's.
+    least_likeness
+        Of the validation scans.
     """
     scans = pd.DataFrame(list(participants))
     counts = pd.crosstab(scans["split"], scans["group"]).reindex(["train", "val", "test"], fill_value=0)
@@ -58,6 +62,8 @@ def write_card(
         counts={part: dict(row) for part, row in counts.iterrows()},
         sites=sorted(scans["site"].unique()),
         threshold=f"{threshold:.4g}",
+        least_likeness=least_likeness,
+        limits=contrast_limits(least_likeness),
         metrics=[(text, _interval(strict.loc[name])) for name, text in MEASURED.items() if name in strict.index],
         probes=[(row["metric"], _interval(row)) for row in test[test["protocol"] == "probes"].to_dict("records")],
     )

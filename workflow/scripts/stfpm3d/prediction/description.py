@@ -113,7 +113,7 @@ class Validation(Part):
     """What the validation scans said: the score of each healthy one, increasing, and the least likeness of all."""
 
     scores: Annotated[list[float], Field(min_length=1)]
-    least_likeness: Annotated[float, Field(ge=-1, le=1)]
+    least_likeness: Share
 
     @field_validator("scores")
     @classmethod

@@ -12,6 +12,7 @@ import pandas as pd
 
 from stfpm3d.prediction.scans import GivenScan
 from stfpm3d.reporting.pages import write_page
+from stfpm3d.runtime.digits import rounded
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import read_table
 
@@ -20,6 +21,7 @@ COLUMNS = (
     "status",
     "stage",
     "reason",
+    "note",
     "score",
     "percentile",
     "n_finding",
@@ -32,9 +34,9 @@ COLUMNS = (
 
 
 def gather(statuses: Iterable[Path | str]) -> pd.DataFrame:
-    """One row a scan, in the order given, with `COLUMNS`; numbers have four digits after the point."""
+    """One row a scan, in the order given, with `COLUMNS`; a score keeps four digits, others four decimals."""
     rows = [json.loads(Path(path).read_text(encoding="utf-8")) for path in statuses]
-    return pd.DataFrame(rows).reindex(columns=list(COLUMNS)).round(4).astype({"n_finding": "Int64"})
+    return rounded(pd.DataFrame(rows).reindex(columns=list(COLUMNS)), ["score"]).astype({"n_finding": "Int64"})
 
 
 def check_all_predicted(table: Path | str, names: Iterable[str]) -> None:
@@ -66,6 +68,7 @@ def write_predictions_page(
     scans = [
         {
             **row,
+            "note": row["note"] if pd.notna(row["note"]) else "",
             "findings": _findings(out, str(row["scan_id"])),
             "picture": base64.b64encode((out / "figures" / f"{row['scan_id']}.png").read_bytes()).decode(),
         }

@@ -21,7 +21,6 @@ from stfpm3d.runtime.files import replacing
 
 NETWORKS = ("teacher", "student")
 """Files of which the pyramid alone is needed."""
-DIGITS = 6
 
 
 def make_bundle(
@@ -71,8 +70,8 @@ def make_bundle(
         **settings,
         "threshold": threshold,
         "validation": {
-            "scores": [round(float(score), DIGITS) for score in np.sort(healthy.dropna())],
-            "least_likeness": round(min(likenesses), DIGITS),
+            "scores": [float(score) for score in np.sort(healthy.dropna())],
+            "least_likeness": min(likenesses),
         },
         "made_by": made_by,
     }
@@ -88,6 +87,7 @@ def make_bundle(
             participants=participants,
             metrics=metrics,
             threshold=threshold,
+            least_likeness=min(likenesses),
         )
         with replacing(config_file) as temporary:
             temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")

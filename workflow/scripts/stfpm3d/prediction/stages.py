@@ -36,6 +36,7 @@ from stfpm3d.prediction.likeness import check_likeness, check_suffix, likeness
 from stfpm3d.prediction.parts import read_parts
 from stfpm3d.prediction.scans import GivenScan
 from stfpm3d.reporting.figures import finding_png
+from stfpm3d.runtime.digits import rounded
 from stfpm3d.runtime.errors import InputError, MachineError, of_machine
 from stfpm3d.runtime.files import on_full_disk, replacing, write_table
 
@@ -160,7 +161,10 @@ class ScanStages:
         description = self.bundle.description
         found = likeness(self.standardized, self.support, self.parts.healthy)
         self.row["likeness"] = found
-        check_likeness(found, description["validation"]["least_likeness"], description["modality"], self.who)
+        least = description["validation"]["least_likeness"]
+        if note := check_likeness(found, least, description["modality"], self.who):
+            log.warning("%s: %s", self.who, note)
+            self.row["note"] = note
 
     def map(self) -> None:
         """The anomaly map, and all that is read from it, in the scan's own space and in MNI space."""
@@ -202,7 +206,7 @@ class ScanStages:
 
     def _write_findings(self, found: list[Anomaly]) -> None:
         table = pd.DataFrame([anomaly._asdict() for anomaly in found], columns=list(Anomaly._fields))
-        write_table(self.findings, table.round(4))
+        write_table(self.findings, rounded(table, ["peak", "mean"]))
 
     @property
     def findings(self) -> Path:
