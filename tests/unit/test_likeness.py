@@ -92,11 +92,15 @@ def test_a_lesion_does_not_hide_another_contrast() -> None:
 
 def test_a_finer_grid_has_the_same_likeness() -> None:
     """At 1 mm every other voxel is looked at along each axis."""
+
+    def finer(data: NDArray) -> NDArray:
+        return data.repeat(4, 0).repeat(4, 1).repeat(4, 2)
+
     scan, healthy = standardized(acquired(PATIENT, SIGNALS["T1w"])), trained_on("T1w")
-    image, brain, mean = (data.repeat(4, 0).repeat(4, 1).repeat(4, 2) for data in (scan.data, BRAIN, healthy.mean))
     affine = np.diag([1.0, 1, 1, 1])
     affine[:3, 3] = AFFINE[:3, 3] - 1.5
-    found = likeness(Volume(image, affine), Volume(brain, affine), HealthyMean(mean, brain))
+    finer_mean = HealthyMean(finer(healthy.mean), finer(BRAIN))
+    found = likeness(Volume(finer(scan.data), affine), Volume(finer(BRAIN), affine), finer_mean)
     assert found == pytest.approx(likeness(scan, SUPPORT, healthy), abs=0.03)
 
 
