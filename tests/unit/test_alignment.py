@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from stfpm3d.imaging.alignment import flag_outliers, measure_alignment, robust_z
-from stfpm3d.imaging.placement import Placement, correlation_ratio
+from stfpm3d.imaging.placement import Placement
 from stfpm3d.imaging.registration import Registration, write_registration
+from stfpm3d.imaging.similarity import correlation_ratio
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.reporting.quality import write_quality
@@ -94,7 +95,9 @@ def page_of(template, folder, kinds, astray=None):
         image = Volume(data + noise * (data > 0), GRID)
         save_volume(folder / f"{number}.nii.gz", moved(image, 2) if number == astray else image)
         rows.append({"scan_id": f"sub-{number}", "group": "healthy", "site": "A<B", "skull_stripped": stripped})
-        found = Registration(Placement(0.9, 0.9, 1.0, 10.0, 2.0, 0.95, 0.4), "crown", 6 if number == astray else 1)
+        found = Registration(
+            Placement(0.9, 0.9, 1.0, 10.0, 2.0, 0.95, 0.4, 0.3, 0.2), "crown", 6 if number == astray else 1
+        )
         write_registration(folder / f"{number}.json", found)
     scans = pd.DataFrame(rows).assign(
         image=[folder / f"{number}.nii.gz" for number in range(len(rows))],

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from stfpm3d.imaging.placement import correlation_ratio
+from stfpm3d.imaging.similarity import correlation_ratio
 from stfpm3d.imaging.volumes import Volume, filled
 
 OUTLIER_Z = 3.5

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import SimpleITK as sitk
 
 from stfpm3d.imaging.placement import Target
-from stfpm3d.imaging.volumes import Volume, to_sitk
+from stfpm3d.imaging.volumes import Volume, shrunk, to_sitk
 
 BINS = 32
 """Of Mattes' mutual information."""
@@ -48,25 +48,28 @@ def estimate_affine(moving: Volume, target: Target, seed: int) -> sitk.AffineTra
         When the images do not overlap.
     """
     scan, template = to_sitk(moving), to_sitk(target.image)
-    brain = _copy(sitk.Cast(to_sitk(target.brain_mask), sitk.sitkFloat32), LEVELS[1].mm) > 0.5
+    brain = shrunk(sitk.Cast(to_sitk(target.brain_mask), sitk.sitkFloat32), LEVELS[1].mm) > 0.5
     near = sitk.SignedMaurerDistanceMap(brain, squaredDistance=False, useImageSpacing=True) <= RIM_MM
-    start = sitk.CenteredTransformInitializer(
-        template, scan, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.MOMENTS
-    )
-    transform = sitk.AffineTransform(start)
+    transform = centred(moving, target)
     threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # the metric, whose sums depend on it, heeds no other setting
     try:
         for level in LEVELS:
-            _descend(level, _copy(scan, level.mm), _copy(template, level.mm), near, transform, seed)
+            _descend(level, shrunk(scan, level.mm), shrunk(template, level.mm), near, transform, seed)
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     return transform
 
 
-def _copy(image: sitk.Image, mm: float) -> sitk.Image:
-    """Means over blocks of voxels, so that each is about `mm` wide; an axis that is coarser stays as it is."""
-    return sitk.BinShrink(image, [max(1, round(mm / spacing)) for spacing in image.GetSpacing()])
+def centred(moving: Volume, target: Target) -> sitk.AffineTransform:
+    """The map from points of the target to those of `moving` (LPS mm) that brings the centres of mass together."""
+    start = sitk.CenteredTransformInitializer(
+        to_sitk(target.image),
+        to_sitk(moving),
+        sitk.AffineTransform(3),
+        sitk.CenteredTransformInitializerFilter.MOMENTS,
+    )
+    return sitk.AffineTransform(start)
 
 
 def _descend(

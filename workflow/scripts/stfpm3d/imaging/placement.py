@@ -14,9 +14,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from stfpm3d.imaging.background import signal_level
+from stfpm3d.imaging.orientations import Comparison
 from stfpm3d.imaging.volumes import Volume, filled, resample_like
 
-BINS = 32
 LIMITS: Mapping[str, tuple[float, float]] = {
     "volume_ratio": (0.4, 1.8),  # 0.56 to 1.24; a child's or a wasted brain is smaller
     "shortest_axis": (0.6, 1.4),  # 0.74 to 1.05
@@ -24,12 +24,13 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "rotation_deg": (0.0, 60.0),  # 1 to 34
     "centre_mm": (0.0, 40.0),  # 0.3 to 7.7
     "overlap": (0.6, 1.0),  # 0.93 to 1.00; a part of the brain may be cut off
-    "similarity": (0.2, 1.0),  # 0.37 to 0.65, half of a brain 0.33; 25 mm off 0.16 at most
+    "similarity": (0.4, 1.0),  # 0.53 to 0.81; 2 cm off 0.34 at most, scaled by 1.25 0.37, in a wrong orientation 0.46
+    "margin": (0.1, 2.0),  # 0.21 to 0.45; in a wrong orientation 0.08 at most
+    "lead": (-0.1, 2.0),  # 0.07 to 0.31; 2 cm or 20 degrees off -0.18 at most
 }
 """Least and most of each figure, and beside it what was observed."""
-LIKELY_SIMILARITY = 0.35
-"""Below it a result is doubted, though it may be right. The least of those observed is 0.37; moved by 12 mm, turned by
-20 degrees or scaled by 1.25 the same scans have 0.30 at most."""
+LIKELY_SIMILARITY = 0.5
+"""Below it a result is doubted, as where the lead is below 0, though it may be right."""
 
 
 class Target(NamedTuple):
@@ -57,7 +58,11 @@ class Placement(NamedTuple):
     overlap: float
     """Share of the template's brain in which a whole head has signal; a stripped scan's Dice with it."""
     similarity: float
-    """The correlation ratio inside the template's brain (`correlation_ratio`) times the overlap."""
+    """How well the scan tells the template in the median block (`local_similarity`), times the share of it seen."""
+    margin: float
+    """By how much that is more than in the best of the 23 other orientations of a cube."""
+    lead: float
+    """By how much it is more than in the best place 2 cm or 20 degrees off, or scaled by 1.25."""
 
 
 def measure_placement(scan: Volume, transform: sitk.Transform, target: Target) -> Placement:
@@ -69,7 +74,7 @@ def measure_placement(scan: Volume, transform: sitk.Transform, target: Target) -
     own = filled(registered.data > level)
     shared = own & brain
     overlap = 2 * shared.sum() / (own.sum() + brain.sum()) if target.skull_stripped else shared.sum() / brain.sum()
-    ratio = correlation_ratio(registered.data[shared], image.data[shared]) if shared.any() else 0.0
+    fit = Comparison(scan, image, target.brain_mask).fit(transform)
     return Placement(
         volume_ratio=float(np.linalg.det(matrix)),
         shortest_axis=float(axes[-1]),
@@ -77,8 +82,15 @@ def measure_placement(scan: Volume, transform: sitk.Transform, target: Target) -
         rotation_deg=angle,
         centre_mm=_centre_distance_mm(own, image),
         overlap=float(overlap),
-        similarity=float(overlap * ratio),
+        similarity=fit.similarity,
+        margin=fit.similarity - fit.orientations[0].similarity,
+        lead=fit.similarity - fit.beside,
     )
+
+
+def doubtful(placement: Placement) -> bool:
+    """Whether a transform may be wrong, or is: another one should be tried."""
+    return placement.similarity < LIKELY_SIMILARITY or placement.lead < 0 or misplaced(placement) is not None
 
 
 def misplaced(placement: Placement) -> str | None:
@@ -88,21 +100,6 @@ def misplaced(placement: Placement) -> str | None:
         if not low <= value <= high:  # NaN is beyond all limits
             return f"{name} {value:.3g}, expected {low:g} to {high:g}"
     return None
-
-
-def correlation_ratio(scan: NDArray, template: NDArray) -> float:
-    """Correlation of the template's intensities with their mean in each of 32 bins of the scan's intensities.
-
-    It needs no linear relation, so that a T2w scan is compared with a T1w template (Roche et al., MICCAI 1998). The
-    bins have equal widths between the scan's 1st and 99th percentile.
-    """
-    low, high = np.percentile(scan, [1, 99]) if len(scan) else (0.0, 0.0)
-    if not high > low or template.min() == template.max():
-        return 0.0
-    bins = np.clip((scan - low) / (high - low) * BINS, 0, BINS - 1).astype(int)
-    counts = np.bincount(bins, minlength=BINS)
-    means = np.bincount(bins, template, minlength=BINS) / np.maximum(counts, 1)
-    return float(means[bins].std() / template.std(dtype=np.float64))
 
 
 def _linear_part(transform: sitk.Transform) -> tuple[NDArray, NDArray, float]:

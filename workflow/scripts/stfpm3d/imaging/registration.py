@@ -22,7 +22,8 @@ import SimpleITK as sitk
 
 from stfpm3d.imaging.background import in_whole_numbers, without_outliers, without_padding
 from stfpm3d.imaging.coarse import estimate_affine
-from stfpm3d.imaging.placement import LIKELY_SIMILARITY, Placement, Target, measure_placement, misplaced
+from stfpm3d.imaging.placement import Placement, Target, doubtful, measure_placement, misplaced
+from stfpm3d.imaging.refusals import fits_when_turned, unregistered, wrongly_turned
 from stfpm3d.imaging.starts import STARTS, Start, write_start
 from stfpm3d.imaging.volumes import Volume, antialiased_resample, resample_like, to_sitk
 from stfpm3d.runtime.errors import InputError
@@ -63,9 +64,9 @@ def register(
     """Find the transform of `scan` to the template, make sure that it is one, and write it as ITK files.
 
     An affine transform is estimated on coarse copies first (`coarse`), which is cheap. Where its result lies beyond the
-    limits of `placement`, or is less similar to the template than a registered scan is, and for the other kinds of
-    transform, ANTs begins from one of the `STARTS` after the other, and the most similar result within the limits is
-    taken.
+    limits of `placement`, or is less similar to the template than a registered scan is, the other orientations of the
+    scan are tried (`refusals`), and the scan is refused where one fits. Then, and for the other kinds of transform,
+    ANTs begins from one of the `STARTS` after the other, and the most similar result within the limits is taken.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def register(
     Raises
     ------
     InputError
-        When no start leads to a transform within the limits.
+        When no start leads to a transform within the limits, or the scan fits in another orientation than its header's.
     """
     moving = in_whole_numbers(without_padding(without_outliers(scan)))
     tried: list[Registration] = []
@@ -104,11 +105,15 @@ def register(
             matrices.append(matrix)
             tried.append(Registration(measure_placement(scan, read_transform([matrix]), target), name, number + 1))
             log.info("%s: %s", *reversed(tried[-1][:2]))
-            if tried[-1].placement.similarity >= LIKELY_SIMILARITY and not misplaced(tried[-1].placement):
+            if not doubtful(tried[-1].placement):
                 break
+            if len(tried) == 1:  # another start does not mend a header that is wrong
+                turned = fits_when_turned(scan, moving, target, seed)
+                if turned is not None:
+                    raise InputError(wrongly_turned(who, *turned))
         found = [n for n, result in enumerate(tried) if not misplaced(result.placement)]
         if not found:
-            raise InputError(_no_registration(tried, kind, who))
+            raise InputError(unregistered([result.placement for result in tried], kind, who))
         best = max(found, key=lambda n: tried[n].placement.similarity)
         files = [matrices[best]]
         if kind == "SyN":
@@ -117,10 +122,10 @@ def register(
                 estimate_warp(moving, target.image, matrices[best], files, seed=seed)
             except (RuntimeError, ValueError) as error:  # what ANTs raises
                 log.info("warp: %s", error)
-                raise InputError(_no_registration([], kind, who)) from error
+                raise InputError(unregistered([], kind, who)) from error
             tried[best] = tried[best]._replace(placement=measure_placement(scan, read_transform(files), target))
             if misplaced(tried[best].placement):
-                raise InputError(_no_registration([tried[best]], kind, who))
+                raise InputError(unregistered([tried[best].placement], kind, who))
         for estimated, output in zip(files, outputs, strict=True):
             _keep(estimated, output)
     return tried[best]._replace(starts=tried[-1].starts)
@@ -138,22 +143,6 @@ def _attempts(
     linear = kind if kind in ("Rigid", "Affine") else "AffineFast"
     for start in STARTS:
         yield start.name, partial(estimate_linear, moving, target.image, kind=linear, seed=seed, start=start)
-
-
-def _no_registration(tried: Sequence[Registration], kind: str, who: str) -> str:
-    """The sentence for a scan that no start brought to the template."""
-    if not tried:
-        return f"{who} cannot be registered to the template: no transform is found; look at the scan, or exclude it."
-    best = max(tried, key=lambda result: result.placement.similarity)
-    if kind == "none":
-        return (
-            f"{who} does not lie in the template's space: {misplaced(best.placement)} (registration.transform none);"
-            " choose another transform, or correct the scan's affine."
-        )
-    return (
-        f"{who} cannot be registered to the template: of {len(tried)} starts the best result has"
-        f" {misplaced(best.placement)}; look at the scan's orientation and its skull_stripped column, or exclude it."
-    )
 
 
 def estimate_linear(

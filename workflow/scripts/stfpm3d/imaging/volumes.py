@@ -147,6 +147,16 @@ def from_sitk(image: sitk.Image) -> Volume:
     return Volume(sitk.GetArrayFromImage(image).transpose(2, 1, 0), RAS_TO_LPS @ affine)
 
 
+def coarse_copy(volume: Volume, mm: float) -> Volume:
+    """Means over blocks of voxels, so that each is about `mm` wide; an axis that is coarser stays as it is."""
+    return from_sitk(shrunk(to_sitk(volume), mm))
+
+
+def shrunk(image: sitk.Image, mm: float) -> sitk.Image:
+    """`coarse_copy` of an image (LPS)."""
+    return sitk.BinShrink(image, [max(1, round(mm / spacing)) for spacing in image.GetSpacing()])
+
+
 def resample_like(
     volume: Volume,
     reference: Volume,
