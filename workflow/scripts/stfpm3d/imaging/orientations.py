@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -65,9 +66,10 @@ class Comparison:
         beside = max(self._similarity(self._cut(sitk.CompositeTransform([transform, step]))) for step in self._steps())
         return Fit(as_it_is.similarity, beside, _best_first(others))
 
-    def rivals(self, transform: sitk.Transform) -> list[Orientation]:
-        """The 23 other orientations, the best first; a little off, each may lie in the best way."""
-        near = [transform, *(sitk.CompositeTransform([transform, step]) for step in self._steps())]
+    def rivals(self, transforms: Sequence[sitk.Transform]) -> list[Orientation]:
+        """The 23 other orientations, the best first; each as it fits best from a transform, or a little off it."""
+        astray = itertools.product(transforms, self._steps())
+        near = [*transforms, *(sitk.CompositeTransform([transform, step]) for transform, step in astray)]
         found = zip(*(self._turned(each)[1:] for each in near), strict=True)
         return _best_first([max(same, key=lambda one: one.similarity) for same in found])
 

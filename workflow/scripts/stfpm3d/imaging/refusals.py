@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import SimpleITK as sitk
 
 from stfpm3d.imaging.coarse import centred, estimate_affine
 from stfpm3d.imaging.orientations import Comparison, describe
 from stfpm3d.imaging.placement import Placement, Target, doubtful, measure_placement, misplaced
 from stfpm3d.imaging.volumes import Volume
 
-RIVALS = 2
-"""Orientations that are tried. Of 26 real scans that were turned the right one was the best 25 times, once the
-second."""
+RIVALS = 3
+"""Orientations that are tried. Of 36 real scans that were turned the right one was the best 35 times, and
+once the second."""
 
 
-def fits_when_turned(scan: Volume, moving: Volume, target: Target, seed: int) -> tuple[str, Placement] | None:
+def fits_when_turned(
+    scan: Volume, moving: Volume, transform: sitk.Transform, target: Target, seed: int
+) -> tuple[str, Placement] | None:
     """The orientation in which a scan is registered well, in words, and how it lies then; None where there is none.
 
     Parameters
@@ -25,9 +28,12 @@ def fits_when_turned(scan: Volume, moving: Volume, target: Target, seed: int) ->
         Native grid, background 0.
     moving
         The same scan as transforms are estimated on it.
+    transform
+        Where its own orientation led to, as a map of MNI points.
     """
     comparison = Comparison(moving, target.image, target.brain_mask)
-    for turn in (rival.turn for rival in comparison.rivals(centred(moving, target))[:RIVALS]):
+    rivals = comparison.rivals([transform, centred(moving, target)])[:RIVALS]
+    for turn in (rival.turn for rival in rivals):
         back = np.eye(4)
         back[:3, :3] = turn.T
         turned, turned_moving = (Volume(each.data, back @ each.affine) for each in (scan, moving))

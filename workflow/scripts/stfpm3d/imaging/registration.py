@@ -108,7 +108,7 @@ def register(
             if not doubtful(tried[-1].placement):
                 break
             if len(tried) == 1:  # another start does not mend a header that is wrong
-                turned = fits_when_turned(scan, moving, target, seed)
+                turned = fits_when_turned(scan, moving, read_transform([matrix]), target, seed)
                 if turned is not None:
                     raise InputError(wrongly_turned(who, *turned))
         found = [n for n, result in enumerate(tried) if not misplaced(result.placement)]
