@@ -105,15 +105,13 @@ def test_a_scan_said_to_lie_in_the_templates_space_is_refused_when_it_is_turned(
 @pytest.mark.parametrize("level", [0.05, 0.6, 3.0])
 def test_a_lesion_of_half_a_hemisphere_is_no_reason_to_doubt_a_registration(scans, tmp_path, level):
     brain = scans.template.brain
-    x, y, _ = (
-        np.einsum("ij,jxyz->ixyz", brain.affine[:3, :3], np.indices(brain.shape)) + brain.affine[:3, 3, *[None] * 3]
-    )
+    x, y, _ = (np.indices(brain.shape).T @ brain.affine[:3, :3].T + brain.affine[:3, 3]).T
     lesion = (brain.data > 0) & (x > 4) & (y > -20)
-    noise = np.random.default_rng(1).normal(1, 0.3, brain.shape).clip(0.1)
-    data = np.where(lesion, level * np.median(brain.data[brain.data > 0]) * noise, scans.brain.data)
-    scan = Volume(data.astype(np.float32), scans.brain.affine)
+    tissue = np.where(lesion, level * np.median(brain.data[brain.data > 0]), brain.data)
+    noisy = tissue * np.random.default_rng(0).normal(1, 0.5, brain.shape).clip(0.1)
+    scan = Volume(noisy.astype(np.float32), scans.brain.affine)
     found = register(scan, scans.target(stripped=True), [tmp_path / "a.mat"], kind="AffineFast", seed=0)
-    assert found.starts == 1
+    assert (found.starts, found.placement.similarity > 0.7) == (1, True)
 
 
 def test_the_24_turns_of_a_cube_are_rotations_that_begin_with_none():

@@ -15,7 +15,7 @@ from scipy import ndimage
 from torchio import ScalarImage, Subject
 from torchio.transforms import HistogramStandardization
 
-from stfpm3d.imaging import registration
+from stfpm3d.imaging import refusals, registration
 from stfpm3d.imaging.background import load_scan, zero_background
 from stfpm3d.imaging.bias import correct_bias
 from stfpm3d.imaging.coarse import estimate_affine
@@ -255,7 +255,7 @@ assert "ants" not in sys.modules
 
 def test_a_scan_in_the_templates_space_is_resampled_to_its_grid_and_no_more(tmp_path):
     texture = ndimage.gaussian_filter(np.random.default_rng(7).normal(size=(40, 40, 40)), 2)
-    scan = Volume((1 + texture - texture.min()).astype(np.float32), np.diag([6.0, 6, 6, 1]))
+    scan = Volume((texture - texture.min()).astype(np.float32), np.diag([6.0, 6, 6, 1]))
     mask = box_mask((50, 50, 50), (15, 15, 15), (45, 45, 45), spacing_mm=4.0)
     head = resample_like(scan, mask)
     for name, volume in (("scan", scan), ("head", head), ("mask", mask)):
@@ -320,11 +320,12 @@ def astray(moving, fixed, output, **settings):
 
 
 def test_a_scan_that_no_start_brings_to_the_template_is_named_with_its_file(target, tmp_path, monkeypatch):
-    other = Volume(target.image.data[::-1], np.diag([4, 4, 4, 1.0]))  # mirrored: no turn brings it back
+    for module in (registration, refusals):
+        monkeypatch.setattr(module, "estimate_affine", lambda *given: about_the_middle(np.diag([3.0] * 3)))
+    other = Volume(target.image.data[::-1, ::-1], np.diag([4, 4, 4, 1.0]))
     with pytest.raises(InputError, match=r"^sub-7: t2.nii does not lie in the template's space: similarity 0\.\d+,"):
         register(other, target, [tmp_path / "none.mat"], kind="none", seed=0, who="sub-7: t2.nii")
 
-    monkeypatch.setattr(registration, "estimate_affine", lambda *given: about_the_middle(np.diag([3.0] * 3)))
     monkeypatch.setattr(registration, "estimate_linear", astray)
     with pytest.raises(InputError, match=r"^sub-7: t2.nii cannot be registered to the template: of 7 starts the best"):
         register(other, target, [tmp_path / "astray.mat"], kind="AffineFast", seed=0, who="sub-7: t2.nii")
