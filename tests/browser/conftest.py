@@ -163,7 +163,7 @@ def quality_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, stripped in enumerate((False, False, True, True)):
         image, placement = folder / f"{number}.nii.gz", folder / f"{number}.json"
         save_volume(image, brain if stripped else head)
-        found = Placement(0.9, 0.9, 1.0, 10.0, 2.0, 0.95, 0.4)
+        found = Placement(0.9, 0.9, 1.0, 10.0, 2.0, 0.95, 0.4, 0.3, 0.2)
         write_registration(placement, Registration(found, "crown", 6 if number == 0 else 1))
         group = "patient" if stripped else "healthy"
         scan = {"scan_id": f"sub-{number}", "group": group, "site": "north", "skull_stripped": stripped}
