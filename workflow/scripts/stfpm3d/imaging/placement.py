@@ -17,7 +17,9 @@ from stfpm3d.imaging.background import signal_level
 from stfpm3d.imaging.orientations import Comparison
 from stfpm3d.imaging.volumes import Volume, filled, resample_like
 
-LIMITS: Mapping[str, tuple[float, float]] = {
+Limits = Mapping[str, tuple[float, float]]
+
+LIMITS: Limits = {
     "volume_ratio": (0.4, 1.8),  # 0.56 to 1.24; a child's or a wasted brain is smaller
     "shortest_axis": (0.6, 1.4),  # 0.74 to 1.05
     "longest_axis": (0.7, 1.5),  # 0.86 to 1.11
@@ -29,6 +31,12 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "lead": (-0.1, 2.0),  # 0.07 to 0.32; 2 cm or 20 degrees off -0.18 at most
 }
 """Least and most of each figure, and beside it what was observed."""
+IN_PLACE = {**LIMITS, "similarity": (0.2, 1.0), "margin": (0.0, 2.0)}
+"""Those of a scan that is not registered, but lies in the template's space as its header says.
+
+Anatomy then differs by the size and form of heads: demo heads in place have a similarity of 0.27 to 0.69, a margin of
+0.06 to 0.39 and a lead of -0.02 to 0.38. It must fit no other orientation better.
+"""
 LIKELY_SIMILARITY = 0.5
 """Below it a result is doubted, as where the lead is below 0, though it may be right."""
 
@@ -93,9 +101,9 @@ def doubtful(placement: Placement) -> bool:
     return placement.similarity < LIKELY_SIMILARITY or placement.lead < 0 or misplaced(placement) is not None
 
 
-def misplaced(placement: Placement) -> str | None:
+def misplaced(placement: Placement, limits: Limits = LIMITS) -> str | None:
     """The first figure beyond its limits, as a clause for a message; None where all lie within."""
-    for name, (low, high) in LIMITS.items():
+    for name, (low, high) in limits.items():
         value = getattr(placement, name)
         if not low <= value <= high:  # NaN is beyond all limits
             return f"{name} {value:.3g}, expected {low:g} to {high:g}"

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from stfpm3d.imaging.coarse import centred, estimate_affine
 from stfpm3d.imaging.orientations import Comparison, describe
-from stfpm3d.imaging.placement import Placement, Target, doubtful, measure_placement, misplaced
+from stfpm3d.imaging.placement import IN_PLACE, Placement, Target, doubtful, measure_placement, misplaced
 from stfpm3d.imaging.volumes import Volume
 
 RIVALS = 3
@@ -62,7 +62,7 @@ def unregistered(placements: Sequence[Placement], kind: str, who: str) -> str:
     best = max(placements, key=lambda placement: placement.similarity)
     if kind == "none":
         return (
-            f"{who} does not lie in the template's space: {misplaced(best)} (registration.transform none);"
+            f"{who} does not lie in the template's space: {misplaced(best, IN_PLACE)} (registration.transform none);"
             " choose another transform, or correct the scan's affine."
         )
     return (

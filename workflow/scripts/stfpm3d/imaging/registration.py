@@ -22,7 +22,7 @@ import SimpleITK as sitk
 
 from stfpm3d.imaging.background import in_whole_numbers, without_outliers, without_padding
 from stfpm3d.imaging.coarse import estimate_affine
-from stfpm3d.imaging.placement import Placement, Target, doubtful, measure_placement, misplaced
+from stfpm3d.imaging.placement import IN_PLACE, LIMITS, Placement, Target, doubtful, measure_placement, misplaced
 from stfpm3d.imaging.refusals import fits_when_turned, unregistered, wrongly_turned
 from stfpm3d.imaging.starts import STARTS, Start, write_start
 from stfpm3d.imaging.volumes import Volume, antialiased_resample, resample_like, to_sitk
@@ -93,6 +93,7 @@ def register(
     """
     moving = in_whole_numbers(without_padding(without_outliers(scan)))
     tried: list[Registration] = []
+    limits = IN_PLACE if kind == "none" else LIMITS
     with tempfile.TemporaryDirectory() as folder:
         matrices: list[Path] = []
         for number, (name, write_matrix) in enumerate(_attempts(moving, target, kind, seed)):
@@ -105,13 +106,13 @@ def register(
             matrices.append(matrix)
             tried.append(Registration(measure_placement(scan, read_transform([matrix]), target), name, number + 1))
             log.info("%s: %s", *reversed(tried[-1][:2]))
-            if not doubtful(tried[-1].placement):
+            if not (misplaced(tried[-1].placement, limits) if kind == "none" else doubtful(tried[-1].placement)):
                 break
             if len(tried) == 1:  # another start does not mend a header that is wrong
                 turned = fits_when_turned(scan, moving, read_transform([matrix]), target, seed)
                 if turned is not None:
                     raise InputError(wrongly_turned(who, *turned))
-        found = [n for n, result in enumerate(tried) if not misplaced(result.placement)]
+        found = [n for n, result in enumerate(tried) if not misplaced(result.placement, limits)]
         if not found:
             raise InputError(unregistered([result.placement for result in tried], kind, who))
         best = max(found, key=lambda n: tried[n].placement.similarity)
