@@ -45,7 +45,7 @@ DESCRIPTION: dict[str, Any] = {
     "healthy_quantile": 0.99,
     "threshold": 1.25,
     "validation": {"scores": [0.5, 0.75, 1.5], "least_likeness": 0.97},
-    "made_by": {"version": "0.3.0.dev1", "code": 64 * "a", "packages": ["numpy==2.2.6", "torch==2.14.1"]},
+    "made_by": {"version": "0.3.0.dev1", "code": 16 * "a", "packages": ["numpy==2.2.6", "torch==2.14.1"]},
 }
 
 

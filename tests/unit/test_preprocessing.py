@@ -323,7 +323,7 @@ def test_a_scan_that_no_start_brings_to_the_template_is_named_with_its_file(targ
     for module in (registration, refusals):
         monkeypatch.setattr(module, "estimate_affine", lambda *given: about_the_middle(np.diag([3.0] * 3)))
     other = Volume(target.image.data[::-1, ::-1], np.diag([4, 4, 4, 1.0]))
-    with pytest.raises(InputError, match=r"^sub-7: t2.nii does not lie in the template's space: margin -0\.\d+, expected 0 to"):
+    with pytest.raises(InputError, match=r"^sub-7: t2.nii does not lie in the template's space: margin -0\.\d"):
         register(other, target, [tmp_path / "none.mat"], kind="none", seed=0, who="sub-7: t2.nii")
 
     monkeypatch.setattr(registration, "estimate_linear", astray)

@@ -127,7 +127,8 @@ class MadeBy(Part):
     """What made the bundle."""
 
     version: Version
-    code: Sha256
+    code: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    """The digest of the code that made the maps."""
     packages: list[Package]
 
 
