@@ -60,9 +60,9 @@ def mirrored(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
 
 def test_a_method_by_the_recipe_runs_its_own_jobs_alone_to_the_report_and_a_bundle(mirrored: Project) -> None:
     jobs = mirrored.planned("all", "bundles")
-    assert set(jobs) == {
+    assert set(jobs) - {"regions"} == {  # which another test of this run may have made
         *("maps_imaging", "copies_imaging", "evaluate", "evaluate_synthetic"),
-        *("probe_removed", "probe_within", "probe_sites", "compare", "report", "regions", "bundle", "bundles"),
+        *("probe_removed", "probe_within", "probe_sites", "compare", "report", "bundle", "bundles"),
     }
     assert "Report: " not in mirrored.run("results/evaluation/mirror/metrics.tsv"), "the one there is another config's"
     assert "Report: " in mirrored.run("all", "bundles")

