@@ -76,4 +76,5 @@ def test_a_segmenter_learns_from_healthy_training_and_validation_scans_alone(seg
 def test_a_setting_of_a_segmenter_trains_it_again_and_prepares_nothing(segmented: Project) -> None:
     with segmented.edited("segmented.yaml", "steps: 4", "steps: 5"):
         planned = segmented.planned()
-    assert planned == {"segmenter": 1, "maps_learning": 2, "copies_learning": 1, **MEASURED, "compare": 1, "report": 1}
+    measured = {name: 1 for name in MEASURED if name != "probe_removed"}  # which reads the copies' table by its content
+    assert planned == {"segmenter": 1, "maps_learning": 2, "copies_learning": 1, **measured, "compare": 1, "report": 1}
