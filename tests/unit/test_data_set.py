@@ -178,9 +178,11 @@ def test_where_nobody_knows_whether_a_run_has_ended_it_is_asked(out: Path, chang
 
 
 def test_no_two_runs_predict_to_one_set(out: Path) -> None:
-    sleeps = [sys.executable, "-c", "import time; time.sleep(60)", "snakemake"]
-    with subprocess.Popen(sleeps) as driver:
+    sleeps = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)", "snakemake"]
+    with subprocess.Popen(sleeps, stdout=subprocess.PIPE) as driver:
         try:
+            assert driver.stdout is not None
+            driver.stdout.readline()  # a process that is being started has no command line yet
             note(out, pid=driver.pid)
             with pytest.raises(InputError, match=f"is at work .process {driver.pid}"):
                 go_on("found")
