@@ -22,7 +22,7 @@ from published import published_weights
 from stfpm3d.demo.participants import demo_participants
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Makefile", "README.md", "Snakefile", "config", "envs", "profiles", "requirements.txt", "workflow")
+PARTS = ("Makefile", "README.md", "Snakefile", "config", "envs", "models", "profiles", "requirements.txt", "workflow")
 
 
 def copy_workflow(folder: Path) -> None:

@@ -181,6 +181,22 @@ def test_maps_of_zeros_and_ones_have_no_threshold_and_no_copies(plan: Plan) -> N
     assert plan_of(evaluation={"probes": False}).probe_tables() == []
 
 
+@pytest.mark.parametrize(
+    ("architecture", "epochs", "checkpoint"),
+    [
+        ("resnet18", 0, "resnet18-pyramid.safetensors"),  # models/imagenet
+        ("resnet18", 20, "resnet18.pth"),  # patch learning goes on from block 4 too
+        ("resnet50", 0, "resnet50.pth"),
+    ],
+)
+def test_a_teacher_of_resnet18_that_learns_nothing_needs_no_download(
+    architecture: str, epochs: int, checkpoint: str
+) -> None:
+    row = {"name": "imagenet", "weights": "imagenet", "architecture": architecture, "epochs": epochs}
+    plan = plan_of(teachers=[row, *ROWS["teachers"]])
+    assert plan.initial_weights("imagenet") == f"results/weights/{checkpoint}"
+
+
 def test_the_bare_mask_is_not_measured_inside_the_brain(plan: Plan) -> None:
     assert plan.protocols("mask") == ["paper"]
     assert plan.map_tables("mask", "val", "test") == []

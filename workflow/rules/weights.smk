@@ -1,4 +1,4 @@
-"""ImageNet weights that teachers start from."""
+"""ImageNet weights that teachers start from: those of the clone, or torchvision's where it holds none."""
 
 
 rule imagenet_weights:
@@ -20,3 +20,25 @@ rule imagenet_weights:
         env=environment("learning"),
     script:
         "../scripts/imagenet_weights.py"
+
+
+rule clone_weights:
+    """Take the ImageNet weights of the ResNet-18's pyramid that come with the clone, checked by their sha256."""
+    input:
+        weights=ancient(os.path.relpath(ROOT / "models" / "imagenet" / "resnet18-pyramid.safetensors")),
+    output:
+        weights="results/weights/resnet18-pyramid.safetensors",
+    log:
+        "logs/clone_weights.log",
+    localrule: True
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("clone_weights"),
+        env=environment("imaging"),
+    script:
+        "../scripts/clone_weights.py"

@@ -81,8 +81,10 @@ class AcsResNet(ResNet):
         return Pyramid(block1, block2, self.layer3(block2))
 
 
-def load_checkpoint(network: AcsResNet, path: Path) -> None:
+def load_checkpoint(network: AcsResNet, path: Path, *, pyramid_only: bool = False) -> None:
     """Load a torchvision checkpoint (.pth) or a .safetensors file into a network, strictly but for stem and fc.
+
+    With `pyramid_only` the file may lack `BEYOND_PYRAMID`: the network's own parameters stay there.
 
     An RGB stem is summed over its planes to the one channel of a scan; scan and atlas take one plane each, times 1.5
     (both as in the authors' published code). `fc` is taken if it fits: ImageNet's classes are left out, and the
@@ -97,13 +99,15 @@ def load_checkpoint(network: AcsResNet, path: Path) -> None:
     weights = _read_weights(path)
     stem = weights.get("conv1.weight")
     if stem is not None and stem.shape[1:2] == (3,):
-        weights["conv1.weight"] = _stem_of(stem, network.in_channels)
+        weights["conv1.weight"] = _stem_of(stem.float(), network.in_channels)
     head = {name: tensor for name, tensor in network.state_dict().items() if name.startswith("fc.")}
     given = {name: weights[name] for name in weights if name.startswith("fc.")}
     if not head or _shapes(head) != _shapes(given):
         for name in given:
             del weights[name]
         weights.update(head)
+    if pyramid_only:
+        weights = _with_own_end(weights, network)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -113,6 +117,14 @@ def load_checkpoint(network: AcsResNet, path: Path) -> None:
             f"input channels, but parameters are missing, unknown or of another shape ({first}); give a checkpoint of "
             "this architecture or change `architecture`."
         ) from error
+
+
+def _with_own_end(weights: MutableMapping[str, Tensor], network: AcsResNet) -> MutableMapping[str, Tensor]:
+    """Named tensors; where they end with block 3, the network's own `BEYOND_PYRAMID` besides."""
+    if not any(name.startswith("layer4.") for name in weights):
+        own = network.state_dict().items()
+        weights.update({name: tensor for name, tensor in own if name.startswith(BEYOND_PYRAMID)})
+    return weights
 
 
 def _stem_of(rgb: Tensor, in_channels: int) -> Tensor:
@@ -176,8 +188,5 @@ def load_network(path: Path) -> AcsResNet:
     with reading(path):
         form = read_form(path)
         network = AcsResNet(form["architecture"], form["in_channels"], form["embedding_dim"], seed=0)
-        weights = load_file(path)
-        if not any(name.startswith(BEYOND_PYRAMID) for name in weights):
-            weights |= {name: own for name, own in network.state_dict().items() if name.startswith(BEYOND_PYRAMID)}
-        network.load_state_dict(weights)
+        network.load_state_dict(_with_own_end(load_file(path), network))
     return network.eval()

@@ -146,7 +146,7 @@ def train_teacher(
     channel = load_atlas(atlas)
     network = AcsResNet(settings.architecture, 1 if channel is None else 2, EMBEDDING_DIM, seed=settings.seed)
     if weights is not None:
-        load_checkpoint(network, weights)
+        load_checkpoint(network, weights, pyramid_only=settings.epochs == 0)
     training = TeacherTraining(network, settings)
     if settings.epochs > 0:
         grid = PatchGrid(np.load(brain_mask), settings.patch_size, settings.min_brain_fraction)

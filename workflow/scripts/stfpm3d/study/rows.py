@@ -50,8 +50,8 @@ class Teacher(Section):
     )
     weights: str = Field(
         default="random",
-        description="What to start from: `random`, `imagenet` (torchvision's weights, downloaded), or the path of a "
-        "torchvision checkpoint.",
+        description="What to start from: `random`, `imagenet` (torchvision's weights; those of a `resnet18` with 0"
+        " epochs come with the clone, others are downloaded), or the path of a torchvision checkpoint.",
     )
     atlas: str = Field(
         default="none",

@@ -131,9 +131,14 @@ class TrainingPlan:
     # Teachers
 
     def initial_weights(self, teacher: str) -> str | list[str]:
-        """The checkpoint that a teacher starts from; nothing when its weights are random."""
+        """The checkpoint that a teacher starts from; nothing when its weights are random.
+
+        The clone holds ImageNet's for the teacher that learns nothing more. Patch learning needs all of torchvision's.
+        """
         row = self.teachers[teacher]
-        made = {"random": [], "imagenet": f"results/weights/{row.architecture}.pth"}
+        in_clone = row.architecture == "resnet18" and row.epochs == 0
+        checkpoint = "resnet18-pyramid.safetensors" if in_clone else f"{row.architecture}.pth"
+        made = {"random": [], "imagenet": f"results/weights/{checkpoint}"}
         return made.get(row.weights, row.weights)
 
     def atlas_file(self, teacher: str) -> str | list[str]:
