@@ -9,6 +9,10 @@ rule student:
         brain_mask=lambda w: f"{PLAN.grid_of_student(w.student)}mask.npy",
         grid=lambda w: f"{PLAN.grid_of_student(w.student)}grid.json",
         teacher=lambda w: f"results/teacher/{PLAN.students[w.student].teacher}/model.safetensors",
+        train_supports=lambda w: (
+            PLAN.scans(SUPPORT, split="train", group="healthy") if PLAN.sees_acquisitions(w.student) else []
+        ),
+        landmarks=lambda w: "results/standardize/landmarks.tsv" if PLAN.sees_acquisitions(w.student) else [],
         atlas=lambda w: PLAN.atlas_of(PLAN.students[w.student].teacher),
     output:
         model="results/student/{student}/model.safetensors",

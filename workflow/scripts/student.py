@@ -16,18 +16,21 @@ with (
     rule_log(snakemake.log[0]),
     checkpoint_folder(folder, dict(snakemake.params.items()), snakemake.input) as checkpoints,
 ):
+    given = snakemake.input
     train_student(
-        [Path(path) for path in snakemake.input["train"]],
-        [Path(path) for path in snakemake.input["val"]],
+        [Path(path) for path in given["train"]],
+        [Path(path) for path in given["val"]],
         snakemake.params["val_is_patient"],
-        Path(snakemake.input["brain_mask"]),
-        Path(snakemake.input["grid"]),
-        Path(snakemake.input["teacher"]),
+        Path(given["brain_mask"]),
+        Path(given["grid"]),
+        Path(given["teacher"]),
         Path(snakemake.output["model"]),
         Path(snakemake.output["initial"]),
         Path(snakemake.output["epochs"]),
         checkpoints,
         StudentSettings(**snakemake.params["settings"]),
         Compute(**snakemake.params["compute"]),
-        atlas=Path(snakemake.input["atlas"]) if snakemake.input.get("atlas") else None,
+        atlas=Path(given["atlas"]) if given.get("atlas") else None,
+        train_supports=[Path(path) for path in given.get("train_supports", [])],
+        landmarks=Path(given["landmarks"]) if given.get("landmarks") else None,
     )

@@ -1,11 +1,13 @@
-"""What a denoising student sees instead of a healthy scan: smooth noise or blobs of another intensity.
+"""What a denoising student sees instead of a healthy scan: smooth noise, blobs, or the scan of another scanner.
 
-The teacher sees the clean scan, so the student learns to answer a lesion with the features of healthy tissue.
+The teacher sees the clean scan. So the student learns to answer a lesion, or what only an acquisition differs by, with
+the features of healthy tissue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,8 +19,10 @@ from torch.utils.data import Dataset
 from stfpm3d.imaging.fields import smooth_noise, smoothstep
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.learning.training import ScanDataset
+from stfpm3d.simulation.draws import Draws
+from stfpm3d.simulation.scan import Healthy, Simulation
 
-Corruption = Literal["noise", "lesions"]
+Corruption = Literal["noise", "lesions", "acquisition"]
 
 NOISE_SIGMA_MM = (3.0, 12.0)
 NOISE_SD = (0.2, 1.0)
@@ -58,7 +62,35 @@ def with_lesions(scan: NDArray, brain: Volume, rng: np.random.Generator) -> NDAr
     return corrupted
 
 
-CORRUPTIONS = {"noise": with_noise, "lesions": with_lesions}
+Corrupter = Callable[[int, NDArray, np.random.Generator], NDArray[np.float32]]
+"""Gives what is seen of a scan (X, Y, Z), whose index in the training is the first argument."""
+
+
+@dataclass(frozen=True)
+class OtherAcquisitions:
+    """Each scan as a random scanner, sequence and stripping would give it; its shape stays.
+
+    `supports` are the scans' brains, bool (X, Y, Z), by their index in the training.
+    """
+
+    simulation: Simulation
+    supports: Sequence[NDArray[np.bool_]]
+
+    def __call__(self, index: int, scan: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
+        torch.set_flush_denormal(
+            True
+        )  # of a process that loads scans: a field's far ends would cost ten times the rest
+        healthy = Healthy(torch.from_numpy(scan), torch.from_numpy(self.supports[index]))
+        return self.simulation.reacquired(healthy, Draws(int(rng.integers(2**63))), float(rng.uniform())).numpy()
+
+
+def corrupter(kind: Corruption, brain: Volume, acquisitions: OtherAcquisitions | None) -> Corrupter:
+    """What corrupts scans; `brain` is the template's on the network grid, `acquisitions` those of "acquisition"."""
+    if kind == "acquisition":
+        assert acquisitions is not None
+        return acquisitions
+    corrupt = {"noise": with_noise, "lesions": with_lesions}[kind]
+    return lambda _, scan, rng: corrupt(scan, brain, rng)
 
 
 class CorruptedScans(Dataset[tuple[int, Tensor, Tensor]]):
@@ -70,13 +102,13 @@ class CorruptedScans(Dataset[tuple[int, Tensor, Tensor]]):
     Parameters
     ----------
     scans, indices: the clean scans, and which of them belong to the epoch.
-    brain: the template's brain mask on the network grid, with its spacing.
+    corrupt: gives what is seen of a scan.
     """
 
     def __init__(
-        self, scans: ScanDataset, indices: Sequence[int], brain: Volume, kind: Corruption, *, seed: int, epoch: int
+        self, scans: ScanDataset, indices: Sequence[int], corrupt: Corrupter, *, seed: int, epoch: int
     ) -> None:
-        self.scans, self.indices, self.brain, self.kind = scans, indices, brain, kind
+        self.scans, self.indices, self.corrupt = scans, indices, corrupt
         self.seed, self.epoch = seed, epoch
 
     def __len__(self) -> int:
@@ -86,5 +118,5 @@ class CorruptedScans(Dataset[tuple[int, Tensor, Tensor]]):
         index, clean = self.scans[self.indices[item]]
         rng = np.random.default_rng([self.seed, self.epoch, index])
         corrupted = clean.clone()
-        corrupted[0] = torch.from_numpy(CORRUPTIONS[self.kind](clean[0].numpy(), self.brain, rng))
+        corrupted[0] = torch.from_numpy(self.corrupt(index, clean[0].numpy(), rng))
         return index, clean, corrupted

@@ -14,16 +14,19 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
 
-from stfpm3d.imaging.grid import read_grid
-from stfpm3d.imaging.volumes import Volume
+from stfpm3d.imaging.grid import NetworkGrid, mask_on_network_grid, read_grid
+from stfpm3d.imaging.standardize import read_landmarks
+from stfpm3d.imaging.volumes import Volume, load_mask
 from stfpm3d.learning.channels import load_atlas
 from stfpm3d.learning.compute import Compute
-from stfpm3d.learning.corruption import CorruptedScans, Corruption
+from stfpm3d.learning.corruption import CorruptedScans, Corruption, OtherAcquisitions, corrupter
 from stfpm3d.learning.lesioned_scans import LesionedScans, lesion_aps
 from stfpm3d.learning.matching import block_distances, combine_blocks, feature_differences
 from stfpm3d.learning.resnet import AcsResNet, Pyramid, load_network, save_network
 from stfpm3d.learning.training import EpochLoaders, ScanDataset, Sgd, SgdTraining, fit, save_epochs
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.simulation.scan import Simulation
+from stfpm3d.simulation.space import space_of
 
 Selection = Literal["auroc", "synthetic_ap", "loss"]
 
@@ -34,7 +37,7 @@ class StudentSettings(Sgd):
 
     `corruption` is what the student sees of a training scan instead of the clean one, or None; validation scans are
     clean. `lesion_sign` is 1 for synthetic lesions that are bright, -1 for dark ones, which the `selection`
-    "synthetic_ap" needs.
+    "synthetic_ap" needs. `modality` is the cohort's contrast, which the corruption "acquisition" needs.
     """
 
     epochs: int
@@ -45,6 +48,7 @@ class StudentSettings(Sgd):
     patience: int
     seed: int
     lesion_sign: int | None = None
+    modality: str | None = None
 
 
 def feature_losses(teacher: Sequence[Tensor], student: Sequence[Tensor], *, squared: bool) -> Tensor:
@@ -166,6 +170,17 @@ class StudentTraining(SgdTraining):
             self.log("val_synthetic_ap", float(self.gathered(self.lesioned)[:, 1].mean()))
 
 
+def other_acquisitions(
+    supports: Sequence[Path], landmarks: Path | None, grid: NetworkGrid, modality: str | None
+) -> OtherAcquisitions | None:
+    """Random acquisitions of the training scans with these brains (NIfTI, MNI grid); None where there are none."""
+    if not supports:
+        return None
+    assert landmarks is not None and modality is not None
+    simulation = Simulation(space_of(grid), torch.from_numpy(read_landmarks(landmarks)).float(), modality)
+    return OtherAcquisitions(simulation, [mask_on_network_grid(load_mask(support), grid) for support in supports])
+
+
 def train_student(
     train_volumes: Sequence[Path],
     val_volumes: Sequence[Path],
@@ -182,6 +197,8 @@ def train_student(
     *,
     cache_gb: float = 2.0,
     atlas: Path | None = None,
+    train_supports: Sequence[Path] = (),
+    landmarks: Path | None = None,
 ) -> None:
     """Train a student of the teacher's architecture, from random weights, and write its weights.
 
@@ -197,6 +214,8 @@ def train_student(
     checkpoint_dir: survives a kill; see `training.fit`.
     cache_gb: memory for the teacher's features (10^9 bytes), used on a CPU only.
     atlas: .npy (X, Y, Z), the second input channel of teacher and student, or None.
+    train_supports: for the corruption "acquisition": the training scans' brains (NIfTI, MNI grid).
+    landmarks: for the same: .tsv, the study's Nyúl landmarks.
 
     Raises
     ------
@@ -214,13 +233,16 @@ def train_student(
     rank_zero_only(save_network)(initial, network)
 
     scans = ScanDataset([*train_volumes, *val_volumes], load_atlas(atlas))
-    brain = Volume(np.load(brain_mask), read_grid(grid).affine)
+    place = read_grid(grid)
+    brain = Volume(np.load(brain_mask), place.affine)
+    acquisitions = other_acquisitions(train_supports, landmarks, place, settings.modality)
 
     def seen_in(epoch: int) -> Dataset:
         indices = range(len(train_volumes))
         if settings.corruption is None:
             return Subset(scans, indices)
-        return CorruptedScans(scans, indices, brain, settings.corruption, seed=settings.seed, epoch=epoch)
+        corrupt = corrupter(settings.corruption, brain, acquisitions)
+        return CorruptedScans(scans, indices, corrupt, seed=settings.seed, epoch=epoch)
 
     validated = range(len(train_volumes), len(scans))
     validation: list[Dataset] = [Subset(scans, validated)]

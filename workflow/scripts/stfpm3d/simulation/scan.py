@@ -100,12 +100,24 @@ class Simulation(NamedTuple):
             assert form
             box, space = self.space.around(centre_mm, 2.5 * radius_mm + 10)
             lesion[box] |= form.make(Tissue(space, image[box], kept[box], levels), centre_mm, radius_mm, draws)
-        if strength > 0:
-            seen, left = self.acquire(image, kept, self.space, strength, draws)
-            if left.sum() > LEAST_BRAIN * healthy.brain.sum():
-                image, kept = seen, left
+        image, kept = self._acquired(image, kept, int(healthy.brain.sum()), strength, draws)
         standard = self._standardized(image, kept, strength, draws)
         return Sample(standard, kept, (blurred(lesion.float(), self.space, 0.8 * self.space.spacing_mm) > 0.5) & kept)
+
+    def reacquired(self, healthy: Healthy, draws: Draws, strength: float) -> Tensor:
+        """A healthy scan (X, Y, Z) of the same shape as another scanner would give it, standardized again."""
+        image, _ = in_scanner_units(healthy, self.modality)
+        image, brain = self._acquired(image, healthy.brain, int(healthy.brain.sum()), strength, draws)
+        return self._standardized(image, brain, strength, draws)
+
+    def _acquired(
+        self, image: Tensor, brain: Tensor, voxels: int, strength: float, draws: Draws
+    ) -> tuple[Tensor, Tensor]:
+        """Image and brain of another acquisition; unchanged if it leaves too little of a brain of `voxels`."""
+        if strength == 0:
+            return image, brain
+        seen, left = self.acquire(image, brain, self.space, strength, draws)
+        return (seen, left) if left.sum() > LEAST_BRAIN * voxels else (image, brain)
 
     def _form(self, draws: Draws) -> Form | None:
         """The kind of a sample's lesions; none for a healthy one."""

@@ -98,10 +98,11 @@ class Student(Section):
     epochs: PositiveInt = Field(default=20, description="Most epochs of training.")
     batch_size: PositiveInt = Field(default=2, description="Scans in a step.")
     squared: bool = Field(default=True, description="Squared distances (paper, eq. 5) or plain ones (authors' code).")
-    corruption: Literal["noise", "lesions"] | None = Field(
+    corruption: Literal["noise", "lesions", "acquisition"] | None = Field(
         default=None,
-        description="A denoising student sees training scans with smooth `noise` or synthetic `lesions`, its teacher"
-        " the clean ones.",
+        description="A denoising student sees training scans with smooth `noise`, with synthetic `lesions`, or as a"
+        " random `acquisition` would give them (other contrast, blur, slices, bias, noise and stripping); its teacher"
+        " sees the clean ones.",
     )
     learning_rate: PositiveFloat = Field(default=0.4, description="SGD learning rate.")
     momentum: Fraction = Field(default=0.0, description="SGD momentum.")

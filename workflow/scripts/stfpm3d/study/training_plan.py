@@ -190,7 +190,13 @@ class TrainingPlan:
         row = settings(self.students[student], "teacher") | {"selection": self.selection(student)}
         if row["selection"] == "synthetic_ap":
             row["lesion_sign"] = self.lesion_sign
+        if self.sees_acquisitions(student):
+            row["modality"] = self.study.cohort.modality
         return row
+
+    def sees_acquisitions(self, student: str) -> bool:
+        """Whether a student sees its training scans in random acquisitions."""
+        return self.students[student].corruption == "acquisition"
 
     # Segmenters
 
