@@ -342,6 +342,16 @@ def test_a_test_part_of_patients_alone_has_no_synthetic_lesions_and_that_is_said
     assert [remark for remark in without.remarks() if "No healthy test scan" in remark]
 
 
+def test_a_segmenter_that_a_cpu_trains_for_hours_is_told_of_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stfpm3d.study.training_plan.has_gpu", lambda: False)
+    rows = [{"name": "long", "steps": 3000, "batch_size": 4}, {"name": "short", "steps": 100, "batch_size": 4}]
+    plan = plan_of({"healthy": (3, 3, 2), "patient": (2, 2, 2)}, segmenters=rows, compute={"threads": 2})
+    (told,) = plan.remarks()
+    assert "'long': 3000 steps take about 3 h on 2 threads" in told  # 3000 x 4 x 1.6 s / 2
+    monkeypatch.setattr("stfpm3d.study.training_plan.has_gpu", lambda: True)
+    assert plan.remarks() == []
+
+
 def test_a_bundle_names_the_files_of_its_experiment_and_no_folder_of_the_machine() -> None:
     plan = plan_of(cohort={"participants": "demo"}, template={"head": "/home/me/head.nii", "brain_mask": "b/mask.nii"})
     assert bundled_experiments(plan) == ["stfpm", "untrained", "residual", "padim", "fanogan", "zscore"]

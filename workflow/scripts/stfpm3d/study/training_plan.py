@@ -16,6 +16,7 @@ import pandas as pd
 from stfpm3d.runtime.fingerprint import Fingerprints
 from stfpm3d.study.cohort import select
 from stfpm3d.study.config import Config
+from stfpm3d.study.devices import has_gpu, requested_gpus
 from stfpm3d.study.opening import mask_files, path_unless
 from stfpm3d.study.sections import Section
 from stfpm3d.study.split import hash_order, teacher_scans
@@ -24,6 +25,10 @@ BRAIN_MASK = "results/template/mask.nii.gz"
 """The template's brain mask, on the MNI grid."""
 LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 """Lesions are bright in T2w and FLAIR, dark in T1w."""
+SAMPLE_CPU_S = 1.6
+"""CPU-seconds that a segmenter of width 32 learns from one synthetic scan at 2 mm, in float32 (docs/segmenter.md)."""
+LONG_MINUTES = 60
+"""How long a training may take without being told of before the run."""
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -224,6 +229,22 @@ class TrainingPlan:
                 "No healthy test scan, so nothing is said of false alarms, of synthetic lesions, or of how scores tell"
                 " patients from healthy scans."
             )
+        return found + self._long_trainings()
+
+    def _long_trainings(self) -> list[str]:
+        """The segmenters that a CPU trains for more than an hour, one sentence each."""
+        compute, found = self.study.compute, []
+        if requested_gpus(compute, has_gpu()):
+            return found
+        for name, row in self.segmenters.items():
+            sample_s = SAMPLE_CPU_S * (row.width / 32) ** 2 * (2 / row.spacing_mm) ** 3
+            minutes = row.steps * row.batch_size * sample_s / compute.threads / 60
+            if minutes > LONG_MINUTES:
+                found.append(
+                    f"segmenter {name!r}: {row.steps} steps take about {minutes / 60:.0f} h on {compute.threads} threads"
+                    " of a CPU in float32; a GPU is faster, and so is a CPU with bfloat16 (AMX, AVX512-BF16) and"
+                    " compute.precision: bf16-mixed."
+                )
         return found
 
 
