@@ -241,9 +241,9 @@ class TrainingPlan:
             minutes = row.steps * row.batch_size * sample_s / compute.threads / 60
             if minutes > LONG_MINUTES:
                 found.append(
-                    f"segmenter {name!r}: {row.steps} steps take about {minutes / 60:.0f} h on {compute.threads} threads"
-                    " of a CPU in float32; a GPU is faster, and so is a CPU with bfloat16 (AMX, AVX512-BF16) and"
-                    " compute.precision: bf16-mixed."
+                    f"segmenter {name!r}: {row.steps} steps take about {minutes / 60:.0f} h on {compute.threads}"
+                    " threads of a CPU in float32; a GPU is faster, and so is a CPU with bfloat16 (AMX, AVX512-BF16)"
+                    " and compute.precision: bf16-mixed."
                 )
         return found
 
