@@ -144,6 +144,9 @@ def test_false_alarms_are_the_volume_above_the_threshold_in_healthy_test_scans(s
     assert row["ci_low"] == pytest.approx(min(volumes_ml))
     assert row["ci_high"] == pytest.approx(max(volumes_ml))
     assert (row["n_healthy"], row["n_patient"]) == (3, 0)
+    patients = list(brain_voxels(scans, brain_mask, split="test", group="patient"))
+    false_ml = [((values >= threshold) & ~truth.astype(bool)).sum() * 0.008 for values, truth in patients]
+    assert value(metrics, "patient_fp_ml") == pytest.approx(np.mean(false_ml)) and min(false_ml) > 0
 
 
 def with_eight_validation_patients(scans):

@@ -22,7 +22,7 @@ MIN_VALIDATION_PATIENTS = 8  # fewer say too little of the best threshold
 # 1 % and 5 % of healthy validation voxels above.
 MEASURED_AT = {"": ("dice", "iou"), "_val": ("dice", "iou"), "_at_1": ("sensitivity", "dice")}
 MEASURED_AT |= {"_at_5": ("sensitivity", "dice")}
-PER_PATIENT = ["patient_ap", *(f"{name}{cut}" for cut, names in MEASURED_AT.items() for name in names)]
+PER_PATIENT = ["patient_ap", *(f"{name}{cut}" for cut, names in MEASURED_AT.items() for name in names), "patient_fp_ml"]
 FROC_SHARES = np.geomspace(0.1, 1e-6, 20)  # of healthy validation voxels above the curve's thresholds
 
 log = logging.getLogger(__name__)
@@ -75,9 +75,7 @@ class StrictProtocol:
             self._add_patient(scan)
 
     def _add_healthy_test(self, scan: ScanVoxels) -> None:
-        cut = self.cuts[""]
-        volume_ml = np.nan if cut is None else scan.normal[cut:].sum() * self.voxel_ml
-        self.false_alarms.append({**scan.scan, "healthy_fp_ml": volume_ml})
+        self.false_alarms.append({**scan.scan, "healthy_fp_ml": self._false_ml(scan)})
         self.lesionwise.add(scan)
 
     def _add_patient(self, scan: ScanVoxels) -> None:
@@ -90,9 +88,15 @@ class StrictProtocol:
         for cut, names in MEASURED_AT.items():
             measured = overlap(scan.normal, scan.lesion, cuts[cut])
             row |= {f"{name}{cut}": measured[name] for name in names}
+        row["patient_fp_ml"] = self._false_ml(scan)
         self.patients[scan.split].append(row)
         if scan.split == "test":
             self.lesionwise.add(scan)
+
+    def _false_ml(self, scan: ScanVoxels) -> float:
+        """Volume at or above the headline threshold where there is no lesion."""
+        cut = self.cuts[""]
+        return np.nan if cut is None else float(scan.normal[cut:].sum() * self.voxel_ml)
 
     @cached_property
     def cuts(self) -> dict[str, int | None]:
