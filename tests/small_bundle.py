@@ -45,6 +45,17 @@ DESCRIPTION: dict[str, Any] = {
     "healthy_quantile": 0.99,
     "threshold": 1.25,
     "validation": {"scores": [0.5, 0.75, 1.5], "least_likeness": 0.97},
+    "record": {
+        "n_healthy": 20,
+        "n_patient": 12,
+        "voxel_auprc": 0.5,
+        "prevalence": 0.05,
+        "dice": 0.4,
+        "lesion_recall": 0.75,
+        "healthy_fp_ml": 15.0,
+        "patient_fp_ml": None,
+        "image_score": "warning",
+    },
     "made_by": {"version": "0.3.0.dev1", "code": 16 * "a", "packages": ["numpy==2.2.6", "torch==2.14.1"]},
 }
 

@@ -24,7 +24,9 @@ from stfpm3d.imaging.registration import Registration, write_registration
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.prediction.anomalies import Anomaly
-from stfpm3d.prediction.gathering import gather, write_predictions_page
+from stfpm3d.prediction.description import Record
+from stfpm3d.prediction.gathering import gather
+from stfpm3d.prediction.page import write_predictions_page
 from stfpm3d.reporting import report
 from stfpm3d.reporting.pictures import picture_scans
 from stfpm3d.reporting.provenance import Stage
@@ -185,23 +187,32 @@ def quality_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def predictions_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of predictions of a scan with a finding and one that was refused, its name and reason long."""
     folder = tmp_path_factory.mktemp("predictions")
-    found = {"status": "predicted", "score": 0.7, "percentile": 100.0, "n_finding": 1, "volume_ml": 1.25}
-    found |= {"skull_stripped": False, "brain_covered": 1.0, "likeness": 0.9, "image": "1.nii"}
+    found = {"status": "predicted", "score": 0.7, "percentile": 100.0, "n_as_high": 0, "n_finding": 1}
+    found |= {
+        "volume_ml": 1.25,
+        "usual_ml": 12.5,
+        "skull_stripped": False,
+        "brain_covered": 1.0,
+        "likeness": 0.9,
+        "image": "1.nii",
+    }
     reason = f"{'long' * 30}.nii is registered with an overlap of 0.2; expected 0.6 or more."
     refused = {"status": "refused", "stage": "register", "reason": reason, "image": "2.nii"}
+    found["scan_id"], refused["scan_id"] = "sub-01", f"sub-{'x' * 60}"
     statuses = [folder / "1.json", folder / "2.json"]
-    for path, row in zip(
-        statuses, ({"scan_id": "sub-01", **found}, {"scan_id": f"sub-{'x' * 60}", **refused}), strict=True
-    ):
+    for path, row in zip(statuses, (found, refused), strict=True):
         path.write_text(json.dumps(row))
     (folder / "figures").mkdir()
-    Image.new("RGB", (1000, 300)).save(folder / "figures" / "sub-01.png")
-    finding = Anomaly(1, 1.25, 0.7, 0.6, -20.0, 5.0, 10.0, "left", 8.0, "Left-Putamen 60%, Left-Pallidum 30%")
+    for row in (found, refused):
+        Image.new("RGB", (1000, 300)).save(folder / "figures" / f"{row['scan_id']}.png")
+    finding = Anomaly(1, 1.25, 0.7, 0.6, -20.0, 5.0, 10.0, "both", 0.82, 8.0, "left putamen 60%, left pallidum 30%")
     (folder / "sub-01" / "anat").mkdir(parents=True)
     lines = ["\t".join(Anomaly._fields), "\t".join(map(str, finding)), ""]
     (folder / "sub-01" / "anat" / "sub-01_desc-anomaly_findings.tsv").write_text("\n".join(lines))
     description = {"experiment": "stfpm", "modality": "T2w", "space": "MNI152NLin2009cAsym", "threshold": 0.5}
     description |= {"healthy_quantile": 0.99, "min_lesion_ml": 0.05, "validation": {"scores": [0.1, 0.2]}}
+    values = {"voxel_auprc": 0.54, "prevalence": 0.08, "dice": 0.39, "lesion_recall": 0.75, "patient_fp_ml": 205.4}
+    description["record"] = Record(n_healthy=20, n_patient=12, healthy_fp_ml=15.2, **values).model_dump()
     page = folder / "index.html"
     write_predictions_page(page, TEMPLATES / "predictions.html.j2", gather(statuses), folder, description)
     return page

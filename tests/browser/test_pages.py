@@ -188,10 +188,16 @@ def test_predictions_can_be_read_whole_and_keep_nobody_out(
     cut = """[...document.querySelectorAll('img, table')].filter(part => part.getBoundingClientRect().right
         > part.closest('.card').getBoundingClientRect().right && !part.closest('.scroll')).length"""
     assert opened.evaluate(cut) == 0, "what does not fit cannot be scrolled to"
-    name, stage = opened.locator("#refused tbody tr > *").evaluate_all(
-        "cells => cells.slice(0, 2).map(cell => [cell.scrollWidth, cell.clientWidth])"
+    cells = opened.locator("#scans tbody tr > *").evaluate_all(
+        "cells => cells.map(cell => [cell.scrollWidth, cell.clientWidth])"
     )
-    assert name[0] <= name[1] and stage[0] <= stage[1], "a cell runs into the next"
+    assert all(needed <= given for needed, given in cells), "a cell runs into the next"
+    tops = [
+        opened.locator(place).first.evaluate("part => part.offsetTop") for place in ("#scans", "#refused", "#sub-01")
+    ]
+    assert tops == sorted(tops) and tops[0] < 900, "all scans are on the first screen, and a refused one before others"
+    for link in opened.locator("#scans a, h1 a").evaluate_all("links => links.map(link => link.hash.slice(1))"):
+        assert opened.locator(f"[id='{link}']").count() == 1
     found = Axe().run(opened, options=RULES)
     assert found.violations_count == 0, found.generate_report()
     opened.close()

@@ -7,6 +7,7 @@ import pytest
 
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.prediction.anomalies import Atlas, find_anomalies
+from stfpm3d.prediction.region_names import plain_name
 
 AFFINE = np.diag([2.0, 2, 2, 1])
 AFFINE[:3, 3] = -20  # voxel 10 lies at 0 mm
@@ -57,6 +58,28 @@ def test_the_midline_is_5_mm_wide_on_either_side(support, voxel, side) -> None:
     assert found.side == side
 
 
+def test_a_finding_that_crosses_the_midline_lies_on_both_sides_with_shares(support) -> None:
+    """Of nine voxels from -12 to 4 mm the crossing one reaches 8 mm: 6 of 11 lie to the left, one in the plane."""
+    (within,) = find_anomalies(map_of(a=((slice(4, 13), 10, 10), 1.0)), support, threshold=1.0)
+    assert within.side == "midline", "its centre lies at -4 mm, and no voxel beyond 5 mm on the right"
+    (crossing,) = find_anomalies(map_of(a=((slice(4, 15), 10, 10), 1.0)), support, threshold=1.0)
+    assert (crossing.side, crossing.left_share) == ("both", pytest.approx(6.5 / 11))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ctx-rh-superiorfrontal", "right superior frontal gyrus"),
+        ("Left-Putamen", "left putamen"),
+        ("Right-Inf-Lat-Vent", "right temporal horn of the lateral ventricle"),
+        ("CC_Mid_Anterior", "corpus callosum (anterior middle part)"),
+        ("Optic-Chiasm", "optic chiasm"),
+    ],
+)
+def test_regions_have_the_names_that_people_use(name: str, words: str) -> None:
+    assert plain_name(name) == words
+
+
 def test_what_lies_outside_the_scans_brain_is_no_finding(support) -> None:
     assert find_anomalies(map_of(a=((0, 10, 10), 1.0)), support, threshold=1.0) == []
 
@@ -67,4 +90,4 @@ def test_regions_are_named_by_what_they_hold_of_the_finding(support) -> None:
     labels[5, 5, 4:10], labels[5, 5, 10] = 7, 9
     atlas = Atlas(Volume(labels, AFFINE), {7: "Left-Putamen", 9: "Left-Pallidum"})
     (found,) = find_anomalies(map_of(a=((5, 5, slice(4, 12)), 1.0)), support, threshold=1.0, atlas=atlas)
-    assert found.regions == "Left-Putamen 75%, Left-Pallidum 12%"
+    assert found.regions == "left putamen 75%, left pallidum 12%"

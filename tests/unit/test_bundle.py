@@ -359,7 +359,7 @@ def test_the_version_is_that_of_what_the_map_makers_take() -> None:
         "segmentation:segmentation_maps": {"top_fraction"},
     }
     found = {maker: {*signature(resolve_name(f"stfpm3d.maps.{maker}")).parameters} - {"files"} for maker in taken}
-    assert (SCHEMA_VERSION, found) == (5, taken)
+    assert (SCHEMA_VERSION, found) == (6, taken)
     assert {*MAKERS.values()} == {*taken}
     for method in {*MAKERS} - {*NEVER_BUNDLED}:
         assert {*FORMS.get(method, Form()).settings.model_fields} == taken[MAKERS[method]] - machine, method

@@ -8,6 +8,7 @@ from PIL import Image
 
 from stfpm3d.imaging.volumes import Volume
 from stfpm3d.reporting.figures import LESION, ScanPanels, block_on_grid, display_slice, focus, scan_png
+from stfpm3d.reporting.scan_pictures import colour_scale, finding_png, whole_png
 
 SHAPE = (24, 28, 24)
 AFFINE = np.array([[6.0, 0, 0, -70], [0, 6.0, 0, -80], [0, 0, 6.0, -70], [0, 0, 0, 1]])
@@ -63,3 +64,38 @@ def test_a_picture_shows_the_lesion_only_where_there_is_one(brain_mask):
     inside[8:14, 10:16, 10:14] = True
     assert lesion_pixels(Volume(inside, AFFINE)) > 50
     assert lesion_pixels(None) == 0
+
+
+def test_the_colours_of_a_bundle_are_its_own_and_healthy_scans_reach_half_of_them():
+    scale = colour_scale(2.0, [2.5, 3.0, 4.5])
+    assert scale.window == (2.0, 7.0)
+    assert (scale.highest_healthy, scale.n_healthy) == (4.5, 3)
+    odds = colour_scale(0.0, [-9.0, -3.5], log_odds=True)
+    assert odds.window == (0.0, pytest.approx(np.log(99))), "negative values are normal, and are not marked"
+    assert colour_scale(1.0, [1.0, 1.0]).top > 1, "maps that are one value have a scale"
+
+
+def test_a_value_has_one_colour_whatever_else_a_scan_holds(brain_mask):
+    """Two scans with a mark of the same value, one of them with a far higher value elsewhere."""
+    image = Volume(brain_mask.data.astype(np.float32), AFFINE)
+
+    def colours(highest):
+        data = np.zeros(SHAPE, dtype=np.float32)
+        data[10:14, 12:16, 10:14] = 3.0
+        data[10, 20, 12] = highest
+        png = finding_png(image, Volume(data, AFFINE), brain_mask, scale=colour_scale(2.0, [4.0]), centre_mm=(2, 4, 2))
+        drawn = np.asarray(Image.open(BytesIO(png)).convert("RGB")).astype(int)
+        half = drawn[drawn.shape[0] // 2 : int(0.8 * drawn.shape[0])]
+        warm = half[half[..., 0] > half[..., 2] + 40]
+        return set(map(tuple, warm))
+
+    assert colours(3.0) & colours(40.0), "the mark's colour is in both pictures"
+    assert len(colours(3.0)) == 1
+
+
+def test_a_scan_is_shown_upright_whatever_its_orientation(brain_mask):
+    data = np.random.default_rng(0).random(SHAPE).astype(np.float32)
+    flip = np.diag([-1.0, 1, 1, 1])
+    flip[0, 3] = SHAPE[0] - 1
+    turned = Volume(data[::-1].swapaxes(1, 2), (AFFINE @ flip)[:, [0, 2, 1, 3]])
+    assert whole_png(turned) == whole_png(Volume(data, AFFINE))

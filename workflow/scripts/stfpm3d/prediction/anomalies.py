@@ -13,9 +13,10 @@ from scipy import ndimage
 
 from stfpm3d.evaluation.lesionwise import components
 from stfpm3d.imaging.volumes import Volume, load_volume, resample_like
+from stfpm3d.prediction.region_names import plain_name
 
 MIDLINE_MM = 5.0
-"""A centre that lies no farther from the mid-sagittal plane has no side."""
+"""What lies no farther from the mid-sagittal plane has no side."""
 MOST_REGIONS = 3
 LEAST_SHARE = 0.1
 """Of a finding in a region that is named."""
@@ -44,7 +45,9 @@ class Anomaly(NamedTuple):
     y_mm: float
     z_mm: float
     side: str
-    """left, right or midline."""
+    """both where it reaches farther than 5 mm to either side, else that of its centre: left, right or midline."""
+    left_share: float
+    """Of its volume, what lies to the left of the mid-sagittal plane; what lies in the plane counts half."""
     rim_mm: float
     """From its highest voxel to the nearest one that is no brain of the scan's."""
     regions: str
@@ -94,6 +97,7 @@ def find_anomalies(
             continue
         values = anomaly_map.data[tuple(voxels.T)]
         x, y, z = (anomaly_map.affine @ np.append(voxels.mean(axis=0), 1))[:3]
+        across_mm = voxels @ anomaly_map.affine[0, :3] + anomaly_map.affine[0, 3]
         found.append(
             Anomaly(
                 number=0,
@@ -103,7 +107,8 @@ def find_anomalies(
                 x_mm=float(x),
                 y_mm=float(y),
                 z_mm=float(z),
-                side="midline" if abs(x) <= MIDLINE_MM else "left" if x < 0 else "right",
+                side=_side(across_mm, float(x)),
+                left_share=float(np.mean((across_mm < 0) + 0.5 * (across_mm == 0))),
                 rim_mm=float(depths_mm[tuple(voxels[values.argmax()])]),
                 regions=_regions(places[tuple(voxels.T)], atlas.names) if atlas and places is not None else "n/a",
             )
@@ -112,9 +117,18 @@ def find_anomalies(
     return [anomaly._replace(number=number) for number, anomaly in enumerate(found, start=1)]
 
 
+def _side(across_mm: NDArray, centre_mm: float) -> str:
+    """The side of a finding by where its voxels and its centre lie from left (below 0) to right."""
+    if across_mm.min() < -MIDLINE_MM and across_mm.max() > MIDLINE_MM:
+        return "both"
+    return "midline" if abs(centre_mm) <= MIDLINE_MM else "left" if centre_mm < 0 else "right"
+
+
 def _regions(labels: NDArray, names: Mapping[int, str]) -> str:
-    """The regions that hold most of a finding, each with its share."""
+    """The regions that hold most of a finding in plain words, each with its share."""
     indices, counts = np.unique(np.rint(labels).astype(int), return_counts=True)
     shares = sorted(zip(counts / counts.sum(), indices, strict=True), reverse=True)
-    known = [f"{names[index]} {share:.0%}" for share, index in shares if index in names and share >= LEAST_SHARE]
+    known = [
+        f"{plain_name(names[index])} {share:.0%}" for share, index in shares if index in names and share >= LEAST_SHARE
+    ]
     return ", ".join(known[:MOST_REGIONS]) or "none"

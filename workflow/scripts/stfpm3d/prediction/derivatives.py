@@ -18,7 +18,7 @@ from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
 BIDS_VERSION = "1.10.0"
-NO_BIDS = ("index.html", "predictions.tsv", "figures", "work", "logs", "*_findings.tsv")
+NO_BIDS = ("index.html", "predictions.tsv", "MODEL_CARD.md", "figures", "work", "logs", "*_findings.tsv")
 """What lies in the data set beside the derivatives."""
 
 

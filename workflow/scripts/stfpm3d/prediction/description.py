@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from stfpm3d.maps.makers import MAKERS
 from stfpm3d.runtime.errors import InputError
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised with every change of what a bundle must hold; the settings of its map maker are among that."""
 NEVER_BUNDLED = ("segmentation",)
 """Methods whose map of a scan needs more than the scan."""
@@ -123,6 +123,26 @@ class Validation(Part):
         return scores
 
 
+class Record(Part):
+    """What the experiment reached on the test scans of its run, at its threshold; null is what nobody measured."""
+
+    n_healthy: Annotated[int, Field(ge=0)] = 0
+    """Healthy test scans."""
+    n_patient: Annotated[int, Field(ge=0)] = 0
+    """Test patients with a lesion mask."""
+    voxel_auprc: Share | None = None
+    prevalence: Share | None = None
+    """Of lesion in the brain: the voxel AUPRC of chance."""
+    dice: Share | None = None
+    lesion_recall: Share | None = None
+    healthy_fp_ml: Annotated[float, Field(ge=0)] | None = None
+    """What is marked in a healthy scan (MNI space), mean."""
+    patient_fp_ml: Annotated[float, Field(ge=0)] | None = None
+    """What is marked outside the lesion of a patient (MNI space), mean."""
+    image_score: Literal["warning", "fine", "unknown"] = "unknown"
+    """Whether probes of the shortcut speak against the score of a scan."""
+
+
 class MadeBy(Part):
     """What made the bundle."""
 
@@ -148,6 +168,7 @@ class Description(Part):
     """What of the healthy validation voxels lies below the threshold; null where the method has its own."""
     threshold: float
     validation: Validation
+    record: Record = Record()
     made_by: MadeBy
     files: dict[FileName, Sha256]
     sha256: Sha256

@@ -16,6 +16,7 @@ from stfpm3d.learning.resnet import save_pyramid
 from stfpm3d.prediction.bundle import write_bundle
 from stfpm3d.prediction.card import write_card
 from stfpm3d.prediction.likeness import likeness, read_healthy_mean
+from stfpm3d.prediction.record import record_of
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
@@ -73,6 +74,7 @@ def make_bundle(
             "scores": [float(score) for score in np.sort(healthy.dropna())],
             "least_likeness": min(likenesses),
         },
+        "record": record_of(metrics, settings["experiment"]),
         "made_by": made_by,
     }
     with tempfile.TemporaryDirectory() as scratch:

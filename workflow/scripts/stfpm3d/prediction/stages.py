@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -35,7 +35,7 @@ from stfpm3d.prediction.derivatives import Provenance, image_files, write_image
 from stfpm3d.prediction.likeness import check_likeness, check_suffix, likeness
 from stfpm3d.prediction.parts import read_parts
 from stfpm3d.prediction.scans import GivenScan
-from stfpm3d.reporting.figures import finding_png
+from stfpm3d.reporting.scan_pictures import colour_scale, finding_png, whole_png
 from stfpm3d.runtime.digits import rounded
 from stfpm3d.runtime.errors import InputError, MachineError, of_machine
 from stfpm3d.runtime.files import on_full_disk, replacing, write_table
@@ -106,6 +106,7 @@ class ScanStages:
                     raise
                 log.warning("refused: %s", error)
                 self._clear(but_work=True)
+                self._draw_refused()
                 reason = str(error).replace(self.scan.image, self.scan.source)  # folders may tell names
                 return {**given, "status": "refused", "stage": stage.__name__, "reason": reason, **self.row}
         return {**given, "status": "predicted", **self.row}
@@ -181,12 +182,14 @@ class ScanStages:
         self._write_images(made.map, made.source or made.map)
         self._write_findings(found)
         self._draw(made.map, found)
-        scores = description["validation"]["scores"]
+        scores, usual_ml = description["validation"]["scores"], description["record"]["healthy_fp_ml"]
         self.row |= {
             "score": made.score,
             "percentile": 100 * bisect_right(scores, made.score) / len(scores),
+            "n_as_high": len(scores) - bisect_left(scores, made.score),
             "n_finding": len(found),
             "volume_ml": sum(anomaly.volume_ml for anomaly in found),
+            "usual_ml": None if usual_ml is None else usual_ml * self.native_per_mni,
         }
 
     def _write_images(self, map_mni: Volume, source: Volume) -> None:
@@ -220,11 +223,21 @@ class ScanStages:
 
     def _draw(self, map_mni: Volume, found: list[Anomaly]) -> None:
         centre = (found[0].x_mm, found[0].y_mm, found[0].z_mm) if found else None
-        picture = finding_png(
-            self.standardized, map_mni, self.support, threshold=self.bundle.description["threshold"], centre_mm=centre
+        description = self.bundle.description
+        scale = colour_scale(
+            description["threshold"],
+            description["validation"]["scores"],
+            log_odds=description["healthy_quantile"] is None,
         )
+        picture = finding_png(self.standardized, map_mni, self.support, scale=scale, centre_mm=centre)
         with replacing(self.picture) as temporary:
             temporary.write_bytes(picture)
+
+    def _draw_refused(self) -> None:
+        """The scan as it came, for whoever reads it; nothing where it could not be read."""
+        if "native" in vars(self):
+            with replacing(self.picture) as temporary:
+                temporary.write_bytes(whole_png(self.native))
 
     def _clear(self, *, but_work: bool = False) -> None:
         """Remove what an earlier run made of the scan, file by file: a refused one has no map."""

@@ -122,8 +122,8 @@ def scan_png(
     grid.update(left=0, right=1, bottom=BAR_INCH / whole_inch, top=1 - TITLE_INCH / whole_inch)
     for row, orientation in enumerate(orientations):
         cells = [figure.add_subplot(grid[row, column]) for column in range(len(titles))]
-        _draw_row(cells, _cut(panels, brain_mask, box, orientation, centre), windows, threshold)
-        _label_edges(cells[0], orientation)
+        _draw_row(cells, cut_slices(panels, brain_mask, box, orientation, centre), windows, threshold)
+        label_edges(cells[0], orientation)
         place = f"{'xyz'[AXIS[orientation]]} {_position_mm(brain_mask, orientation, centre):.0f} mm"
         cells[0].text(0.03, 0.02, place, transform=cells[0].transAxes, va="bottom", color=INK, fontsize=7)
     for cell, title in zip(figure.axes, titles, strict=False):
@@ -158,18 +158,18 @@ def overlay_png(
 ) -> bytes:
     """An axial slice through a voxel with what the map marks, and the lesion's outline."""
     box = brain_box(brain_mask)
-    slices = _cut(panels, brain_mask, box, "axial", centre)
+    slices = cut_slices(panels, brain_mask, box, "axial", centre)
     rows, columns = slices.image.shape
     figure = Figure(figsize=(1.7, 1.7 * rows * slices.aspect / columns))
     cell = figure.add_axes((0, 0, 1, 1))
     cell.set_axis_off()
     low, high = slices.image_window
     cell.imshow(slices.image, "gray", vmin=low, vmax=high, aspect=slices.aspect, interpolation="bilinear")
-    cell.imshow(_overlay(slices, window, threshold), aspect=slices.aspect, interpolation="nearest")
+    cell.imshow(overlay_colours(slices, window, threshold), aspect=slices.aspect, interpolation="nearest")
     if slices.lesion.any():
         cell.contour(slices.lesion, levels=[0.5], colors=LESION, linewidths=1.2)
     _hatch(cell, slices)
-    _label_edges(cell, "axial")
+    label_edges(cell, "axial")
     return small_png(figure)
 
 
@@ -198,48 +198,11 @@ def contour_png(image: Volume, template: Volume, brain_mask: Volume) -> bytes:
         cell.imshow(scan, "gray", vmin=low, vmax=high, aspect=float(along / across), interpolation="bilinear")
         for values, level, colour in ((tissues, tissue, TEMPLATE), (brain, 0.5, BRAIN_MASK)):
             cell.contour(values, levels=[level], colors=colour, linewidths=0.7)
-        _label_edges(cell, orientation)
+        label_edges(cell, orientation)
     return small_png(figure)
 
 
-def finding_png(
-    image: Volume,
-    anomaly_map: Volume,
-    support: Volume,
-    *,
-    threshold: float,
-    centre_mm: tuple[float, float, float] | None = None,
-) -> bytes:
-    """A scan in three planes through a place, and below it the same with what its map marks.
-
-    That is what lies at or above the threshold. All lies on the MNI grid; without a place the slices go through the
-    hottest one.
-    """
-    panels = ScanPanels(image, {}, anomaly_map, None)
-    if centre_mm is None:
-        centre = focus(panels, support.data)
-    else:
-        x, y, z = (np.linalg.inv(anomaly_map.affine) @ [*centre_mm, 1])[:3].round().astype(int)
-        centre = int(x), int(y), int(z)
-    low, high = percentile_window(anomaly_map.data[support.data], 50, 99.9)
-    box = brain_box(support)
-    edges_mm = np.array([part.stop - part.start for part in box]) * support.spacing_mm
-    widths, heights = edges_mm[[0, 0, 1]], edges_mm[[1, 2, 2]]
-    figure = Figure(figsize=(3 * QUALITY_INCH, 6 * QUALITY_INCH * heights.max() / widths.sum()))
-    grid = figure.add_gridspec(2, 3, width_ratios=widths, wspace=0.01, hspace=0.01, left=0, right=1, bottom=0, top=1)
-    for column, orientation in enumerate(ORIENTATIONS):
-        slices = _cut(panels, support, box, orientation, centre)
-        cells = [figure.add_subplot(grid[row, column]) for row in range(2)]
-        for cell in cells:
-            cell.set_axis_off()
-            darkest, brightest = slices.image_window
-            cell.imshow(slices.image, "gray", vmin=darkest, vmax=brightest, aspect=slices.aspect)
-        _label_edges(cells[0], orientation)
-        cells[1].imshow(_overlay(slices, (low, high), threshold), aspect=slices.aspect, interpolation="nearest")
-    return small_png(figure)
-
-
-class _Slices(NamedTuple):
+class Slices(NamedTuple):
     """One orientation, cropped to the box of the brain; `aspect` is the height of a pixel by its width."""
 
     image: NDArray
@@ -252,13 +215,14 @@ class _Slices(NamedTuple):
     aspect: float
 
 
-def _cut(
+def cut_slices(
     panels: ScanPanels,
     brain_mask: Volume,
     box: tuple[slice, slice, slice],
     orientation: Orientation,
     centre: tuple[int, int, int],
-) -> _Slices:
+) -> Slices:
+    """One orientation through a voxel."""
     axis = AXIS[orientation]
 
     def cut(volume: Volume) -> NDArray:
@@ -266,7 +230,7 @@ def _cut(
 
     across, along = np.delete(brain_mask.spacing_mm, axis)
     brain = cut(brain_mask)
-    return _Slices(
+    return Slices(
         image=cut(panels.image),
         image_window=percentile_window(panels.image.data[brain_mask.data], 0.5, 99.7),
         brain=brain,
@@ -277,7 +241,7 @@ def _cut(
     )
 
 
-def _draw_row(cells: Sequence[Axes], slices: _Slices, windows: Sequence[Window], threshold: float) -> None:
+def _draw_row(cells: Sequence[Axes], slices: Slices, windows: Sequence[Window], threshold: float) -> None:
     """Input, maps, overlay and truth of one orientation."""
     scan_cell, *map_cells, overlay_cell, truth_cell = cells
     for cell in cells:
@@ -291,7 +255,7 @@ def _draw_row(cells: Sequence[Axes], slices: _Slices, windows: Sequence[Window],
         if slices.brain.any():
             cell.contour(slices.brain, levels=[0.5], colors=INK, linewidths=0.4, alpha=0.5)
 
-    overlay_cell.imshow(_overlay(slices, windows[-1], threshold), aspect=slices.aspect, interpolation="nearest")
+    overlay_cell.imshow(overlay_colours(slices, windows[-1], threshold), aspect=slices.aspect, interpolation="nearest")
     for cell in cells:
         _hatch(cell, slices)
     if slices.lesion.any():
@@ -300,7 +264,7 @@ def _draw_row(cells: Sequence[Axes], slices: _Slices, windows: Sequence[Window],
         truth_cell.contourf(slices.lesion, levels=[0.5, 1.5], colors=LESION, alpha=0.45)
 
 
-def _hatch(axes: Axes, slices: _Slices) -> None:
+def _hatch(axes: Axes, slices: Slices) -> None:
     if slices.outside.any():
         with mpl.rc_context({"hatch.color": INK, "hatch.linewidth": 0.4}):
             axes.contourf(slices.outside, levels=[0.5, 1.5], colors="none", hatches=["////"])
@@ -308,16 +272,22 @@ def _hatch(axes: Axes, slices: _Slices) -> None:
         axes.contour(slices.outside, levels=[0.5], colors=INK, linewidths=0.5, linestyles="dashed")
 
 
-def _overlay(slices: _Slices, window: Window, threshold: float) -> NDArray:
+def overlay_colours(slices: Slices, window: Window, threshold: float) -> NDArray:
     """The colours (RGBA) of the last map where it reaches the threshold, nothing elsewhere."""
     low, high = window
     warmth = np.clip((slices.maps[-1] - low) / ((high - low) or 1), 0, 1)
-    colours = mpl.colormaps["inferno"](0.4 + 0.55 * warmth)
+    colours = heat_colours(warmth)
     colours[..., 3] = 0.85 * (slices.brain & (slices.maps[-1] >= threshold))
     return colours
 
 
-def _label_edges(axes: Axes, orientation: Orientation) -> None:
+def heat_colours(warmth: NDArray) -> NDArray:
+    """The colours (RGBA) of what is marked, from 0 to 1; none is as dark as the background."""
+    return mpl.colormaps["inferno"](0.4 + 0.55 * warmth)
+
+
+def label_edges(axes: Axes, orientation: Orientation) -> None:
+    """Write the sides of the patient at the edges of a slice."""
     for x, label in zip((0.03, 0.97), EDGE_LABELS[orientation], strict=True):
         axes.text(x, 0.5, label, transform=axes.transAxes, ha="center", va="center", color=INK, fontsize=7)
 
