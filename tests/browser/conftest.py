@@ -212,7 +212,7 @@ def predictions_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     description = {"experiment": "stfpm", "modality": "T2w", "space": "MNI152NLin2009cAsym", "threshold": 0.5}
     description |= {"healthy_quantile": 0.99, "min_lesion_ml": 0.05, "validation": {"scores": [0.1, 0.2]}}
     values = {"voxel_auprc": 0.54, "prevalence": 0.08, "dice": 0.39, "lesion_recall": 0.75, "patient_fp_ml": 205.4}
-    description["record"] = Record(n_healthy=20, n_patient=12, healthy_fp_ml=15.2, **values).model_dump()
+    description["record"] = {**Record().model_dump(), **values, "n_healthy": 20, "n_patient": 12, "healthy_fp_ml": 15.2}
     page = folder / "index.html"
     write_predictions_page(page, TEMPLATES / "predictions.html.j2", gather(statuses), folder, description)
     return page

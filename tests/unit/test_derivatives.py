@@ -49,7 +49,7 @@ def dataset(tmp_path: Path) -> Path:
         (out / scan.folder / f"{name}_desc-anomaly_findings.tsv").write_text("number\n1\n")
         (out / "work" / name).mkdir(parents=True)
         (out / "work" / name / "status.json").write_text("{}")
-    for name in ("index.html", "predictions.tsv", "figures/sub-01.png", "logs/sub-01.log"):
+    for name in ("index.html", "predictions.tsv", "MODEL_CARD.md", "figures/sub-01.png", "logs/sub-01.log"):
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("x")
     write_dataset(out, {"scans": "../scans"}, DESCRIPTION)
