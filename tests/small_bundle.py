@@ -66,9 +66,9 @@ def write_parts(folder: Path) -> dict[str, Path]:
     brain = np.zeros(SHAPE, dtype=bool)
     brain[5:-5, 5:-5, 5:-5] = True
     head = rng.uniform(1, 2, size=SHAPE)
-    for name, data in (("head", head), ("brain", head * brain), ("brain_mask", brain), ("regions", 3 * brain)):
+    for name, data in (("head", head), ("brain_mask", brain), ("regions", 3 * brain)):
         save_volume(folder / f"{name}.nii.gz", Volume(data, AFFINE))
-    np.savez(folder / "statistics.npz", mean=head, sd=head, n=np.full(SHAPE, 5))
+    np.savez(folder / "statistics.npz", mean=head, n=np.full(SHAPE, 5))
     np.save(folder / "atlas.npy", rng.uniform(size=GRID.shape).astype(np.float32))
     write_grid(folder / "grid.json", GRID, 0.0)
     landmarks = "".join(f"{percentile}\t{value}.5\n" for value, percentile in enumerate(PERCENTILES))

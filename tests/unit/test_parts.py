@@ -57,7 +57,7 @@ def volume(data: np.ndarray, affine: np.ndarray = AFFINE) -> Callable[[Path], No
 
 
 def statistics(**changes: np.ndarray) -> Callable[[Path], None]:
-    arrays: dict[str, Any] = {name: np.ones(SHAPE) for name in ("mean", "sd", "n")} | changes
+    arrays: dict[str, Any] = {name: np.ones(SHAPE) for name in ("mean", "n")} | changes
     return lambda path: np.savez(path, **arrays)
 
 
@@ -82,6 +82,12 @@ def another_number_of_channels(path: Path) -> None:
 
 def without_metadata(path: Path) -> None:
     save_file(load_file(path), path)
+
+
+def without_its_last_block(path: Path) -> None:
+    form = {"architecture": "resnet18", "in_channels": 2, "embedding_dim": None}
+    kept = {name: tensor for name, tensor in load_file(path).items() if not name.startswith("layer3.")}
+    save_file(kept, path, {"network": json.dumps(form)})
 
 
 def no_such_network(path: Path) -> None:
@@ -112,7 +118,7 @@ def a_pickle_in_an_array(path: Path) -> None:
         if path.suffix == ".npy":
             np.save(file, array, allow_pickle=True)
         else:
-            np.savez(file, mean=array, sd=array, n=array)
+            np.savez(file, mean=array, n=array)
 
 
 def half(path: Path) -> None:
@@ -125,7 +131,6 @@ def nothing(path: Path) -> None:
 
 READ = [
     "atlas.npy",
-    "brain.nii.gz",
     "brain_mask.nii.gz",
     "gaussian.safetensors",
     "grid.json",
@@ -138,7 +143,12 @@ READ = [
     "teacher.safetensors",
 ]
 WRONG: list[tuple[str, Callable[[Path], None]]] = [
-    *((name, damage) for name in READ for damage in (half, nothing, a_pickle) if (name, damage) != (READ[7], half)),
+    *(
+        (name, damage)
+        for name in READ
+        for damage in (half, nothing, a_pickle)
+        if (name, damage) != ("region_names.csv", half)
+    ),
     ("atlas.npy", a_pickle_in_an_array),
     ("statistics.npz", a_pickle_in_an_array),
     ("atlas.npy", lambda path: np.save(path, np.zeros((16, 16, 16), np.float32))),
@@ -146,10 +156,10 @@ WRONG: list[tuple[str, Callable[[Path], None]]] = [
     ("atlas.npy", lambda path: np.save(path, np.full(GRID.shape, "a"))),
     ("brain_mask.nii.gz", volume(np.zeros(SHAPE))),
     ("head.nii.gz", volume(np.arange(8.0).reshape(2, 2, 2))),
-    ("brain.nii.gz", volume(np.random.default_rng(0).uniform(size=SHAPE), AFFINE @ np.diag([1.1, 1, 1, 1]))),
+    ("head.nii.gz", volume(np.random.default_rng(0).uniform(size=SHAPE), AFFINE @ np.diag([1.1, 1, 1, 1]))),
     ("head.nii.gz", lambda path: nib.save(nib.Nifti1Image(np.ones((4, 4), np.float32), AFFINE), path)),
     ("statistics.npz", statistics(mean=np.ones((2, 2, 2)))),
-    ("statistics.npz", statistics(sd=np.full(SHAPE, np.inf))),
+    ("statistics.npz", statistics(mean=np.full(SHAPE, np.inf))),
     ("statistics.npz", statistics(more=np.ones(SHAPE))),
     ("landmarks.tsv", text("percentile\tlandmark\n1\t0\n")),
     ("landmarks.tsv", text("percentile\tlandmark\n" + "1\t0\n" * 13)),
@@ -168,6 +178,7 @@ WRONG: list[tuple[str, Callable[[Path], None]]] = [
     ("teacher.safetensors", another_number_of_channels),
     ("student.safetensors", other_network),
     ("student.safetensors", without_metadata),
+    ("student.safetensors", without_its_last_block),
     ("teacher.safetensors", no_such_network),
     ("student.safetensors", a_tensor_of_another_shape),
     ("gaussian.safetensors", gaussian(5, (1, 64, 4, 4, 4), (1, 128, 2, 2, 2), (1, 256, 1, 1, 1))),

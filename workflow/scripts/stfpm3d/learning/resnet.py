@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from stfpm3d.learning.acs import AcsConv3d, channels_last, to_acs
-from stfpm3d.learning.weights import read_form, reading, write_tensors, write_weights
+from stfpm3d.learning.weights import halved, read_form, reading, write_tensors, write_weights
 from stfpm3d.runtime.errors import InputError
 
 Architecture = Literal["resnet18", "resnet34", "resnet50"]
@@ -81,6 +81,14 @@ class AcsResNet(ResNet):
         return Pyramid(block1, block2, self.layer3(block2))
 
 
+class Absent(nn.Module):
+    """A layer that a file or a reader leaves out: no channels come out of it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of (N, C, ...) the first 0 channels."""
+        return x[:, :0]
+
+
 def load_checkpoint(network: AcsResNet, path: Path, *, pyramid_only: bool = False) -> None:
     """Load a torchvision checkpoint (.pth) or a .safetensors file into a network, strictly but for stem and fc.
 
@@ -134,6 +142,12 @@ def _stem_of(rgb: Tensor, in_channels: int) -> Tensor:
     return rgb[:, :in_channels] * (3 / in_channels)
 
 
+def _beyond(last_block: int) -> tuple[str, ...]:
+    """How the parameters begin that come after a block of 1 to 4."""
+    later = tuple(f"layer{block}." for block in range(last_block + 1, 5))
+    return (*later, "fc.") if later else ()
+
+
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in weights.items()}
 
@@ -171,14 +185,17 @@ def save_network(path: Path, network: AcsResNet) -> None:
     )
 
 
-def save_pyramid(path: Path, source: Path) -> None:
-    """Write a network's file anew without `BEYOND_PYRAMID`, for use by its pyramid alone."""
-    kept = {name: tensor for name, tensor in load_file(source).items() if not name.startswith(BEYOND_PYRAMID)}
-    write_tensors(path, kept, read_form(source))
+def save_pyramid(path: Path, source: Path, last_block: int = 3) -> None:
+    """Write a network's file anew, in half precision, without what comes after a block of its pyramid."""
+    kept = {name: tensor for name, tensor in load_file(source).items() if not name.startswith(_beyond(last_block))}
+    write_tensors(path, halved(kept), read_form(source))
 
 
-def load_network(path: Path) -> AcsResNet:
-    """Return the network that `save_network` or `save_pyramid` wrote, in evaluation mode.
+def load_network(path: Path, last_block: int = 4) -> AcsResNet:
+    """Return the network that `save_network` wrote, in evaluation mode.
+
+    With a `last_block` of 1 to 3 what comes after it is `Absent`: a file of `save_pyramid` is enough, and no time is
+    lost on what nobody looks at.
 
     Raises
     ------
@@ -188,5 +205,9 @@ def load_network(path: Path) -> AcsResNet:
     with reading(path):
         form = read_form(path)
         network = AcsResNet(form["architecture"], form["in_channels"], form["embedding_dim"], seed=0)
-        network.load_state_dict(_with_own_end(load_file(path), network))
+        weights = load_file(path)
+        for name in _beyond(last_block):
+            setattr(network, name.rstrip("."), Absent())
+            weights = {key: tensor for key, tensor in weights.items() if not key.startswith(name)}
+        network.load_state_dict(weights)
     return network.eval()

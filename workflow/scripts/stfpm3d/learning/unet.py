@@ -142,7 +142,7 @@ def load_segmenter(path: Path) -> LesionUNet:
     """
     with reading(path):
         form, tensors = read_form(path), load_file(path)
-        network = LesionUNet(tensors["mean"], tensors["sd"], **form)
+        network = LesionUNet(tensors["mean"].float(), tensors["sd"].float(), **form)  # a bundle's are float16
         network.load_state_dict(tensors)
     return network.eval()
 

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from stfpm3d.learning.weights import reading
+from stfpm3d.learning.weights import halved, reading
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
 
@@ -81,13 +81,18 @@ def fit_gaussian(scans: Iterable[Sequence[Tensor]]) -> FeatureGaussian:
     return FeatureGaussian(n, means, squares)
 
 
-def save_gaussian(path: Path, gaussian: FeatureGaussian) -> None:
-    """Write a Gaussian to a .safetensors file."""
-    tensors = {f"mean{block}": mean for block, mean in enumerate(gaussian.means, start=1)}
-    tensors |= {f"squares{block}": square for block, square in enumerate(gaussian.squares, start=1)}
+def save_gaussian(
+    path: Path, gaussian: FeatureGaussian, blocks: Sequence[int] = (1, 2, 3), *, half: bool = False
+) -> None:
+    """Write a Gaussian, which is of the first of these blocks, to a .safetensors file.
+
+    Means, and the roots of the sums of squares, which unlike these lie in the range of `half` precision.
+    """
+    tensors = {f"mean{block}": mean for block, mean in zip(blocks, gaussian.means, strict=False)}
+    tensors |= {f"root{block}": square.sqrt() for block, square in zip(blocks, gaussian.squares, strict=False)}
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        temporary.write_bytes(save(tensors, {"gaussian": json.dumps({"n": gaussian.n})}))
+        temporary.write_bytes(save(halved(tensors) if half else tensors, {"gaussian": json.dumps({"n": gaussian.n})}))
 
 
 def load_gaussian(path: Path, device: torch.device, blocks: Sequence[int] = (1, 2, 3)) -> FeatureGaussian:
@@ -100,5 +105,5 @@ def load_gaussian(path: Path, device: torch.device, blocks: Sequence[int] = (1, 
     """
     with reading(path), safe_open(path, framework="pt", device=str(device)) as file:
         n = json.loads(file.metadata()["gaussian"])["n"]
-        means, squares = ([file.get_tensor(f"{part}{block}") for block in blocks] for part in ("mean", "squares"))
-    return FeatureGaussian(n, means, squares)
+        means, roots = ([file.get_tensor(f"{part}{block}").float() for block in blocks] for part in ("mean", "root"))
+    return FeatureGaussian(n, means, [root.square() for root in roots])

@@ -133,8 +133,8 @@ def load_block_maps(
     place = one_device(accelerator, threads, precision)
     student, gaussian, atlas = (Path(files[name]) if files.get(name) else None for name in OTHERS)
     return BlockMaps(
-        _network(Path(files["teacher"]), place.device),
-        _network(student, place.device) if student else None,
+        _network(Path(files["teacher"]), place.device, max(blocks)),
+        _network(student, place.device, max(blocks)) if student else None,
         load_gaussian(gaussian, place.device, blocks) if gaussian else None,
         load_atlas(atlas),
         place.autocast,
@@ -145,8 +145,8 @@ def load_block_maps(
     )
 
 
-def _network(path: Path, device: torch.device) -> AcsResNet | FoldedResNet:
-    network = load_network(path)
+def _network(path: Path, device: torch.device, last_block: int) -> AcsResNet | FoldedResNet:
+    network = load_network(path, last_block)
     return FoldedResNet(network) if device.type == "cpu" else network.to(device)
 
 

@@ -24,7 +24,6 @@ def bundled_files(plan: Plan, experiment: str) -> dict[str, Any]:
         **plan.maker_files(experiment),
         "brain_mask": BRAIN_MASK,
         "head": "results/template/head.nii.gz",
-        "brain": "results/template/brain.nii.gz",
         "landmarks": "results/standardize/landmarks.tsv",
         "statistics": "results/zscore/statistics.npz",
         "regions": "results/template/regions.nii.gz",

@@ -18,7 +18,7 @@ SCHEMA_VERSION = 6
 """Raised with every change of what a bundle must hold; the settings of its map maker are among that."""
 NEVER_BUNDLED = ("segmentation",)
 """Methods whose map of a scan needs more than the scan."""
-ALWAYS = {"brain_mask", "head", "brain", "landmarks", "statistics", "regions", "region_names", "MODEL_CARD", "config"}
+ALWAYS = {"brain_mask", "head", "landmarks", "statistics", "regions", "region_names", "MODEL_CARD", "config"}
 """What every bundle holds, by what it is: the file's name without its endings."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=200)]

@@ -46,7 +46,7 @@ class HealthyMean(NamedTuple):
 def read_healthy_mean(statistics: Path | str) -> HealthyMean:
     """Take the mean from the statistics of the z-score (.npz, see `maps.baselines`)."""
     with np.load(statistics) as arrays:
-        return HealthyMean(arrays["mean"], arrays["n"] >= 2)
+        return HealthyMean(arrays["mean"].astype(np.float32), arrays["n"] >= 2)
 
 
 def likeness(image: Volume, support: Volume, healthy: HealthyMean) -> float:

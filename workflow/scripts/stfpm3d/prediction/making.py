@@ -12,16 +12,13 @@ import pandas as pd
 import yaml
 
 from stfpm3d.imaging.volumes import load_mask, load_volume
-from stfpm3d.learning.resnet import save_pyramid
 from stfpm3d.prediction.bundle import write_bundle
 from stfpm3d.prediction.card import write_card
 from stfpm3d.prediction.likeness import likeness, read_healthy_mean
 from stfpm3d.prediction.record import record_of
+from stfpm3d.prediction.slimming import slimmed
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
-
-NETWORKS = ("teacher", "student")
-"""Files of which the pyramid alone is needed."""
 
 
 def make_bundle(
@@ -65,22 +62,20 @@ def make_bundle(
     """
     threshold = _threshold(metrics, settings["experiment"])
     healthy = scores[(scores["split"] == "val") & (scores["group"] == "healthy")]["score"]
-    mean = read_healthy_mean(files["statistics"])
-    likenesses = [likeness(load_volume(image), load_mask(support), mean) for image, support in validation]
-    description = {
-        **settings,
-        "threshold": threshold,
-        "validation": {
-            "scores": [float(score) for score in np.sort(healthy.dropna())],
-            "least_likeness": min(likenesses),
-        },
-        "record": record_of(metrics, settings["experiment"]),
-        "made_by": made_by,
-    }
     with tempfile.TemporaryDirectory() as scratch:
-        made = {role: Path(scratch, f"{role}.safetensors") for role in NETWORKS if role in files}
-        for role, path in made.items():
-            save_pyramid(path, Path(files[role]))
+        given = {**files, **slimmed(files, settings, Path(scratch))}
+        mean = read_healthy_mean(given["statistics"])
+        likenesses = [likeness(load_volume(image), load_mask(support), mean) for image, support in validation]
+        description = {
+            **settings,
+            "threshold": threshold,
+            "validation": {
+                "scores": [float(score) for score in np.sort(healthy.dropna())],
+                "least_likeness": min(likenesses),
+            },
+            "record": record_of(metrics, settings["experiment"]),
+            "made_by": made_by,
+        }
         card, config_file = Path(scratch, "MODEL_CARD.md"), Path(scratch, "config.yaml")
         write_card(
             card,
@@ -93,7 +88,7 @@ def make_bundle(
         )
         with replacing(config_file) as temporary:
             temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
-        write_bundle(folder, {**files, **made, "MODEL_CARD": card, "config": config_file}, description)
+        write_bundle(folder, {**given, "MODEL_CARD": card, "config": config_file}, description)
 
 
 def _threshold(metrics: pd.DataFrame, experiment: str) -> float:

@@ -72,13 +72,12 @@ def read_parts(bundle: Bundle) -> Parts:
     with _of_its_form(files["brain_mask"]):
         brain_mask = load_mask(files["brain_mask"])
         _require(bool(brain_mask.data.any()), "it marks no voxel")
-    volumes = []
-    for role in ("head", "brain"):
-        with _of_its_form(files[role]):
-            volumes.append(load_volume(files[role]))
-            _check_same_grid(volumes[-1], brain_mask)
+    with _of_its_form(files["head"]):
+        head = load_volume(files["head"])
+        _check_same_grid(head, brain_mask)
     with _of_its_form(files["statistics"]):
-        _check_statistics(files["statistics"], brain_mask.shape)
+        names = {"mean", "n", "sd"} if bundle.description["method"] == "zscore" else {"mean", "n"}
+        _check_statistics(files["statistics"], brain_mask.shape, names)
         healthy = read_healthy_mean(files["statistics"])
     with _of_its_form(files["landmarks"]):
         landmarks = read_landmarks(files["landmarks"])
@@ -91,7 +90,8 @@ def read_parts(bundle: Bundle) -> Parts:
         _require(bool(atlas.names) and all(atlas.names.values()), "it names no regions, or some without a name")
     if "grid" in files:
         _check_networks(bundle)
-    return Parts(volumes[0], volumes[1], brain_mask, healthy, landmarks, atlas)
+    brain = Volume(head.data * brain_mask.data, head.affine)
+    return Parts(head, brain, brain_mask, healthy, landmarks, atlas)
 
 
 @contextmanager
@@ -114,9 +114,10 @@ def _check_same_grid(volume: Volume, brain_mask: Volume) -> None:
     _require(same, "its grid is not the brain mask's")
 
 
-def _check_statistics(path: Path, shape: tuple[int, int, int]) -> None:
+def _check_statistics(path: Path, shape: tuple[int, int, int], names: set[str]) -> None:
     with np.load(path, allow_pickle=False) as arrays:
-        _require({*arrays.files} == {"mean", "sd", "n"}, f"it holds {', '.join(arrays.files)}, expected mean, sd, n")
+        expected = ", ".join(sorted(names))
+        _require({*arrays.files} == names, f"it holds {', '.join(arrays.files)}, expected {expected}")
         for name in arrays.files:
             _check_array(arrays[name], shape, name)
 
@@ -160,6 +161,8 @@ def _check_networks(bundle: Bundle) -> None:
                 architectures.append(form["architecture"])
                 _require(architectures[-1] in WIDTHS, "it is no ResNet of ours")
                 _require(architectures[0] == architectures[-1], f"it is a {architectures[-1]}, its teacher is not")
+                last = f"layer{max(maker['blocks'])}.0.conv1.weight"
+                _require(last in _tensors(files[role]), f"it lacks {last}")
     if "gaussian" in files:
         with _of_its_form(files["gaussian"]):
             width = WIDTHS[architectures[0]] * (2 if maker["agreement"] else 1)
@@ -182,9 +185,14 @@ def _check_gaussian(path: Path, shape: tuple[int, ...], width: int, blocks: Sequ
     with safe_open(path, framework="numpy") as file:
         for block in blocks:
             expected = [1, width * 2 ** (block - 1), *(ceil(edge / 2 ** (block + 1)) for edge in shape)]
-            for name in (f"mean{block}", f"squares{block}"):
+            for name in (f"mean{block}", f"root{block}"):
                 found = list(file.get_slice(name).get_shape())
                 _require(found == expected, f"{name} has shape {found}, expected {expected}")
+
+
+def _tensors(path: Path) -> list[str]:
+    with safe_open(path, framework="numpy") as file:
+        return [*file.keys()]
 
 
 def _metadata(path: Path, name: str) -> dict[str, Any]:
