@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from small_bundle import DESCRIPTION, edit
-from stfpm3d.maps.makers import MAKERS
+from stfpm3d.methods.registry import METHODS, declaration
 from stfpm3d.prediction.bundle import content_digest, read_bundle, write_bundle
-from stfpm3d.prediction.description import ALWAYS, FORMS, NEVER_BUNDLED, SCHEMA_VERSION, Form
+from stfpm3d.prediction.description import ALWAYS, SCHEMA_VERSION
 from stfpm3d.runtime.errors import InputError
 
 ENDINGS = {"head": ".nii.gz", "config": ".yaml"}
-ROLES = sorted(ALWAYS | FORMS["stfpm"].files)
+ROLES = sorted(ALWAYS | {*declaration("stfpm").roles})
 Place = tuple[str | int, ...]
 
 
@@ -360,6 +360,8 @@ def test_the_version_is_that_of_what_the_map_makers_take() -> None:
     }
     found = {maker: {*signature(resolve_name(f"stfpm3d.maps.{maker}")).parameters} - {"files"} for maker in taken}
     assert (SCHEMA_VERSION, found) == (6, taken)
-    assert {*MAKERS.values()} == {*taken}
-    for method in {*MAKERS} - {*NEVER_BUNDLED}:
-        assert {*FORMS.get(method, Form()).settings.model_fields} == taken[MAKERS[method]] - machine, method
+    methods = {method: declaration(method) for method in METHODS}
+    makers = {method: row.maker.removeprefix("stfpm3d.maps.") for method, row in methods.items() if row.maker}
+    assert {*makers.values()} == {*taken}
+    for method, maker in makers.items():
+        assert {*methods[method].form().model_fields} == taken[maker] - machine, method

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from snakemake.common.configfile import load_configfile
 
+from stfpm3d.methods.stfpm import StfpmExperiment
 from stfpm3d.study.config import Config, read_config
 from stfpm3d.study.plan import Plan
-from stfpm3d.study.rows import StfpmExperiment
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = (ROOT / "docs/paper.md").read_text(encoding="utf-8")

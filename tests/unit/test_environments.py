@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from closure import closure
-from stfpm3d.maps.makers import MAKERS, maker_module
+from stfpm3d.methods.registry import METHODS, declaration
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -51,12 +51,6 @@ def environments_of_scripts() -> set[tuple[str, str]]:
 
 
 RUNS = sorted(environments_of_scripts())
-METHODS = {
-    (named(r'envs/(\w+)\.yaml"', block), method)
-    for block in BLOCKS
-    if re.match(r" *(use )?rule (maps|copies)_", block)
-    for method in re.findall(r'"(\w+)"', named(r"experiments_by\((.*?)\)", block))
-}
 
 
 def normalized(name: str) -> str:
@@ -138,15 +132,17 @@ def test_a_rules_environment_provides_what_its_script_imports(script: str, envir
 
 
 def test_every_methods_maps_are_made_in_environments_which_provide_what_they_import() -> None:
-    assert sorted(method for _, method in METHODS) == sorted(MAKERS)
-    new_scans = {("prediction", method) for method in MAKERS}  # which predict_scan finds by name
-    for environment, method in METHODS | new_scans:
-        assert not unprovided(imported(maker_module(method)), environment), method
+    for method, row in zip(METHODS, map(declaration, METHODS), strict=True):
+        if row.maker:
+            maker = row.maker.partition(":")[0].replace(".", "/")
+            for environment in (row.environment, "prediction"):  # of which predict_scan finds it by name
+                assert not unprovided(imported(maker), environment), method
 
 
 def test_the_drivers_environment_provides_what_the_rules_import() -> None:
     names = re.findall(r"^\s*from (stfpm3d[\w.]+) import", RULES, flags=re.MULTILINE)
     assert "stfpm3d.imaging.headers" in names  # checked before any job
+    names += [declaration(method).__module__ for method in METHODS]  # which the config finds by name
     files = {file for name in names for file in closure((SCRIPTS / Path(*name.split("."))).with_suffix(".py"), SCRIPTS)}
     assert not unprovided(modules(files), "snakemake")
 

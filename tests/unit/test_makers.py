@@ -17,12 +17,13 @@ from stfpm3d.imaging.volumes import Volume, load_volume, resample_like, save_vol
 from stfpm3d.learning.fanogan_networks import FAnoGan, save_fanogan
 from stfpm3d.learning.resnet import AcsResNet, save_network
 from stfpm3d.maps.form import Scan
-from stfpm3d.maps.makers import map_maker
+from stfpm3d.methods.registry import declaration, map_maker
 from stfpm3d.runtime import logs
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow/scripts"
 SHAPE = (20, 22, 20)
 AFFINE = np.diag([4.0, 4, 4, 1])
+STFPM = declaration("stfpm").maker
 GRID = NetworkGrid((16, 16, 16), np.diag([5.0, 5, 5, 1]))
 CPU = {"accelerator": "cpu", "threads": 1, "precision": "32-true"}
 
@@ -63,7 +64,7 @@ REGIONAL = {**NETWORKS, "in_medians": True, "smoothing_mm": 8.0, "mirror_share":
     ("method", "settings"), [("stfpm", NETWORKS), ("stfpm", REGIONAL), ("fanogan", {"kappa": 1.0, **CPU})]
 )
 def test_a_scan_that_was_resampled_once_has_the_map_of_the_scan(files, method, settings) -> None:
-    make = map_maker(method, settings, files)
+    make = map_maker(declaration(method).maker, settings, files)
     resampled, image = (make(Scan("sub-01", files[name], files["support"])) for name in ("image.npy", "image"))
     assert np.array_equal(resampled.map.data, image.map.data) and resampled.score == image.score
     assert resampled.map.shape == SHAPE
@@ -71,7 +72,7 @@ def test_a_scan_that_was_resampled_once_has_the_map_of_the_scan(files, method, s
 
 
 def test_networks_score_by_the_maximum_in_the_brain_and_show_their_blocks(files) -> None:
-    made = map_maker("stfpm", NETWORKS, files)(Scan("sub-01", files["image.npy"], files["support"]))
+    made = map_maker(STFPM, NETWORKS, files)(Scan("sub-01", files["image.npy"], files["support"]))
     brain = load_volume(files["brain_mask"]).data > 0
     assert made.score == made.map.data[brain].max() < made.map.data.max()
     assert {name: array.shape for name, array in made.blocks.items() if name != "strides"} == {
@@ -83,7 +84,7 @@ def test_networks_score_by_the_maximum_in_the_brain_and_show_their_blocks(files)
 
 def test_a_smoothed_map_is_interpolated_once_from_the_networks_grid(files) -> None:
     plain, smooth = (
-        map_maker("stfpm", NETWORKS | {"smoothing_mm": fwhm_mm}, files)(
+        map_maker(STFPM, NETWORKS | {"smoothing_mm": fwhm_mm}, files)(
             Scan("sub-01", files["image.npy"], files["support"])
         )
         for fwhm_mm in (0.0, 20.0)
@@ -110,21 +111,24 @@ def test_the_papers_figures_show_the_map_of_the_experiment(files, tmp_path, monk
     }
     monkeypatch.setattr(logs, "rule_log", lambda path: nullcontext())  # the script's log is not the tests'
     runpy.run_path(str(SCRIPTS / "embeddings.py"), {"snakemake": SimpleNamespace(**snakemake)})
-    made = map_maker("stfpm", REGIONAL, files)(Scan("sub-01", tmp_path / "array.npy", files["support"]))
+    made = map_maker(STFPM, REGIONAL, files)(Scan("sub-01", tmp_path / "array.npy", files["support"]))
     assert made.source
     with np.load(tmp_path / "embeddings.npz") as shown:
         np.testing.assert_allclose(shown["map"], made.source.data, rtol=1e-5)
         assert {"rgb", "sum3", "block2", "strides"} <= set(shown)
 
 
-INTENSITY = {"lesion_sign": 1, "smoothing_mm": 8.0, "mirror_share": 1.0}
+LIGHT = [
+    ("intensity", {"lesion_sign": 1, "smoothing_mm": 8.0, "mirror_share": 1.0}),
+    ("segmentation", {"top_fraction": 0.1}),
+]
 
 
 def test_what_needs_no_network_imports_no_torch(files) -> None:
     code = (
-        "import sys; from stfpm3d.maps.form import Scan; from stfpm3d.maps.makers import map_maker\n"
-        f"for method, settings in (('intensity', {INTENSITY!r}), ('segmentation', {{'top_fraction': 0.1}})):\n"
-        f"    make = map_maker(method, settings, {{'brain_mask': {str(files['brain_mask'])!r}}})\n"
+        "import sys; from stfpm3d.maps.form import Scan; from stfpm3d.methods.registry import map_maker\n"
+        f"for maker, settings in {[(declaration(method).maker, settings) for method, settings in LIGHT]!r}:\n"
+        f"    make = map_maker(maker, settings, {{'brain_mask': {str(files['brain_mask'])!r}}})\n"
         f"    make(Scan('sub-01', {str(files['image'])!r}, {str(files['support'])!r}))\n"
         "assert 'torch' not in sys.modules"
     )

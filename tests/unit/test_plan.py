@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from small_bundle import DESCRIPTION
-from stfpm3d.maps.makers import MAKERS
+from stfpm3d.methods.stfpm import StfpmExperiment
 from stfpm3d.prediction.contents import (
     bundled_experiments,
     bundled_files,
@@ -84,7 +84,7 @@ def test_padims_gaussian_stands_on_training_scans_and_a_residuals_on_scans_that_
 ) -> None:
     assert plan.gaussian_scans("padim") == ["H1", "H2", "H3"]
     assert plan.gaussian_scans("residual") == ["H4", "H5", "H6"]
-    assert plan.gaussian_of("stfpm") == []
+    assert plan.maker_files("stfpm")["gaussian"] == []
 
 
 def test_a_teacher_that_balances_sees_as_many_healthy_scans_as_patients(plan: Plan) -> None:
@@ -119,12 +119,13 @@ def test_experiments_that_differ_only_by_initial_weights_are_counterparts(plan: 
 
 
 def test_each_experiment_reads_the_weights_of_its_own_networks(plan: Plan) -> None:
-    assert plan.teacher_weights("stfpm") == "results/teacher/fine/model.safetensors"
-    assert plan.student_weights("stfpm") == "results/student/by_auroc/model.safetensors"
-    assert plan.student_weights("untrained") == "results/student/by_auroc/initial.safetensors"
-    assert plan.teacher_weights("padim") == "results/teacher/coarse/model.safetensors"
-    assert plan.student_weights("padim") == []
-    assert plan.gan_weights("fanogan") == "results/gan/gan/model.safetensors"
+    files = {name: plan.maker_files(name) for name in plan.experiments}
+    assert files["stfpm"]["teacher"] == "results/teacher/fine/model.safetensors"
+    assert files["stfpm"]["student"] == "results/student/by_auroc/model.safetensors"
+    assert files["untrained"]["student"] == "results/student/by_auroc/initial.safetensors"
+    assert files["padim"]["teacher"] == "results/teacher/coarse/model.safetensors"
+    assert "student" not in files["padim"]
+    assert files["fanogan"]["model"] == "results/gan/gan/model.safetensors"
     assert plan.initial_weights("fine") == "results/weights/resnet34.pth"
     assert plan.initial_weights("coarse") == []
 
@@ -169,13 +170,13 @@ def test_a_small_part_is_one_batch_and_a_large_one_several(plan: Plan) -> None:
 
 @pytest.mark.parametrize("experiment", [row["name"] for row in ROWS["experiments"] if row["name"] != "mask"])
 def test_every_method_has_a_maker_that_takes_the_settings_of_its_rows(plan: Plan, experiment: str) -> None:
-    maker = pkgutil.resolve_name(f"stfpm3d.maps.{MAKERS[plan.experiments[experiment].method]}")
+    maker = pkgutil.resolve_name(plan.experiments[experiment].maker)
     files, *keywords = inspect.signature(maker).parameters
     assert files == "files" and set(keywords) == plan.maker_settings(experiment).keys()
 
 
 def test_maps_of_zeros_and_ones_have_no_threshold_and_no_copies(plan: Plan) -> None:
-    assert [name for name in plan.experiments if plan.is_segmented(name)] == ["mask", "cut"]
+    assert [name for name, row in plan.experiments.items() if not row.is_graded] == ["mask", "cut"]
     assert set(plan.graded_experiments()) == plan.experiments.keys() - {"mask", "cut"}
     assert plan_of(evaluation={"synthetic": {"per_scan": 0}}).lesion_experiments() == []
     assert plan_of(evaluation={"probes": False}).probe_tables() == []
@@ -198,7 +199,7 @@ def test_a_teacher_of_resnet18_that_learns_nothing_needs_no_download(
 
 
 def test_the_bare_mask_is_not_measured_inside_the_brain(plan: Plan) -> None:
-    assert plan.protocols("mask") == ["paper"]
+    assert plan.experiments["mask"].protocols == ("paper",)
     assert plan.map_tables("mask", "val", "test") == []
     assert set(plan.experiments) - set(plan.in_brain()) == {"mask"}
 
@@ -214,6 +215,8 @@ def test_the_report_tells_how_maps_come_about(plan: Plan) -> None:
         "residual": "distance",
         "untrained": True,
         "segmented_by": None,
+        "text": "student–teacher pyramid matching [stfpm]",
+        "references": StfpmExperiment.references,
     }
     assert plan.description("cut")["segmented_by"] == "top_fraction"
     assert plan.description("zscore")["architecture"] is None
@@ -309,7 +312,7 @@ def test_the_folder_of_the_only_grid_has_no_name() -> None:
 def test_a_study_without_students_has_no_student_to_match() -> None:
     rows = {"students": [], "experiments": [{"name": "zscore", "method": "zscore"}]}
     plan = plan_of(**rows)
-    assert plan.experiments_by("stfpm") == one_of(plan.students) == one_of([])
+    assert plan.experiments_with_blocks() == one_of(plan.students) == one_of([])
 
 
 def test_demo_scans_are_rendered_and_those_of_a_second_table_are_given(tmp_path) -> None:

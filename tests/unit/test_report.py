@@ -16,6 +16,7 @@ from stfpm3d.evaluation.intervals import Estimate
 from stfpm3d.evaluation.protocol import Row, metric_table
 from stfpm3d.imaging.grid import network_grid
 from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.methods.stfpm import StfpmExperiment
 from stfpm3d.probes.separation import probe_pair
 from stfpm3d.probes.synthetic import detected_lesions, synthetic_metrics
 from stfpm3d.reporting import notes, report
@@ -97,8 +98,9 @@ def measured(cohort, brain_mask):
 
 TEACHER = {"architecture": "resnet18", "weights": "file", "patch_learning": True, "blocks": [1, 2, 3]}
 STFPM = {"method": "stfpm", "residual": "distance", "segmented_by": None, **TEACHER}
+STFPM |= {"text": StfpmExperiment.text, "references": StfpmExperiment.references}
 NO_NETWORK = ("architecture", "weights", "patch_learning", "residual", "untrained", "segmented_by")
-NOTHING = {"blocks": [], **dict.fromkeys(NO_NETWORK)}
+NOTHING = {"blocks": [], "text": "", "references": {}, **dict.fromkeys(NO_NETWORK)}
 EXPERIMENTS = {
     "trained": {**STFPM, "untrained": False, "kind": "as published"},
     "untrained": {**STFPM, "untrained": True, "kind": "baseline"},

@@ -8,8 +8,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "workflow" / "scripts" / "stfpm3d"
-ROOMS = ("runtime", "study", "imaging", "demo", "simulation", "learning", "maps", "evaluation", "probes", "reporting")
-ROOMS += ("prediction",)
+ROOMS = ("runtime", "imaging", "simulation", "learning", "maps", "methods", "study", "demo", "evaluation", "probes")
+ROOMS += ("reporting", "prediction")
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
     for path in PACKAGE.rglob("*.py")

@@ -27,7 +27,7 @@ from stfpm3d.learning.segmenter import (
 )
 from stfpm3d.learning.unet import LesionUNet, joined, load_segmenter, parted, save_segmenter
 from stfpm3d.maps.form import Scan
-from stfpm3d.maps.makers import map_maker
+from stfpm3d.maps.lesion_odds import segmenter_maps
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.simulation.scan import Healthy, mirrored
 
@@ -233,7 +233,7 @@ def test_a_scans_map_is_the_networks_log_odds_on_the_mni_grid(folder: Path, tmp_
         "grid": folder / "grid.json",
         "model": tmp_path / "model.safetensors",
     }
-    found = map_maker("segmenter", CPU, files)(Scan("sub-0", tmp_path / "image.nii.gz", folder / "sub-0.nii.gz"))
+    found = segmenter_maps(files, **CPU)(Scan("sub-0", tmp_path / "image.nii.gz", folder / "sub-0.nii.gz"))
     with torch.inference_mode():
         expected = made.log_odds(torch.from_numpy(image)).numpy()
     brain = np.load(folder / "mask.npy")

@@ -19,7 +19,6 @@ TEMPLATES = SCRIPTS / "stfpm3d" / "reporting" / "templates"
 PAGES = {path.name: os.path.relpath(path) for path in TEMPLATES.iterdir()}
 
 from stfpm3d.demo.participants import demo_participants
-from stfpm3d.maps.makers import MAKERS, maker_module
 from stfpm3d.probes.regions import region_patients, with_known_region
 from stfpm3d.runtime.definitions import Definitions
 from stfpm3d.runtime.digest import environment_digest
@@ -103,15 +102,20 @@ def code(script):
     return DEFINITIONS.digest(SCRIPTS / f"{script}.py")
 
 
+@cache
+def maker_code(maker):
+    """A map maker's name and digest."""
+    return [maker, DEFINITIONS.digest_of(maker)]
+
+
 def copy_tables(kind, experiment):
     """What was measured of an experiment's maps of copies (copies.smk), one table a batch that has such."""
     return [f"results/copies/{kind}/{experiment}/batch-{batch}.tsv" for made, batch in COPIES if made == kind]
 
 
 def method_code(wildcards):
-    """Which function makes an experiment's maps and a digest of its module, for params: all methods share one script."""
-    method = PLAN.experiments[wildcards.experiment].method
-    return [MAKERS[method], code(maker_module(method))]
+    """Which function makes an experiment's maps and a digest of it, for params: all methods share one script."""
+    return maker_code(PLAN.experiments[wildcards.experiment].maker)
 
 
 @cache

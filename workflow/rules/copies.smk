@@ -32,7 +32,7 @@ rule copies_learning:
         "benchmarks/copies/{kind}_{experiment}_{batch}.tsv"
     wildcard_constraints:
         kind=one_of(COPY_IMAGE),
-        experiment=PLAN.experiments_by("stfpm", "padim", "fanogan", "segmenter"),
+        experiment=PLAN.experiments_in("learning", graded=True),
     conda:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
@@ -42,7 +42,7 @@ rule copies_learning:
         runtime=scaled(60),
     params:
         copies=lambda w: COPIES[w.kind, w.batch],
-        method=lambda w: PLAN.experiments[w.experiment].method,
+        maker=lambda w: PLAN.experiments[w.experiment].maker,
         settings=lambda w: PLAN.maker_settings(w.experiment),
         method_code=method_code,
         code=code("copies"),
@@ -54,7 +54,7 @@ rule copies_learning:
 use rule copies_learning as copies_imaging with:
     wildcard_constraints:
         kind=one_of(COPY_IMAGE),
-        experiment=PLAN.experiments_by("intensity", "zscore"),
+        experiment=PLAN.experiments_in("imaging", graded=True),
     conda:
         "../../envs/imaging.yaml"
     threads: 1

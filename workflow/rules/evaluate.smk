@@ -26,10 +26,10 @@ rule evaluate:
     params:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
         masked=PLAN.masked(EVALUATED),
-        healthy_quantile=lambda w: None if PLAN.is_segmented(w.experiment) else STUDY.evaluation.healthy_quantile,
-        threshold=lambda w: PLAN.own_threshold(w.experiment),
+        healthy_quantile=lambda w: STUDY.evaluation.healthy_quantile if PLAN.experiments[w.experiment].is_graded else None,
+        threshold=lambda w: PLAN.experiments[w.experiment].own_threshold,
         min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in PLAN.in_brain() else None,
-        protocols=lambda w: PLAN.protocols(w.experiment),
+        protocols=lambda w: list(PLAN.experiments[w.experiment].protocols),
         code=code("evaluate"),
         env=environment("imaging"),
     script:

@@ -13,7 +13,7 @@ rule embeddings:
     log:
         "logs/embeddings/{experiment}/{sub}.log",
     wildcard_constraints:
-        experiment=PLAN.experiments_by("stfpm", "padim"),
+        experiment=PLAN.experiments_with_blocks(),
     conda:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]

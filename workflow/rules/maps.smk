@@ -37,9 +37,7 @@ rule zscore_statistics:
 rule feature_gaussian:
     """Mean and variance of each position and channel of the features of healthy scans (network grid)."""
     input:
-        teacher=lambda w: PLAN.teacher_weights(w.experiment),
-        student=lambda w: PLAN.student_weights(w.experiment),
-        atlas=lambda w: PLAN.atlas_of(PLAN.teacher_of(w.experiment)),
+        unpack(lambda w: PLAN.network_files(w.experiment)),
         arrays=lambda w: [
             f"{PLAN.grid_of_experiment(w.experiment)}{sub}.npy" for sub in PLAN.gaussian_scans(w.experiment)
         ],
@@ -50,7 +48,7 @@ rule feature_gaussian:
     benchmark:
         "benchmarks/maps/{experiment}_gaussian.tsv"
     wildcard_constraints:
-        experiment=PLAN.experiments_by("stfpm", "padim"),
+        experiment=PLAN.experiments_with_blocks(),
     conda:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
@@ -80,7 +78,7 @@ rule maps_learning:
     benchmark:
         "benchmarks/maps/{experiment}_{part}_{batch}.tsv"
     wildcard_constraints:
-        experiment=PLAN.experiments_by("stfpm", "padim", "fanogan", "segmenter"),
+        experiment=PLAN.experiments_in("learning"),
     conda:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
@@ -92,7 +90,7 @@ rule maps_learning:
         subjects=lambda w: PLAN.batches[w.part][w.batch],
         names=lambda w: [PLAN.map_name.replace("{sub}", sub) for sub in PLAN.batches[w.part][w.batch]],
         fitted=lambda w: PLAN.gaussian_scans(w.experiment),
-        method=lambda w: PLAN.experiments[w.experiment].method,
+        maker=lambda w: PLAN.experiments[w.experiment].maker,
         settings=lambda w: PLAN.maker_settings(w.experiment),
         method_code=method_code,
         code=code("maps"),
@@ -103,7 +101,7 @@ rule maps_learning:
 
 use rule maps_learning as maps_imaging with:
     wildcard_constraints:
-        experiment=PLAN.experiments_by("intensity", "zscore", "segmentation"),
+        experiment=PLAN.experiments_in("imaging"),
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from stfpm3d.imaging.volumes import load_mask
-from stfpm3d.maps.makers import map_maker
+from stfpm3d.methods.registry import map_maker
 from stfpm3d.probes.copies import copy_table, measure_copies
 from stfpm3d.runtime.files import write_table
 from stfpm3d.runtime.logs import rule_log
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 with rule_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    make = map_maker(params["method"], params["settings"], dict(given.items()))
+    make = map_maker(params["maker"], params["settings"], dict(given.items()))
     copies = copy_table(params["copies"], given)
     brain_mask = load_mask(given["brain_mask"], "template")
     write_table(snakemake.output["table"], measure_copies(snakemake.wildcards["kind"], copies, make, brain_mask))

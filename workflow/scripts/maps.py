@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from stfpm3d.maps.form import Scan, write_maps
-from stfpm3d.maps.makers import map_maker
 from stfpm3d.maps.tables import read_maps
+from stfpm3d.methods.registry import map_maker
 from stfpm3d.runtime.logs import rule_log
 
 if TYPE_CHECKING:
@@ -18,4 +18,4 @@ with rule_log(snakemake.log[0]):
         name: Scan(sub, image, support, sub in params["fitted"])
         for name, sub, image, support in zip(params["names"], subjects, images, given["supports"], strict=True)
     }
-    write_maps(snakemake.output["table"], scans, map_maker(params["method"], params["settings"], files))
+    write_maps(snakemake.output["table"], scans, map_maker(params["maker"], params["settings"], files))

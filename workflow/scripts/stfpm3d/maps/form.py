@@ -106,7 +106,7 @@ class ScoredMap(NamedTuple):
 
 
 class MapMaker(Protocol):
-    """A method, ready to make maps; `makers.map_maker` gives one."""
+    """A method, ready to make maps; `registry.map_maker` gives one."""
 
     def __call__(self, scan: Scan, /) -> ScoredMap:
         """The scan's map on the MNI grid, and its score."""

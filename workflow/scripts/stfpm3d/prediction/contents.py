@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from stfpm3d.methods.row import MACHINE
 from stfpm3d.study.config import Config
 from stfpm3d.study.plan import Plan
 from stfpm3d.study.training_plan import BRAIN_MASK
-
-COMPUTED = ("accelerator", "threads")
-"""What of a map maker's settings is the machine's, not the experiment's."""
 
 
 def bundled_experiments(plan: Plan) -> list[str]:
@@ -35,17 +33,17 @@ def bundled_files(plan: Plan, experiment: str) -> dict[str, Any]:
 def bundled_settings(plan: Plan, experiment: str) -> dict[str, Any]:
     """What `bundle.json` says of an experiment that its config decides, plain values."""
     study = plan.study
-    maker = plan.maker_settings(experiment)
+    row, maker = plan.experiments[experiment], plan.maker_settings(experiment)
     return {
         "experiment": experiment,
-        "method": plan.experiments[experiment].method,
-        "maker": {key: value for key, value in maker.items() if key not in COMPUTED},
+        "method": row.method,
+        "maker": {key: value for key, value in maker.items() if key not in MACHINE},
         "modality": study.cohort.modality,
         "space": study.template.space,
         "bias_correction": study.bias_correction.method,
         "registration": study.registration.model_dump(mode="json"),
         "min_lesion_ml": study.evaluation.min_lesion_ml,
-        "healthy_quantile": study.evaluation.healthy_quantile if plan.own_threshold(experiment) is None else None,
+        "healthy_quantile": study.evaluation.healthy_quantile if row.own_threshold is None else None,
     }
 
 

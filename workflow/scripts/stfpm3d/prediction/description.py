@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from stfpm3d.maps.makers import MAKERS
+from stfpm3d.methods.registry import METHODS, declaration
+from stfpm3d.methods.row import Row
 from stfpm3d.runtime.errors import InputError
 
 SCHEMA_VERSION = 6
 """Raised with every change of what a bundle must hold; the settings of its map maker are among that."""
-NEVER_BUNDLED = ("segmentation",)
-"""Methods whose map of a scan needs more than the scan."""
 ALWAYS = {"brain_mask", "head", "landmarks", "statistics", "regions", "region_names", "MODEL_CARD", "config"}
 """What every bundle holds, by what it is: the file's name without its endings."""
 
@@ -35,71 +34,6 @@ class Part(BaseModel):
     """A part of the description: nothing is converted, unknown keys, NaN and infinite numbers are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class NetworkSettings(Part):
-    """The keywords of `network.network_maps`, but for those of the machine."""
-
-    combine: Literal["product", "sum"]
-    blocks: Annotated[list[Annotated[int, Field(ge=1, le=3)]], Field(min_length=1, max_length=3)]
-    normalised: bool
-    agreement: bool
-    pooling_mm: Length
-    in_medians: bool
-    smoothing_mm: Length
-    mirror_share: Share
-    asymmetry_weight: Annotated[float, Field(ge=0)]
-    lesion_sign: Literal[-1, 1]
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"]
-
-
-class FanoganSettings(Part):
-    """The keywords of `reconstruction.fanogan_maps`, but for those of the machine."""
-
-    kappa: Annotated[float, Field(ge=0)]
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"]
-
-
-class IntensitySettings(Part):
-    """The keywords of `baselines.intensity_maps`."""
-
-    lesion_sign: Literal[-1, 1]
-    smoothing_mm: Length
-    mirror_share: Share
-
-
-class ZscoreSettings(Part):
-    """The keywords of `baselines.zscore_maps`."""
-
-    smoothing_mm: Length
-
-
-class SegmenterSettings(Part):
-    """The keywords of `lesion_odds.segmenter_maps`, but for those of the machine."""
-
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"]
-
-
-class Form(NamedTuple):
-    """What the bundles of a method hold besides what all do."""
-
-    settings: type[Part] = Part
-    files: frozenset[str] = frozenset()
-    perhaps: frozenset[str] = frozenset()
-    """Files of some of its experiments."""
-    own_threshold: bool = False
-    """Whether its values have a threshold by themselves, which no healthy scan sets."""
-
-
-FORMS = {
-    "stfpm": Form(NetworkSettings, frozenset({"grid", "teacher", "student"}), frozenset({"gaussian", "atlas"})),
-    "padim": Form(NetworkSettings, frozenset({"grid", "teacher", "gaussian"}), frozenset({"atlas"})),
-    "fanogan": Form(FanoganSettings, frozenset({"grid", "model"})),
-    "segmenter": Form(SegmenterSettings, frozenset({"grid", "model"}), own_threshold=True),
-    "intensity": Form(IntensitySettings),
-    "zscore": Form(ZscoreSettings),
-}
-"""A method that is not here has neither settings nor files of its own."""
 
 
 class Registration(Part):
@@ -176,7 +110,7 @@ class Description(Part):
     @field_validator("method")
     @classmethod
     def _makes_maps_of_scans(cls, method: str) -> str:
-        if method not in MAKERS or method in NEVER_BUNDLED:
+        if method not in METHODS or not declaration(method).is_graded:
             raise ValueError("this clone has no method of that name")
         return method
 
@@ -205,27 +139,26 @@ def checked(content: Mapping[str, Any], who: str, remedy: str) -> dict[str, Any]
     try:
         found = Description.model_validate(content)
         place = ("maker",)
-        settings = FORMS.get(found.method, Form()).settings.model_validate(found.maker)
+        method = declaration(found.method)
+        settings = method.form().model_validate(found.maker, strict=True).model_dump()
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         raise InputError(f"{who}: {_told(problem, place)}; {remedy}.") from error
-    if (found.healthy_quantile is None) != FORMS.get(found.method, Form()).own_threshold:
+    if (found.healthy_quantile is None) == (method.own_threshold is None):
         expected = "null, since its method has its own threshold" if found.healthy_quantile else "a number"
         raise InputError(f"{who}: healthy_quantile: expected {expected} (found {found.healthy_quantile}); {remedy}.")
-    if wrong := _wrong_files(found, settings):
+    if wrong := _wrong_files(found, method, settings):
         raise InputError(f"{who}: files {wrong}; {remedy}.")
-    return {**found.model_dump(), "maker": settings.model_dump()}
+    return {**found.model_dump(), "maker": settings}
 
 
-def _wrong_files(found: Description, settings: Part) -> str:
+def _wrong_files(found: Description, method: type[Row], settings: Mapping[str, Any]) -> str:
     """What a bundle of its method lists too little or too much; nothing if all is right."""
-    form, roles = FORMS.get(found.method, Form()), [role_of(name) for name in found.files]
-    needed = ALWAYS | form.files
-    if isinstance(settings, NetworkSettings) and (settings.agreement or settings.pooling_mm):
-        needed = needed | {"gaussian"}  # of which there are deviations
+    roles = [role_of(name) for name in found.files]
+    needed = ALWAYS | method.needed(settings)
     if lacking := needed - {*roles}:
         return f"lacks {', '.join(sorted(lacking))}"
-    if foreign := {*roles} - needed - form.perhaps:
+    if foreign := {*roles} - needed - {*method.optional_roles}:
         return f"lists {min(foreign)}, which no bundle of {found.method} holds"
     twice = {role for role in roles if roles.count(role) > 1}
     return f"lists two of {min(twice)}" if twice else ""

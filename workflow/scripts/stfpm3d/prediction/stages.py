@@ -27,7 +27,7 @@ from stfpm3d.imaging.skullstrip import brain_support, strip
 from stfpm3d.imaging.standardize import standardize
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.maps.form import Scan, outside_minimum
-from stfpm3d.maps.makers import map_maker
+from stfpm3d.methods.registry import declaration, map_maker
 from stfpm3d.prediction.anomalies import Anomaly, find_anomalies
 from stfpm3d.prediction.bundle import Bundle
 from stfpm3d.prediction.data_set import STATUS
@@ -74,12 +74,11 @@ class ScanStages:
         self.work = out / "work" / scan.name
         self.who = f"{scan.name}: {scan.image}"
         self.row: dict[str, Any] = {}
-        settings = dict(bundle.description["maker"])
-        if {"teacher", "model"} & set(bundle.files):
-            settings |= compute._asdict()
+        method = declaration(bundle.description["method"])
+        of_machine = {key: value for key, value in compute._asdict().items() if key in method.asks}
         # Outside of the stages: a damaged bundle, or a device that this machine lacks, is no fault of the scan's.
         self.parts = read_parts(bundle)
-        self.make = map_maker(bundle.description["method"], settings, bundle.files)
+        self.make = map_maker(method.maker, {**bundle.description["maker"], **of_machine}, bundle.files)
 
     def predict(self) -> dict[str, Any]:
         """Go through all stages and return the scan's row, with `status` predicted or refused.

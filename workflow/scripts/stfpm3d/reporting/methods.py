@@ -18,35 +18,14 @@ REFERENCES = {
     " registration. NeuroImage 54, 2011.",
     "n4": "Tustison NJ et al. N4ITK: improved N3 bias correction. IEEE TMI 29, 2010.",
     "nyul": "Nyúl LG, Udupa JK, Zhang X. New variants of a method of MRI scale standardization. IEEE TMI 19, 2000.",
-    "stfpm": "Schwarz J, Will L, Wellmer J, Mosig A. A patch-based student-teacher pyramid matching approach to"
-    " anomaly detection in 3D magnetic resonance imaging. MIDL, 2024.",
     "acs": "Yang J et al. Reinventing 2D convolutions for 3D images. IEEE JBHI 25, 2021.",
-    "padim": "Defard T et al. PaDiM: a patch distribution modeling framework for anomaly detection and localization."
-    " ICPR Workshops, 2021.",
-    "fanogan": "Schlegl T et al. f-AnoGAN: fast unsupervised anomaly detection with generative adversarial networks."
-    " Medical Image Analysis 54, 2019.",
-    "unet": "Çiçek Ö et al. 3D U-Net: learning dense volumetric segmentation from sparse annotation. MICCAI, 2016.",
-    "draem": "Zavrtanik V, Kristan M, Skočaj D. DRÆM: a discriminatively trained reconstruction embedding for surface"
-    " anomaly detection. ICCV, 2021.",
-    "destseg": "Zhang X et al. DeSTSeg: segmentation guided denoising student-teacher for anomaly detection. CVPR,"
-    " 2023.",
     "snakemake": "Mölder F et al. Sustainable data analysis with Snakemake. F1000Research 10:33, 2021.",
     "metrics": "Maier-Hein L et al. Metrics reloaded: recommendations for image analysis validation. Nature Methods"
     " 21, 2024.",
     "holm": "Holm S. A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics 6,"
     " 1979.",
 }
-MAKERS = {
-    "stfpm": "student–teacher pyramid matching [stfpm]",
-    "padim": "PaDiM [padim]",
-    "fanogan": "f-AnoGAN [fanogan] in 3D",
-    "segmenter": "a 3D U-Net [unet] that had learned synthetic lesions in healthy scans of random acquisitions, as DRÆM"
-    " [draem] and DeSTSeg [destseg] do in 2D images,",
-    "intensity": "raw intensity",
-    "zscore": "a voxel-wise z-score",
-    "mask": "the bare brain mask",
-}
-"""By an experiment's `method`; one that is not here is told by its name and its row's."""
+"""What any run may cite; what a method cites stands where it is declared."""
 
 
 class Methods(NamedTuple):
@@ -73,7 +52,7 @@ def methods(
     settings
         `Plan.method_settings`: `space`, `resolution_mm`, `transform`, `bias_correction`, `crop_mm` and `size`.
     experiments
-        The `method` of each.
+        Of each its `method`, with its `text` and `references`, and its `architecture`.
     findings, summary
         The strict protocol's numbers, and what was tested.
     modality
@@ -88,7 +67,8 @@ def methods(
     text = " ".join([*told, *_measured(findings, summary, healthy_quantile)])
     cited = list(dict.fromkeys(re.findall(r"\[(\w+)\]", text)))
     numbered = re.sub(r"\[(\w+)\]", lambda found: f"({cited.index(found[1]) + 1})", text)
-    return Methods(numbered, [REFERENCES[key] for key in cited])
+    known = REFERENCES | {key: told for row in experiments.values() for key, told in row["references"].items()}
+    return Methods(numbered, [known[key] for key in cited])
 
 
 def _prepared(settings: Mapping[str, Any], modality: str) -> str:
@@ -113,11 +93,8 @@ def _prepared(settings: Mapping[str, Any], modality: str) -> str:
 
 
 def _made(experiments: Mapping[str, Mapping[str, Any]]) -> str:
-    used = {row["method"] for row in experiments.values()}
-    known = [text for method, text in MAKERS.items() if method in used]
-    others = [
-        f"the method {row['method']} (row {name})" for name, row in experiments.items() if row["method"] not in MAKERS
-    ]
+    known = dict.fromkeys(row["text"] for row in experiments.values() if row["text"])
+    others = [f"the method {row['method']} (row {name})" for name, row in experiments.items() if not row["text"]]
     by = listed([*known, *others])
     made = f"Anomaly maps were made by {by}, as implemented in stfpm3d {__version__} with Snakemake [snakemake]"
     if any(row["architecture"] for row in experiments.values()):

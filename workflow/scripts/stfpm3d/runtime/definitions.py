@@ -14,7 +14,7 @@ What cannot be followed counts whole:
 
 Three helpers of this room, through which every script goes, do not count (`NEUTRAL`): they decide when a file appears
 and what is logged, not what a result holds. The other definitions of the room, as the format of tables, count. Nor does
-`makers.map_maker`, which only calls a method by its name: the rules count which one, and its code, by themselves.
+what finds a method by its name (`registry`): the rules count which one, and its code, by themselves.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pathlib import Path
 from stfpm3d.runtime.import_time import only_defines
 from stfpm3d.runtime.syntax import DYNAMIC, Form, Import, bound_names, form, is_logger, reduced
 
-NEUTRAL = {"files.replacing", "logs.progress", "logs.rule_log", "makers.map_maker"}
+NEUTRAL = {"files.replacing", "logs.progress", "logs.rule_log", "registry.declaration", "registry.map_maker"}
 UNFOLLOWED = {"__builtins__", "__import__", "__loader__", "__spec__", "eval", "exec", "globals", "locals"}
 UNFOLLOWED |= {"builtins", "ctypes", "gc", "importlib", "inspect", "pickle", "pkgutil", "runpy", "shelve"}
 UNFOLLOWED |= {"sys._getframe", "sys.modules", "typing.get_type_hints"}
@@ -44,13 +44,21 @@ class Definitions:
         self.root = root
         self._modules: dict[str, _Module | None] = {}
 
+    def digest_of(self, function: str) -> str:
+        """Digest of a function, `package.module:name`, as that of a script which does nothing but use it."""
+        module, _, name = function.partition(":")
+        return self._digest(_Module(self, f"from {module} import {name}\n{name}", name))
+
     def digest(self, script: Path) -> str:
-        """Digest of a script and of the definitions below the folder that it reaches.
+        """Digest of a script and of the definitions below the folder that it reaches."""
+        return self._digest(_Module(self, script.read_text(encoding="utf-8"), script.stem))
+
+    def _digest(self, module: _Module) -> str:
+        """Digest of what a module does as a script.
 
         The code is a graph, which is walked from the script in the order of the names; a definition is known by its
         number on this walk, so that neither paths nor the order within a file count.
         """
-        module = _Module(self, script, script.stem)
         numbers: dict[_Code, int] = {module.all: 0}
         walk: list[_Code] = [module.all]
         digest = hashlib.sha256()
@@ -69,7 +77,9 @@ class Definitions:
             path = self.root.joinpath(*name.split("."))
             paths = (path / "__init__.py", path.with_suffix(".py"), path)  # the last is a package without __init__
             found = next((path for path in paths if path.exists()), None)
-            self._modules[name] = _Module(self, found, name) if found else None
+            is_package = found is not None and found not in paths[1:2]
+            source = found.read_text(encoding="utf-8") if found and found.is_file() else ""
+            self._modules[name] = _Module(self, source, name, is_package=is_package) if found else None
         return self._modules[name]
 
     @cached_property
@@ -209,12 +219,10 @@ class _Piece:
 
 
 class _Module:
-    """One file, or a folder without `__init__`, which is empty."""
+    """The source of one file; of a folder without `__init__` it is empty."""
 
-    def __init__(self, definitions: Definitions, path: Path, name: str) -> None:
-        self.definitions, self.name = definitions, name
-        self.is_package = path.name == "__init__.py" or path.is_dir()
-        self.source = "" if path.is_dir() else path.read_text(encoding="utf-8")
+    def __init__(self, definitions: Definitions, source: str, name: str, *, is_package: bool = False) -> None:
+        self.definitions, self.source, self.name, self.is_package = definitions, source, name, is_package
         self.stem = name.rpartition(".")[2]
 
     @cached_property

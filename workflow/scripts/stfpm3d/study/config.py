@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
+from stfpm3d.methods.registry import METHODS, declaration
+from stfpm3d.methods.row import Row
 from stfpm3d.runtime.errors import InputError
-from stfpm3d.study.rows import (
-    Experiment,
-    FanoganExperiment,
-    Gan,
-    MaskExperiment,
-    PadimExperiment,
-    SegmentationExperiment,
-    Segmenter,
-    SegmenterExperiment,
-    StfpmExperiment,
-    Student,
-    Teacher,
-)
+from stfpm3d.runtime.section import Section
+from stfpm3d.study.rows import Gan, Segmenter, Student, Teacher
 from stfpm3d.study.sections import (
     BiasCorrection,
     Cohort,
@@ -35,14 +28,21 @@ from stfpm3d.study.sections import (
     Grid,
     Registration,
     Report,
-    Section,
     Split,
     Standardization,
     Template,
 )
 
+KINDS = ("teacher", "student", "gan", "segmenter")
+"""The kinds of networks, each with a list of rows, such as `teachers`."""
 RESERVED = "histogram"
 """The name of a probe that stands among those of the experiments in `metrics.tsv`."""
+
+
+if TYPE_CHECKING:
+    Experiment = Row
+else:
+    Experiment = Annotated[reduce(or_, map(declaration, METHODS)), Field(discriminator="method")]
 
 
 class Config(Section):
@@ -67,7 +67,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:
-        for kind in ("teachers", "students", "gans", "segmenters", "experiments"):
+        for kind in (*(f"{kind}s" for kind in KINDS), "experiments"):
             rows = getattr(self, kind)
             names = [row.name for row in rows]
             folded = [name.lower() for name in names]  # they name folders, also where capitals do not count
@@ -79,19 +79,12 @@ class Config(Section):
             raise ValueError(
                 f"experiments has a row named {RESERVED!r}, as a probe is in the tables; choose another name"
             )
-        teachers, students, gans = ([row.name for row in rows] for rows in (self.teachers, self.students, self.gans))
+        known = {kind: [row.name for row in getattr(self, f"{kind}s")] for kind in KINDS}
         for student in self.students:
-            _require(student.teacher, teachers, f"student {student.name!r} names the teacher")
+            _require(student.teacher, known["teacher"], f"student {student.name!r} names the teacher")
         for experiment in self.experiments:
-            if isinstance(experiment, StfpmExperiment):
-                _require(experiment.student, students, f"experiment {experiment.name!r} names the student")
-            if isinstance(experiment, PadimExperiment):
-                _require(experiment.teacher, teachers, f"experiment {experiment.name!r} names the teacher")
-            if isinstance(experiment, FanoganExperiment):
-                _require(experiment.gan, gans, f"experiment {experiment.name!r} names the gan")
-            if isinstance(experiment, SegmenterExperiment):
-                segmenters = [row.name for row in self.segmenters]
-                _require(experiment.segmenter, segmenters, f"experiment {experiment.name!r} names the segmenter")
+            for kind in experiment.names:
+                _require(getattr(experiment, kind), known[kind], f"experiment {experiment.name!r} names the {kind}")
         for segmenter in self.segmenters:
             if segmenter.spacing_mm < self.template.resolution_mm:
                 raise ValueError(
@@ -108,15 +101,11 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _sources_and_the_reference_have_graded_maps(self) -> Config:
-        binary = (MaskExperiment, SegmentationExperiment)
-        graded = [row.name for row in self.experiments if not isinstance(row, binary)]
+        graded = [row.name for row in self.experiments if row.is_graded]
         if not graded:
             raise ValueError("experiments has no row with graded maps; add one that is neither mask nor segmentation")
-        named = {
-            f"experiment {row.name!r} segments the maps of": row.experiment
-            for row in self.experiments
-            if isinstance(row, SegmentationExperiment)
-        }
+        sources = {row.name: row.source() for row in self.experiments}
+        named = {f"experiment {name!r} segments the maps of": of for name, of in sources.items() if of}
         if self.evaluation.reference is not None:
             named["evaluation.reference names the experiment"] = self.evaluation.reference
         for subject, name in named.items():
@@ -154,7 +143,7 @@ def read_config(mapping: Mapping[str, Any]) -> Config:
 
 def _sentence(problem: Any, config: Mapping[str, Any]) -> str:
     """One sentence for one of pydantic's problems."""
-    place = [part for part in problem["loc"] if not (isinstance(part, str) and part in _METHODS)]
+    place = [part for part in problem["loc"] if not (isinstance(part, str) and part in METHODS)]
     key = _key(place, config)
     if problem["type"] == "extra_forbidden":
         valid = sorted(_keys_beside(problem["loc"]))
@@ -190,15 +179,12 @@ def section_models(annotation: Any) -> Iterator[type[Section]]:
         yield from section_models(inner)
 
 
-_METHODS = {get_args(model.model_fields["method"].annotation)[0]: model for model in section_models(Experiment)}
-
-
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     """The valid keys of the section that holds the unknown key at `location`."""
     section: type[Section] = Config
     for part in location[:-1]:
-        if isinstance(part, str) and part in _METHODS:
-            section = _METHODS[part]
+        if isinstance(part, str) and part in METHODS:
+            section = declaration(part)
         elif isinstance(part, str):
             section = next(section_models(section.model_fields[part].annotation))
     return list(section.model_fields)

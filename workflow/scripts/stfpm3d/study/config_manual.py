@@ -48,7 +48,7 @@ def _table(key: str, section: type[Section]) -> Iterator[str]:
     yield f"## `{key}`{f', `method: {method}`' if method else ''}\n\n{inspect.getdoc(section)}\n"
     rows = [
         f"| `{name}` | {field.description} | {_unit(name)} | {_default(field.default)} | {_values(schema, name)} |"
-        for name, field in section.model_fields.items()
+        for name, field in sorted(section.model_fields.items(), key=lambda item: not item[1].is_required())
         if not list(section_models(field.annotation))
     ]
     if rows:

@@ -21,7 +21,6 @@ from stfpm3d.study.cohort import (
     with_test_table,
 )
 from stfpm3d.study.config import Config
-from stfpm3d.study.rows import PadimExperiment, StfpmExperiment, ZscoreExperiment
 from stfpm3d.study.split import assign_fold, assign_split
 
 DEMO_FOLDER = Path("results/demo")
@@ -97,10 +96,8 @@ def check_study(study: Config, participants: pd.DataFrame) -> None:
         if teacher.epochs > 0:
             check_teacher(participants, teacher.name, teacher.balance, study.split.seed)
     for experiment in study.experiments:
-        if isinstance(experiment, ZscoreExperiment | PadimExperiment):
-            check_statistics(participants, experiment.name)
-        elif isinstance(experiment, StfpmExperiment) and experiment.residual != "distance":
-            check_statistics(participants, experiment.name, "val", 3)  # each is measured against the others
+        if fitted := experiment.fitted_on():
+            check_statistics(participants, experiment.name, *fitted)
     for key, path in given_files(study).items():
         if not os.access(path, os.R_OK) or not Path(path).is_file():
             raise InputError(f"config: {key}: {path} is not a file that can be read; correct its path.")

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     ValidationError,
@@ -16,22 +14,9 @@ from pydantic import (
     model_validator,
 )
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+from stfpm3d.runtime.section import Fraction, Name, Section, Seed
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-Blocks = Annotated[list[Literal[1, 2, 3]], Field(min_length=1, max_length=3)]
-
-
-class Section(BaseModel):
-    """A part of the config; unknown keys are errors, values never change after reading.
-
-    The docstrings of its subclasses stand in config/README.md: what it is, and what runs again when it changes.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Cohort(Section):

@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 
 from stfpm3d.runtime.fingerprint import Fingerprints
+from stfpm3d.runtime.section import Section
 from stfpm3d.study.cohort import select
-from stfpm3d.study.config import Config
+from stfpm3d.study.config import KINDS, Config
 from stfpm3d.study.devices import has_gpu, requested_gpus
 from stfpm3d.study.opening import mask_files, path_unless
-from stfpm3d.study.sections import Section
 from stfpm3d.study.split import hash_order, teacher_scans
 
 BRAIN_MASK = "results/template/mask.nii.gz"
@@ -92,6 +92,8 @@ class TrainingPlan:
         self.students = {row.name: row for row in study.students}
         self.gans = {row.name: row for row in study.gans}
         self.segmenters = {row.name: row for row in study.segmenters}
+        kinds = (self.teachers, self.students, self.gans, self.segmenters)
+        self.networks: dict[str, dict[str, Any]] = dict(zip(KINDS, kinds, strict=True))
         self.lesion_sign = LESION_SIGN[study.cohort.modality]
 
     # Scans
@@ -203,7 +205,11 @@ class TrainingPlan:
         """Whether a student sees its training scans in random acquisitions."""
         return self.students[student].corruption == "acquisition"
 
-    # Segmenters
+    # GANs and segmenters
+
+    def grid_of_gan(self, gan: str) -> str:
+        """The folder with the scans in a GAN's size, ending in a slash."""
+        return f"results/grid/size-{self.gans[gan].size}/"
 
     def grid_of_segmenter(self, segmenter: str) -> str:
         """The folder with the scans as a segmenter sees them, ending in a slash."""

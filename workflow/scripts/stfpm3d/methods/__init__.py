@@ -1,0 +1,1 @@
+"""Methods: each declares, in one module, all that other parts ask of it."""
