@@ -11,39 +11,22 @@ import yaml
 
 from project import ROOT, Project
 
-PACKAGE = "workflow/scripts/stfpm3d"
-
 
 def recipe() -> str:
     """The recipe's section of CONTRIBUTING."""
     return (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Add a method\n")[1].split("\n## ")[0]
 
 
-def inserted(path: Path, place: str, text: str) -> None:
-    """Insert a text where a pattern, which occurs once, ends in a file."""
-    content, count = re.subn(f"({place})", lambda found: found[1] + text, path.read_text(encoding="utf-8"))
-    assert count == 1, f"{path} holds {place} {count} times"
-    path.write_text(content, encoding="utf-8")
-
-
 def follow(text: str, folder: Path) -> None:
-    """Change a copy of the workflow as the recipe says; what is typed are its own blocks and pieces of code."""
-    row, function = (
-        re.sub("^    ", "", block, flags=re.M) for block in re.findall(r"```python\n(.*?)^ *```", text, re.M | re.S)
-    )
-    (choice,) = re.findall(r"`(\| \w+)`", text)
-    (maker,) = re.findall(r'`("\w+": "baselines:\w+")`', text)
-    (kind,) = re.findall(r"`(\w+)`, imported, among the `baselines`", text)
-    (method,) = re.findall(r'`("\w+")` in the wildcard constraint of `maps_imaging`', text)
-    package, rules = folder / PACKAGE, folder / "workflow/rules"
-    inserted(package / "study/rows.py", r"(?<=\n)(?=Experiment = Annotated)", f"{row}\n\n")
-    inserted(package / "study/rows.py", r"(?=,\n    Field\(discriminator)", f" {choice}")
-    inserted(package / "maps/baselines.py", r"\Z", f"\n\n{function}")
-    inserted(package / "maps/makers.py", r"MAKERS = \{", f"{maker}, ")
-    inserted(package / "study/plan.py", r"from stfpm3d.study.rows import \(", f"{kind}, ")
-    inserted(package / "study/plan.py", r"baselines = [^\n]+", f" | {kind}")
-    for file in ("maps.smk", "copies.smk"):
-        inserted(rules / file, r'experiments_by\("intensity"', f", {method}")
+    """Change a copy of the workflow as the recipe says: one new file, and one line in another."""
+    (module,) = re.findall(r"```python\n(.*?)^ *```", text, re.M | re.S)
+    (line,) = re.findall(r'`("mirror": "mirror:\w+",)`', text)
+    methods = folder / "workflow/scripts/stfpm3d/methods"
+    (methods / "mirror.py").write_text(re.sub("^    ", "", module, flags=re.M), encoding="utf-8")
+    registry = (methods / "registry.py").read_text(encoding="utf-8")
+    assert registry.count("METHODS = {\n") == 1
+    text = registry.replace("METHODS = {\n", f"METHODS = {{\n    {line}\n")
+    (methods / "registry.py").write_text(text, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +54,6 @@ def test_a_method_by_the_recipe_runs_its_own_jobs_alone_to_the_report_and_a_bund
     assert set(metrics["experiment"]) == {"mirror", "histogram"}
     page = (results / "report/index.html").read_text(encoding="utf-8")
     assert "not tested against any other row" in page
-    assert "Anomaly maps were made by the method mirror (row mirror), as implemented in stfpm3d" in page
+    assert "Anomaly maps were made by the difference to the mirror image, as implemented in stfpm3d" in page
     assert '<small class="kind">baseline</small>' in page
     assert (results / "bundle/mirror/bundle.json").is_file()
