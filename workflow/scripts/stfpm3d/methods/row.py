@@ -134,7 +134,8 @@ class Row(Section):
         own = {key: cls.model_fields[key] for key in cls._keywords()}
         forms: dict[str, Any] = {key: Annotated[(of.annotation, Field(), *of.metadata)] for key, of in own.items()}
         forms |= {**cls.computes, **{key: ASKED[key] for key in cls.asks if key in ASKED}}
-        return create_model("Settings", __base__=Section, **{key: (form, ...) for key, form in forms.items()})
+        required: dict[str, Any] = {key: (form, ...) for key, form in forms.items()}
+        return create_model("Settings", __base__=Section, **required)
 
     @classmethod
     def _keywords(cls) -> list[str]:
