@@ -16,8 +16,8 @@ from stfpm3d.learning.resnet import AcsResNet, load_checkpoint, save_network
 from stfpm3d.learning.unet import LesionUNet, save_segmenter
 from stfpm3d.maps.form import Scan
 from stfpm3d.maps.gaussian import save_gaussian
-from stfpm3d.maps.makers import map_maker
 from stfpm3d.maps.network import fit_features, load_block_maps
+from stfpm3d.methods.registry import declaration, map_maker
 from stfpm3d.prediction.slimming import slimmed
 
 IMAGENET = Path(__file__).resolve().parents[2] / "models/imagenet/resnet18-pyramid.safetensors"
@@ -78,7 +78,10 @@ def test_a_slim_bundle_makes_the_same_maps(
     assert set(slim) == {"head", "statistics", *roles}
     assert sum(slim[role].stat().st_size for role in roles) < most_mb * 1e6
     scan = Scan("sub-1", run["scan"], run["brain_mask"])
-    whole, found = (map_maker(method, {**own, **HERE}, paths)(scan).map.data for paths in (files, {**files, **slim}))
+    whole, found = (
+        map_maker(declaration(method).maker, {**own, **HERE}, paths)(scan).map.data
+        for paths in (files, {**files, **slim})
+    )
     assert np.ptp(whole) > 0
     assert np.abs(found - whole).max() < 1e-3 * np.ptp(whole)
 

@@ -26,7 +26,9 @@ rule evaluate:
     params:
         scans=SCANS.loc[EVALUATED, [*KEYS, "group", "split"]].reset_index().to_dict("records"),
         masked=PLAN.masked(EVALUATED),
-        healthy_quantile=lambda w: STUDY.evaluation.healthy_quantile if PLAN.experiments[w.experiment].is_graded else None,
+        healthy_quantile=lambda w: (
+            STUDY.evaluation.healthy_quantile if PLAN.experiments[w.experiment].is_graded else None
+        ),
         threshold=lambda w: PLAN.experiments[w.experiment].own_threshold,
         min_lesion_ml=lambda w: STUDY.evaluation.min_lesion_ml if w.experiment in PLAN.in_brain() else None,
         protocols=lambda w: list(PLAN.experiments[w.experiment].protocols),

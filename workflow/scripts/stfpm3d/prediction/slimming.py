@@ -19,6 +19,7 @@ from stfpm3d.imaging.volumes import load_volume
 from stfpm3d.learning.resnet import save_pyramid
 from stfpm3d.learning.weights import halved, read_form, write_tensors
 from stfpm3d.maps.gaussian import load_gaussian, save_gaussian
+from stfpm3d.methods.registry import declaration
 from stfpm3d.runtime.files import replacing
 
 ENDINGS = {"head": ".nii.gz", "statistics": ".npz"}
@@ -50,7 +51,7 @@ def slimmed(files: Mapping[str, str], settings: Mapping[str, Any], folder: Path)
         "model": _half_model,
         "head": _head_in_16_bits,
     }
-    if settings["method"] != "zscore":
+    if "statistics" not in declaration(settings["method"]).roles:
         ways["statistics"] = _healthy_mean
     made = {role: folder / f"{role}{ENDINGS.get(role, '.safetensors')}" for role in ways if role in files}
     for role, path in made.items():
