@@ -135,7 +135,8 @@ def test_every_methods_maps_are_made_in_environments_which_provide_what_they_imp
     for method, row in zip(METHODS, map(declaration, METHODS), strict=True):
         if row.maker:
             maker = row.maker.partition(":")[0].replace(".", "/")
-            for environment in (row.environment, "prediction"):  # of which predict_scan finds it by name
+            own = "learning" if row.runs_in == "own" else row.runs_in
+            for environment in (own, "prediction"):  # of which predict_scan finds it by name
                 assert not unprovided(imported(maker), environment), method
 
 

@@ -115,7 +115,13 @@ def copy_tables(kind, experiment):
 
 def method_code(wildcards):
     """Which function makes an experiment's maps and a digest of it, for params: all methods share one script."""
-    return maker_code(PLAN.experiments[wildcards.experiment].maker)
+    row = PLAN.experiments[wildcards.experiment]
+    return [*maker_code(row.maker), *row.foreign_code()]
+
+
+def maker_files(experiment):
+    """What an experiment's maps are made with, by role; of the user's own files the time does not count."""
+    return {role: given(path) for role, path in PLAN.maker_files(experiment).items()}
 
 
 @cache

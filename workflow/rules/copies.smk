@@ -19,7 +19,7 @@ COPIES = {  # by kind, and by the batch in which the maps of their scans are mad
 rule copies_learning:
     """Make the maps of a batch of copies by networks, and measure them (MNI grid)."""
     input:
-        unpack(lambda w: PLAN.maker_files(w.experiment)),
+        unpack(lambda w: maker_files(w.experiment)),
         images=lambda w: [COPY_IMAGE[w.kind].format(**copy) for copy in COPIES[w.kind, w.batch]],
         masks=lambda w: [COPY_MASK[w.kind].format(**copy) for copy in COPIES[w.kind, w.batch]],
         supports=lambda w: [SUPPORT.format(sub=copy["scan_id"]) for copy in COPIES[w.kind, w.batch]],
@@ -32,7 +32,7 @@ rule copies_learning:
         "benchmarks/copies/{kind}_{experiment}_{batch}.tsv"
     wildcard_constraints:
         kind=one_of(COPY_IMAGE),
-        experiment=PLAN.experiments_in("learning", graded=True),
+        experiment=PLAN.experiments_in("learning", of_copies=True),
     conda:
         "../../envs/learning.yaml"
     threads: COMPUTE["threads"]
@@ -54,7 +54,7 @@ rule copies_learning:
 use rule copies_learning as copies_imaging with:
     wildcard_constraints:
         kind=one_of(COPY_IMAGE),
-        experiment=PLAN.experiments_in("imaging", graded=True),
+        experiment=PLAN.experiments_in("imaging", of_copies=True),
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -10,6 +10,7 @@ OF_FOLD = (
     "student",
     "gan",
     "segmenter",
+    "own",
     "gaussian",
     "maps",
     "synthetic",

@@ -67,7 +67,7 @@ rule feature_gaussian:
 rule maps_learning:
     """Make the anomaly maps of a batch of scans by networks, with what each block of theirs finds (paper, 3.2)."""
     input:
-        unpack(lambda w: PLAN.maker_files(w.experiment)),
+        unpack(lambda w: maker_files(w.experiment)),
         images=lambda w: PLAN.mapped_images(w.experiment, w.part, w.batch),
         source=lambda w: PLAN.source_maps(w.experiment, w.part, w.batch),
         supports=lambda w: expand(SUPPORT, sub=PLAN.batches[w.part][w.batch]),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from lightning.pytorch.utilities import rank_zero_only
 
 
 def checkpoints_beside(weights: Path | str) -> Path:
@@ -34,4 +33,5 @@ def checkpoint_folder(parent: Path | str, params: Mapping[str, Any], files: Iter
             digest.update(hashlib.file_digest(file, "sha256").digest())
     folder = Path(parent) / digest.hexdigest()[:16]
     yield folder
-    rank_zero_only(shutil.rmtree)(parent, ignore_errors=True)
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # of a training on several devices
+        shutil.rmtree(parent, ignore_errors=True)

@@ -49,7 +49,7 @@ class BlockRow(Blocks, Row):
     """A row of such a method."""
 
     maker = "stfpm3d.maps.network:network_maps"
-    environment = "learning"
+    runs_in = "learning"
     asks = ("lesion_sign", *TORCH)
     optional_roles = ("gaussian", "atlas")
     has_blocks = True

@@ -20,7 +20,7 @@ class FanoganExperiment(Row):
     )
 
     maker = "stfpm3d.maps.reconstruction:fanogan_maps"
-    environment = "learning"
+    runs_in = "learning"
     names = ("gan",)
     asks = TORCH
     roles = ("grid", "model")

@@ -17,7 +17,7 @@ class SegmenterExperiment(Row):
     segmenter: Name = Field(description="Name of the segmenter row.")
 
     maker = "stfpm3d.maps.lesion_odds:segmenter_maps"
-    environment = "learning"
+    runs_in = "learning"
     names = ("segmenter",)
     asks = TORCH
     roles = ("grid", "model")

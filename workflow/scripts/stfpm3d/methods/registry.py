@@ -20,6 +20,7 @@ METHODS = {
     "zscore": "zscore:ZscoreExperiment",
     "mask": "mask:MaskExperiment",
     "segmentation": "segmented:SegmentationExperiment",
+    "own": "own:OwnExperiment",
 }
 """Where each method is declared: the module in this room, and the row in it. By name, so that a job imports its own
 method alone, and a change in one method makes no other's maps again."""

@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 
 from stfpm3d.runtime.section import Fraction, Name, Section
 
-Kind = Literal["as published", "our variant", "baseline"]
+Kind = Literal["as published", "our variant", "baseline", "your own"]
 SmoothingMm = Annotated[float, Field(ge=0, le=1000, description="FWHM of the Gaussian that smooths the map, mm.")]
 MirrorShare = Annotated[
     Fraction,
@@ -75,8 +75,8 @@ class Row(Section):
 
     maker: ClassVar[str] = ""
     """The function that makes its maps (see `registry.map_maker`), as `module:name`; empty for the bare brain mask."""
-    environment: ClassVar[Literal["imaging", "learning"]] = "imaging"
-    """Whether the function needs torch (learning)."""
+    runs_in: ClassVar[Literal["imaging", "learning", "own"]] = "imaging"
+    """The environment that the function needs: torch is in learning, what the user names is own."""
     names: ClassVar[tuple[str, ...]] = ()
     """The keys that name a row of teachers, students, gans or segmenters."""
     asks: ClassVar[tuple[str, ...]] = ()
@@ -93,6 +93,8 @@ class Row(Section):
     """Whether a map is made of the blocks of a teacher."""
     is_graded: ClassVar[bool] = True
     """Whether a map has more values than 0 and 1."""
+    maps_new_scans: ClassVar[bool] = True
+    """Whether it can map what was not in the study: altered copies of scans, and new scans by a bundle."""
     own_threshold: ClassVar[float | None] = None
     """The threshold that its values have by themselves; without it healthy validation scans set one."""
     protocols: ClassVar[tuple[str, ...]] = ("strict", "paper")
@@ -122,29 +124,37 @@ class Row(Section):
         """Keywords of the function that follow from the keys of the row."""
         return {}
 
-    def settings(self, study: Study) -> dict[str, Any]:
+    def keywords(self, study: Study) -> dict[str, Any]:
         """The keywords of the function: the keys of the row, what is `computed` of them, and what it `asks` for."""
         offered = {**study.where, "lesion_sign": study.lesion_sign}
-        own = self.model_dump(mode="json", include={*self._keywords()})
+        own = self.model_dump(mode="json", include={*self._passed()})
         return {**own, **self.computed(), **{key: offered[key] for key in self.asks}}
 
     @classmethod
     def form(cls) -> type[Section]:
-        """The form of `settings` in a bundle, without those of the machine: each must be there."""
-        own = {key: cls.model_fields[key] for key in cls._keywords()}
+        """The form of `keywords` in a bundle, without those of the machine: each must be there."""
+        own = {key: cls.model_fields[key] for key in cls._passed()}
         forms: dict[str, Any] = {key: Annotated[(of.annotation, Field(), *of.metadata)] for key, of in own.items()}
         forms |= {**cls.computes, **{key: ASKED[key] for key in cls.asks if key in ASKED}}
         required: dict[str, Any] = {key: (form, ...) for key, form in forms.items()}
         return create_model("Settings", __base__=Section, **required)
 
     @classmethod
-    def _keywords(cls) -> list[str]:
+    def _passed(cls) -> list[str]:
         return [key for key in cls.model_fields if key not in ("name", "method", *cls.names, *cls.replaces)]
 
     @classmethod
     def needed(cls, settings: Mapping[str, Any]) -> set[str]:
         """The roles of `files` that a bundle with these settings must hold."""
         return {*cls.roles}
+
+    def user_files(self) -> dict[str, str]:
+        """The user's own files that the row names, by key."""
+        return {}
+
+    def foreign_code(self) -> list[str]:
+        """Digests of the user's code that makes its maps."""
+        return []
 
     def fitted_on(self) -> tuple[str, int] | None:
         """The part on whose healthy scans its statistics stand, and how many it must have; None without statistics."""

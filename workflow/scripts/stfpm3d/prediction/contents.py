@@ -13,7 +13,7 @@ from stfpm3d.study.training_plan import BRAIN_MASK
 
 def bundled_experiments(plan: Plan) -> list[str]:
     """The experiments of which a bundle can be made: those whose map of a scan needs nothing but the scan."""
-    return plan.graded_experiments()
+    return plan.copied_experiments()
 
 
 def bundled_files(plan: Plan, experiment: str) -> dict[str, Any]:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stfpm3d.runtime.errors import InputError
+from stfpm3d.runtime.files import sha256
 
-KEYS = ("bundle", "scans", "out", "accelerator", "threads")
+KEYS = ("bundle", "scans", "out", "accelerator", "threads", "trust")
+MODULE = "module.py"
+"""The file of a bundle that is code of its maker's."""
 ACCELERATORS = ("auto", "cpu", "gpu")
 NO_NAME = re.compile(r"[{}<>\x00-\x1f]")
 """What the name of a folder of results may not hold: Snakemake takes {name} and <name> for names to fill in."""
@@ -23,6 +26,8 @@ class Request(NamedTuple):
     out: str = "predictions"
     accelerator: str = "auto"
     threads: int = 1
+    trust: str = ""
+    """The beginning of the sha256 of code in the bundle that may be run."""
 
 
 def read_request(config: Mapping[str, Any], written: Iterable[str]) -> Request:
@@ -60,7 +65,18 @@ def read_request(config: Mapping[str, Any], written: Iterable[str]) -> Request:
         _folder(given.get("out", "predictions")),
         _accelerator(given.get("accelerator", "auto")),
         _threads(given.get("threads", 1)),
+        given.get("trust", ""),
     )
+
+
+def check_trust(request: Request) -> None:
+    """Raise `InputError` where a bundle brings code and the request does not consent to run this very code."""
+    module = Path(request.bundle, MODULE)
+    if module.is_file() and request.trust != (digest := sha256(module)[:12]):
+        raise InputError(
+            f"{module} is Python code of whoever made the bundle, and predict would run it with your rights; read it,"
+            f" and if you trust it, add trust={digest} to --config, which allows this very code."
+        )
 
 
 def check_accelerator(accelerator: str, here: bool) -> None:

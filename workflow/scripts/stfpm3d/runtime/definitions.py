@@ -14,7 +14,7 @@ What cannot be followed counts whole:
 
 Three helpers of this room, through which every script goes, do not count (`NEUTRAL`): they decide when a file appears
 and what is logged, not what a result holds. The other definitions of the room, as the format of tables, count. Nor does
-what finds a method by its name (`registry`): the rules count which one, and its code, by themselves.
+what finds a method by its name (`registry`) or loads the user's file: the rules count which one by themselves.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from pathlib import Path
 from stfpm3d.runtime.import_time import only_defines
 from stfpm3d.runtime.syntax import DYNAMIC, Form, Import, bound_names, form, is_logger, reduced
 
-NEUTRAL = {"files.replacing", "logs.progress", "logs.rule_log", "registry.declaration", "registry.map_maker"}
+NEUTRAL = {"files.replacing", "logs.progress", "logs.rule_log"}
+NEUTRAL |= {"foreign.loaded", "registry.declaration", "registry.map_maker"}
 UNFOLLOWED = {"__builtins__", "__import__", "__loader__", "__spec__", "eval", "exec", "globals", "locals"}
 UNFOLLOWED |= {"builtins", "ctypes", "gc", "importlib", "inspect", "pickle", "pkgutil", "runpy", "shelve"}
 UNFOLLOWED |= {"sys._getframe", "sys.modules", "typing.get_type_hints"}

@@ -24,7 +24,7 @@ REASONS = {  # by the words of Snakemake's reasons
     "Input files updated by another job": "follows",
 }
 """What follows alone is caused by another stage; where there is another reason, that is told."""
-TRAININGS = ("teacher", "student", "fanogan", "segmenter")
+TRAININGS = ("teacher", "student", "fanogan", "segmenter", "own_fit")
 
 
 @dataclass

@@ -102,6 +102,8 @@ def check_study(study: Config, participants: pd.DataFrame) -> None:
         if not os.access(path, os.R_OK) or not Path(path).is_file():
             raise InputError(f"config: {key}: {path} is not a file that can be read; correct its path.")
         check_path(path, f"config: {key}:")
+    for experiment in study.experiments:
+        experiment.foreign_code()
     lesions = study.evaluation.synthetic
     if lesions.masks is not None:
         names = mask_files(lesions.masks)
@@ -120,6 +122,8 @@ def given_files(study: Config) -> dict[str, str]:
     for teacher in study.teachers:
         files[f"teachers, {teacher.name}, weights"] = path_unless(teacher.weights, "random", "imagenet")
         files[f"teachers, {teacher.name}, atlas"] = path_unless(teacher.atlas, "none", "coordinates")
+    for row in study.experiments:
+        files |= {f"experiments, {row.name}, {key}": path for key, path in row.user_files().items()}
     return {key: path for key, path in files.items() if path is not None}
 
 

@@ -32,10 +32,10 @@ class Plan(TrainingPlan):
 
     # Experiments
 
-    def experiments_in(self, environment: str, *, graded: bool = False) -> str:
-        """A wildcard constraint: the experiments whose maps are made in an environment; `graded`: those of copies."""
-        rows = [row for row in self.experiments.values() if row.maker and row.environment == environment]
-        return one_of([row.name for row in rows if row.is_graded or not graded])
+    def experiments_in(self, environment: str, *, of_copies: bool = False) -> str:
+        """A wildcard constraint: the experiments whose maps, or maps of copies, are made in an environment."""
+        rows = [row for row in self.experiments.values() if row.maker and row.runs_in == environment]
+        return one_of([row.name for row in rows if row.name in self.copied_experiments() or not of_copies])
 
     def experiments_with_blocks(self) -> str:
         """A wildcard constraint: the experiments whose maps are made of the blocks of networks."""
@@ -72,7 +72,7 @@ class Plan(TrainingPlan):
 
     def maker_settings(self, experiment: str) -> dict[str, Any]:
         """How an experiment's maps are made, as params: the keywords of its function, the `maker` of its row."""
-        return self.experiments[experiment].settings(self)
+        return self.experiments[experiment].keywords(self)
 
     def mapped_images(self, experiment: str, part: str, batch: str) -> list[str]:
         """What the maps of a batch are made of, a file a scan; nothing for a method that reads another's maps."""
@@ -93,24 +93,28 @@ class Plan(TrainingPlan):
     # What is measured
 
     def graded_experiments(self) -> list[str]:
-        """The experiments that are measured on altered copies of scans.
-
-        Segmentations and the bare mask have no graded maps.
-        """
+        """The experiments with graded maps: all but segmentations and the bare mask."""
         return [name for name, row in self.experiments.items() if row.is_graded]
+
+    def copied_experiments(self) -> list[str]:
+        """The experiments that can map what is not in the cohort: altered copies of scans, and new scans."""
+        return [name for name in self.graded_experiments() if self.experiments[name].maps_new_scans]
 
     def lesion_experiments(self) -> list[str]:
         """The experiments that are measured on synthetic lesions, where there are any: in healthy test scans."""
         has_lesions = self.study.evaluation.synthetic.per_scan and self.select(split="test", group="healthy")
-        return self.graded_experiments() if has_lesions else []
+        return self.copied_experiments() if has_lesions else []
 
     def probe_tables(self) -> list[str]:
         """The tables of the probes of the shortcut, unless they are switched off."""
         if not self.study.evaluation.probes:
             return []
-        probes = ("removed", "within", "sites")
+        probed = {"removed": self.copied_experiments()}
         found = [
-            f"results/evaluation/{name}/probe_{probe}.tsv" for name in self.graded_experiments() for probe in probes
+            f"results/evaluation/{name}/probe_{probe}.tsv"
+            for name in self.graded_experiments()
+            for probe in ("removed", "within", "sites")
+            if name in probed.get(probe, self.experiments)
         ]
         return ["results/evaluation/probe_histogram.tsv", *found]
 
