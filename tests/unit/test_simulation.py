@@ -16,7 +16,7 @@ from stfpm3d.imaging.standardize import KNOTS, PERCENTILES, standardize
 from stfpm3d.simulation.acquisition import bias_field, contrast_curve, restripped, thick_slices, through
 from stfpm3d.simulation.draws import Draws
 from stfpm3d.simulation.geometry import moved, push, ventricles, wider_sulci
-from stfpm3d.simulation.lesion import KINDS, Levels, Tissue, glioma, infarct, levels_of, outline, small_lesion
+from stfpm3d.simulation.lesion import KINDS, Form, Levels, Tissue, glioma, infarct, levels_of, outline, small_lesion
 from stfpm3d.simulation.scan import Healthy, Simulation, mirrored, on_landmarks
 from stfpm3d.simulation.space import Space, blurred, noise, rotation, space_of
 from stfpm3d.simulation.unseen import unseen_acquisition
@@ -233,6 +233,15 @@ def test_samples_are_standardized_over_their_own_brain(healthy: Healthy) -> None
         values = made.image[made.brain]
         assert float(values.mean()) == pytest.approx(0, abs=0.05) and float(values.std()) == pytest.approx(1, abs=0.1)
         assert not (made.lesion & ~made.brain).any()
+
+
+def test_a_lesion_of_one_voxel_stays_in_its_sample(healthy: Healthy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_voxel(tissue: Tissue, centre_mm: Tensor, *_) -> Tensor:
+        return tissue.space.distance_mm(centre_mm) == tissue.space.distance_mm(centre_mm).min()
+
+    monkeypatch.setitem(KINDS, "glioma", Form(one_voxel, 1.0, 1, (4, 14), 0.0))
+    for seed in range(3):
+        assert simulation(lesioned=1.0).sample(healthy, Draws(seed), 0.0).lesion.sum() == 1
 
 
 def test_a_lesioned_sample_differs_where_its_lesion_lies(healthy: Healthy) -> None:

@@ -20,6 +20,8 @@ Kind = Literal["glioma", "small", "infarct", "cavity"]
 
 EDGE_MM = 1.4
 """Sigma that partial volume gives to tissue classes."""
+OUTLINE_VOXELS = 0.8
+"""Sigma, in voxels, that takes single voxels from a glioma's ragged outline; a lesion of a few voxels would vanish."""
 
 
 class Levels(NamedTuple):
@@ -129,7 +131,7 @@ def glioma(tissue: Tissue, centre_mm: Tensor, radius_mm: float, draws: Draws) ->
     tissue.mix(share, target)
     for _ in range(0 if draws.chance(0.25) else 1 + draws.below(3)):
         lesion = lesion | core(tissue, within, centre_mm, radius_mm, draws)
-    return lesion
+    return blurred(lesion.float(), space, OUTLINE_VOXELS * space.spacing_mm) > 0.5
 
 
 def core(tissue: Tissue, within: Tensor, centre_mm: Tensor, radius_mm: float, draws: Draws) -> Tensor:

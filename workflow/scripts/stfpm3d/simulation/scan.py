@@ -102,7 +102,7 @@ class Simulation(NamedTuple):
             lesion[box] |= form.make(Tissue(space, image[box], kept[box], levels), centre_mm, radius_mm, draws)
         image, kept = self._acquired(image, kept, int(healthy.brain.sum()), strength, draws)
         standard = self._standardized(image, kept, strength, draws)
-        return Sample(standard, kept, (blurred(lesion.float(), self.space, 0.8 * self.space.spacing_mm) > 0.5) & kept)
+        return Sample(standard, kept, lesion & kept)
 
     def reacquired(self, healthy: Healthy, draws: Draws, strength: float) -> Tensor:
         """A healthy scan (X, Y, Z) of the same shape as another scanner would give it, standardized again."""
