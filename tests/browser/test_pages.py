@@ -75,6 +75,28 @@ def test_every_link_of_the_page_lands_where_it_leads(page: Page) -> None:
     assert abs(top) < 40 or bottom < 2, "the jump lands elsewhere"
 
 
+def test_the_viewer_opens_in_view_under_its_heading_with_a_legend(page: Page) -> None:
+    scan = page.locator("button[data-scan]").last.get_attribute("data-scan")
+    assert scan
+    look_around(page, scan)
+    heading, slices = page.locator(f"#scan-{scan} figcaption"), page.locator("[data-part=axial]")
+    tops = [part.evaluate("part => part.getBoundingClientRect().top") for part in (heading, slices)]
+    height = page.viewport_size["height"] if page.viewport_size else 0
+    assert -1 <= tops[0] < tops[1] < height / 2
+    assert "outline of the lesion" in page.locator("#viewer .legend").inner_text()
+
+
+def test_the_lesions_outline_lies_on_top_of_the_map(page: Page) -> None:
+    look_around(page, "sub-testpatient6")
+    slide(page, "mask-opacity", 100)
+    slide(page, "map-opacity", 100)
+    slide(page, "threshold", 1)
+    count = """canvas => { const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let n = 0; for (let i = 0; i < data.length; i += 4) n += data[i] === 55 && data[i + 1] === 224; return n; }"""
+    page.locator("[data-part=axial]").press("PageUp")
+    assert page.locator("[data-part=axial]").evaluate(count) > 200
+
+
 def test_the_viewer_measures_as_the_evaluation_did(page: Page, page_path: Path) -> None:
     row = page.locator("#patients ~ div tbody tr").first
     cells = row.locator("td").all_inner_texts()
@@ -172,6 +194,10 @@ def test_quality_control_fits_and_keeps_nobody_out(browser: Browser, quality_pat
     table = opened.locator("section.scroll").first
     if width == WIDTHS["desk"]:
         assert table.evaluate("box => box.scrollWidth <= box.clientWidth + 1"), "the table does not fit"
+    hard = opened.locator("header a")
+    assert hard.count() == 1 and opened.locator(str(hard.get_attribute("href")).replace("#", "figure#")).count() == 1
+    cue = table.evaluate("box => getComputedStyle(box).backgroundAttachment")
+    assert cue.startswith("local, local, scroll, scroll"), "a shadow says what is off the screen"
     assert opened.locator("footer").inner_text().startswith("Made by stfpm3d")
     found = Axe().run(opened, options=RULES)
     assert found.violations_count == 0, found.generate_report()

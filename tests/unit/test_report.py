@@ -237,7 +237,12 @@ def test_the_first_screen_says_what_was_found_how_sure_and_whether_the_image_sco
     assert "trained finds 2 of 2 lesions; 2 patients cannot show a difference to any other row" in screen
     false = int(results.patients.query("experiment == 'trained'")["n_component"].sum()) - 2
     assert f"it marked 2 of 2 lesions, and {false} places that fit none" in screen
-    assert f"In a healthy brain it marks {volume(rows.loc['healthy_fp_ml', 'value'])} ml by mistake" in screen
+    wrongly = [volume(rows.loc[f"{group}_fp_ml", "value"]) for group in ("healthy", "patient")]
+    said = f"it wrongly marks {wrongly[0]} ml in a healthy brain and {wrongly[1]} ml in a patient, outside the lesion"
+    lesion_ml = results.patients.query("experiment == 'trained'")["lesion_ml"].mean()
+    assert f"{said} (a lesion has {volume(lesion_ml)} ml; Dice {number(rows.loc['dice', 'value'])})" in screen
+    assert "overlaps it with an IoU of 0.1 or more" in screen
+    assert screen.index("Look at these first") < screen.index("be trusted?") < screen.index("p after Holm")
     assert "The paper's own row is trained ( as published )" in screen
     assert "2 patients, 2 healthy scans" in text_of(screen.replace(" ,", ",")) and "unreliable" in screen
     assert "A difference between trained and untrained cannot be shown with 2 patients." in screen

@@ -95,6 +95,7 @@ def scan_png(
     brain_mask: Volume,
     *,
     windows: Sequence[Window],
+    highest: float,
     threshold: float,
     orientations: Sequence[Orientation] = ORIENTATIONS,
 ) -> bytes:
@@ -107,6 +108,8 @@ def scan_png(
     ----------
     windows
         One for each block and a last one for the anomaly map, shared by an experiment's scans so that colours compare.
+    highest
+        The highest value of these scans' maps, where the bar of the map's colours ends.
     orientations
         One row each.
     """
@@ -130,16 +133,21 @@ def scan_png(
         cell.set_title(title, color=INK, fontsize=8, pad=3)
     share = 1 / len(titles)
     bar = figure.add_axes((1 - 2.9 * share, 0.7 * BAR_INCH / whole_inch, 0.8 * share, 0.2 * BAR_INCH / whole_inch))
-    _draw_bar(bar, windows[-1], threshold)
+    _draw_bar(bar, windows[-1], highest, threshold)
     return small_png(figure)
 
 
-def _draw_bar(axes: Axes, window: Window, threshold: float) -> None:
-    """The colours of the map from the lowest to the highest value shown, and where the threshold lies among them."""
-    low, high = window
-    axes.imshow(np.linspace(0, 1, 256)[None], "inferno", aspect="auto", extent=(low, high, 0, 1))
+def _draw_bar(axes: Axes, window: Window, highest: float, threshold: float) -> None:
+    """The colours of the map up to the highest value of all scans, and where the threshold lies among them.
+
+    From the window's end on the colour is the brightest.
+    """
+    low, brightest = window
+    high = max(highest, brightest)
+    values = np.linspace(low, high, 256)[None]
+    axes.imshow(values, "inferno", vmin=low, vmax=brightest, aspect="auto", extent=(low, high, 0, 1))
     axes.set(xlim=(low, high), yticks=[])
-    axes.set_xticks([low, high], [f"{low:.2g}", f"{high:.2g}"])
+    axes.set_xticks([low, high], [f"{low:.2g}", f"{high:.3g}"])
     axes.tick_params(colors=INK, labelsize=6, length=2, pad=1)
     axes.spines[:].set_visible(False)
     if not np.isnan(threshold):

@@ -60,13 +60,14 @@ def paper_figures(
     panels = ScanPanels(image, blocks, anomaly, lesion_mask)
     brain = brain_mask.data
     windows = [percentile_window(volume.data[brain], 1, 99.5) for volume in (*panels.blocks.values(), anomaly)]
+    highest = float(anomaly.data[brain].max())
     threshold = float(np.quantile(anomaly.data[brain], OVERLAY_QUANTILE))
     colours = [Volume(embeddings["rgb"][..., channel].astype(np.float32), grid.affine) for channel in range(3)]
     rgb = np.stack([resample_like(colour, brain_mask).data for colour in colours], axis=-1) / 255
     return {
         "figure2": _embeddings_png(panels, rgb, [on_mni("sum", block) for block in (1, 2, 3)], brain_mask),
         **{
-            name: scan_png(panels, brain_mask, windows=windows, threshold=threshold, orientations=rows)
+            name: scan_png(panels, brain_mask, windows=windows, highest=highest, threshold=threshold, orientations=rows)
             for name, rows in (("figure3", ROWS[:1]), ("figure4", ROWS))
         },
     }

@@ -92,16 +92,16 @@ def picture_scans(
     names = list(pictured(scans["scan_id"].tolist(), [case.scan_id for case in first], most))
     pictures = scans.set_index("scan_id", drop=False).loc[names]
     panels = _Panels(brain_mask, grid, inside_crop(brain_mask, grid), blocks)
-    windows = shared_windows((panels.load(row) for row in pictures.to_dict("records")), brain_mask)
+    scales = shared_scales((panels.load(row) for row in pictures.to_dict("records")), brain_mask, threshold)
     return Pictures(
         marked=marked,
         scans=names,
         cases=[
-            _card(case, panels.load(pictures.loc[case.scan_id].to_dict()), panels, windows[-1], threshold)
+            _card(case, panels.load(pictures.loc[case.scan_id].to_dict()), panels, scales.windows[-1], threshold)
             for case in first
             if case.scan_id in names
         ],
-        figures=list(_scan_figures(pictures, patients, marked, panels, windows, threshold)),
+        figures=list(_scan_figures(pictures, patients, marked, panels, scales, threshold)),
         viewer=write_volumes(
             volumes,
             pictures.assign(name=pictures["scan_id"]),
@@ -146,16 +146,30 @@ def _lesion_mask(scan: Mapping[Hashable, object]) -> Volume | None:
     return load_mask(str(scan["lesion_mask"])) if isinstance(scan["lesion_mask"], str | Path) else None
 
 
-def shared_windows(panels: Iterable[ScanPanels], brain_mask: Volume) -> list[Window]:
-    """One colour window per block and one for the map: medians of the scans' 1st and 99.8th percentiles."""
-    windows = [
-        [
-            percentile_window(volume.data[brain_mask.data], 1, 99.8)
-            for volume in (*scan.blocks.values(), scan.anomaly_map)
-        ]
-        for scan in panels
-    ]
-    return [(float(low), float(high)) for low, high in np.median(windows, axis=0)]
+class Scales(NamedTuple):
+    """The colours of an experiment's scans."""
+
+    windows: Sequence[Window]
+    """One for each block and a last one for the map."""
+    highest: float
+    """The highest value of all maps, where the map's bar ends."""
+
+
+def shared_scales(panels: Iterable[ScanPanels], brain_mask: Volume, threshold: float) -> Scales:
+    """One colour window per block and one for the map, for all scans.
+
+    They begin at the median of the scans' 1st percentiles. A block's ends at the median of the 99.8th, the map's at the
+    highest of them, so that no scan is bright all over, and not below the threshold.
+    """
+    windows, highest = [], []
+    for scan in panels:
+        volumes = (*scan.blocks.values(), scan.anomaly_map)
+        windows.append([percentile_window(volume.data[brain_mask.data], 1, 99.8) for volume in volumes])
+        highest.append(float(scan.anomaly_map.data[brain_mask.data].max()))
+    shared = [(float(low), float(high)) for low, high in np.median(windows, axis=0)]
+    top = float(np.max(windows, axis=0)[-1, 1])
+    shared[-1] = (shared[-1][0], float(np.fmax(top, threshold)))
+    return Scales(shared, max(highest))
 
 
 def _marks(
@@ -201,13 +215,13 @@ def _scan_figures(
     patients: pd.DataFrame,
     marked: Mapping[str, Marks],
     panels: _Panels,
-    windows: Sequence[Window],
+    scales: Scales,
     threshold: float,
 ) -> Iterator[dict[str, Any]]:
     """Each pictured scan's slices and figures; scans are read one at a time, so that memory stays flat."""
     figures = patients.set_index("scan_id").to_dict("index")
     for row in progress(scans.to_dict("records"), "report"):
-        png = scan_png(panels.load(row), panels.brain_mask, windows=windows, threshold=threshold)
+        png = scan_png(panels.load(row), panels.brain_mask, threshold=threshold, **scales._asdict())
         has_mask = isinstance(row["lesion_mask"], str | Path)
         remark = "no lesion mask" if row["group"] == "patient" and not has_mask else ""
         scan_id = str(row["scan_id"])

@@ -17,6 +17,9 @@ from stfpm3d.reporting.figures import BESIDE_MIDLINE_MM, BRAIN_MASK, TEMPLATE, c
 from stfpm3d.reporting.pages import write_page
 from stfpm3d.runtime.files import replacing
 
+MOST_TOLD = 20
+"""Of the scans that were hard to register."""
+
 log = logging.getLogger(__name__)
 
 
@@ -86,4 +89,5 @@ def write_quality(
         least_deviation=LEAST_DEVIATION,
         least_scans=LEAST_SCANS,
         beside_midline_mm=BESIDE_MIDLINE_MM,
+        most_told=MOST_TOLD,
     )

@@ -30,6 +30,8 @@ class Row(NamedTuple):
     n_component: int
     """What it marks in patients; as many of it false as are more than the lesions found."""
     healthy_fp_ml: float
+    patient_fp_ml: float
+    """What is marked outside the lesion of a patient, mean."""
     patient_ap: float
     difference: float
     """Above 0 where this row's average precision is above the reference's: the sign of `comparisons.tsv`."""
@@ -130,9 +132,9 @@ def _row(
     tests: Mapping[Hashable, Mapping[Hashable, Any]],
 ) -> Row:
     n_lesion, n_detected, n_component = (int(sums.get(experiment, {}).get(name, 0)) for name in LESION_SUMS)
-    alarms_ml, ap = (findings.value(experiment, name) for name in ("healthy_fp_ml", "patient_ap"))
+    measured = (findings.value(experiment, name) for name in ("healthy_fp_ml", "patient_fp_ml", "patient_ap"))
     tested = (float(tests.get(experiment, {}).get(name, np.nan)) for name in TESTED)
-    return Row(experiment, kind, n_lesion, n_detected, n_component, alarms_ml, ap, *tested)
+    return Row(experiment, kind, n_lesion, n_detected, n_component, *measured, *tested)
 
 
 def _verdicts(rows: Sequence[Row], shown: str, reference: str) -> dict[Verdict, list[str]]:

@@ -11,6 +11,7 @@ const viewer = (() => {
     coronal: {across: 0, up: 2, through: 1, edges: ["R", "L", "S", "I"]},
     sagittal: {across: 1, up: 2, through: 0, edges: ["A", "P", "S", "I"]},
   };
+  const LESION = [55, 224, 194];
   const SCALE = Math.max(4, Math.round(360 / Math.max(nx, ny, nz)));
   const root = document.getElementById("viewer");
   const part = (name) => root.querySelector(`[data-part=${name}]`);
@@ -109,7 +110,7 @@ const viewer = (() => {
       voxel[across] = width - 1 - column;
       voxel[up] = height - 1 - row;
       const place = index(...voxel), grey = 255 * greys * scan.grey[place] / meta.greys;
-      let colour = [grey, grey, grey];
+      let colour = [grey, grey, grey], outline = 0;
       const mix = (other, share) => { colour = colour.map((value, i) => value + share * (other[i] - value)); };
       if (scan.lesion && scan.lesion[place]) {
         const beside = [[across, 1], [across, -1], [up, 1], [up, -1]].some(([axis, step]) => {
@@ -117,12 +118,13 @@ const viewer = (() => {
           other[axis] += step;
           return !scan.lesion[index(...other)];
         });
-        mix([55, 224, 194], beside ? Math.min(2 * truth, 1) : 0.6 * truth);
+        if (beside) outline = Math.min(2 * truth, 1); else mix(LESION, 0.6 * truth);
       }
       if (scan.map[place] >= level) {
         const warmth = (scan.map[place] - level) / Math.max(top - level, 1);
         mix(meta.colours[Math.round(warmth * (meta.colours.length - 1))], marks);
       }
+      mix(LESION, outline);
       picture.data.set([...colour, 255], 4 * (row * width + column));
     }
     const plain = new OffscreenCanvas(width, height);
@@ -192,8 +194,9 @@ const viewer = (() => {
 
   const open = async (name, figure) => {
     wanted = name;
-    figure.append(root);
+    figure.querySelector("figcaption").after(root);
     root.hidden = false;
+    figure.scrollIntoView({behavior: "instant", block: "start"});
     part("message").textContent = "Loading the scan.";
     try {
       const content = await load(name);
