@@ -145,6 +145,7 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) ->
                 "crop_mm": 120.0,
                 "bias_correction": "n4",
                 "transform": "AffineFast",
+                "trained": {"n_healthy": 8, "n_patient": 0},
             },
             is_demo=True,
             quality_page=None,

@@ -14,7 +14,16 @@ ROWS = {"teachers": [{"name": "t"}], "students": [{"name": "s", "teacher": "t"}]
 def test_rows_alone_are_a_config():
     config = read_config(ROWS)
     assert (config.grid.crop_mm, config.grid.size) == ("brain", 128)
-    assert config.split.patient.train == 0.70
+    assert config.split.healthy.train == 0.70
+
+
+@pytest.mark.parametrize(("epochs", "shares"), [(0, (0, 0.15, 0.85)), (1, (0.7, 0.15, 0.15))])
+def test_patients_from_whom_nothing_learns_validate_and_test_alone(epochs, shares):
+    """Of 20 patients 17 are then tested instead of 3; what a config says of them is obeyed."""
+    rows = ROWS | {"teachers": [{"name": "t", "epochs": epochs}]}
+    assert tuple(read_config(rows).fractions()["patient"].values()) == shares
+    said = {"train": 0.6, "val": 0.2, "test": 0.2}
+    assert read_config(rows | {"split": {"patient": said}}).fractions()["patient"] == said
 
 
 @pytest.mark.parametrize(

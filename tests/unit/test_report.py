@@ -116,6 +116,7 @@ RUN = Run(
         "crop_mm": "brain",
         "bias_correction": "none",
         "transform": "AffineFast",
+        "trained": {"n_healthy": 2, "n_patient": 0},
     },
     is_demo=True,
     quality_page="../qc/index.html",

@@ -50,7 +50,8 @@ def methods(
     Parameters
     ----------
     settings
-        `Plan.method_settings`: `space`, `resolution_mm`, `transform`, `bias_correction`, `crop_mm` and `size`.
+        `Plan.method_settings`: `space`, `resolution_mm`, `transform`, `bias_correction`, `crop_mm`, `size` and the
+        scans `trained` on (`n_healthy`, `n_patient`).
     experiments
         Of each its `method`, with its `text` and `references`, and its `architecture`.
     findings, summary
@@ -64,6 +65,8 @@ def methods(
     """
     prepared = _prepared(settings, modality)
     told = [*(["A synthetic cohort was rendered."] if is_demo else []), prepared, _made(experiments)]
+    if not settings["trained"]["n_patient"]:
+        told.append("No patient was among the training scans.")
     text = " ".join([*told, *_measured(findings, summary, healthy_quantile)])
     cited = list(dict.fromkeys(re.findall(r"\[(\w+)\]", text)))
     numbered = re.sub(r"\[(\w+)\]", lambda found: f"({cited.index(found[1]) + 1})", text)

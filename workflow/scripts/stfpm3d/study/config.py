@@ -25,6 +25,7 @@ from stfpm3d.study.sections import (
     Compute,
     Demo,
     Evaluation,
+    Fractions,
     Grid,
     Registration,
     Report,
@@ -37,6 +38,9 @@ KINDS = ("teacher", "student", "gan", "segmenter")
 """The kinds of networks, each with a list of rows, such as `teachers`."""
 RESERVED = "histogram"
 """The name of a probe that stands among those of the experiments in `metrics.tsv`."""
+
+MEASURED_ALONE = Fractions(train=0, val=0.15, test=0.85)
+"""Of patients from whom nothing learns."""
 
 
 if TYPE_CHECKING:
@@ -64,6 +68,12 @@ class Config(Section):
     experiments: list[Experiment] = Field(min_length=1)
     evaluation: Evaluation = Evaluation()
     report: Report = Report()
+
+    def fractions(self) -> dict[str, dict[str, float]]:
+        """The shares of train, val and test of each group where the table does not divide it."""
+        learning = any(teacher.epochs > 0 for teacher in self.teachers)
+        patient = self.split.patient or (Fractions() if learning else MEASURED_ALONE)
+        return {"healthy": self.split.healthy.model_dump(), "patient": patient.model_dump()}
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Config:

@@ -56,7 +56,7 @@ def open_cohort(study: Config, demo: Sequence[Mapping[str, str]]) -> pd.DataFram
     if split.folds:
         parts = assign_fold(table, split.folds, split.fold or 1, split.seed)
     else:
-        parts = assign_split(table, split.model_dump(include={"healthy", "patient"}), split.seed)
+        parts = assign_split(table, study.fractions(), split.seed)
     table["split"] = parts.values
     if study.cohort.test_participants is not None:
         table = with_test_table(table, _read(study, "test_participants", study.cohort.test_participants))

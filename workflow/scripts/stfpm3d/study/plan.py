@@ -156,7 +156,8 @@ class Plan(TrainingPlan):
         grid, template = self.study.grid, self.study.template
         named = {"space": template.space, "resolution_mm": template.resolution_mm, "size": grid.size}
         named |= {"crop_mm": grid.crop_mm, "bias_correction": self.study.bias_correction.method}
-        return named | {"transform": self.study.registration.transform}
+        trained = {f"n_{group}": len(self.select(split="train", group=group)) for group in ("healthy", "patient")}
+        return named | {"transform": self.study.registration.transform, "trained": trained}
 
     def kind(self, experiment: str) -> Kind:
         """What an experiment is, beside the paper's own (see `Row.kind`)."""
