@@ -22,17 +22,23 @@ from stfpm3d.study.config_files import check_config_files
 
 
 class PlannedJobs(logging.Filter):
-    """Notes the jobs that a dry run tells of; a filter, since Snakemake removes all handlers but its own."""
+    """Notes what a dry run tells of: jobs, and what was read and passed over of the cohort.
+
+    It is a filter, since Snakemake removes all handlers but its own.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.jobs: list[logging.LogRecord] = []
+        self.sentences: list[str] = []
         self.folder = Path()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if getattr(record, "event", None) == "job_info":
             self.jobs.append(record)
             self.folder = Path.cwd()  # of the run: --directory holds as long as Snakemake is at work
+        elif getattr(record, "is_said_before", False):
+            self.sentences.append(record.getMessage())
         return True
 
 
@@ -64,6 +70,8 @@ def main() -> None:
             status = end.code
     if status:
         sys.exit(said.getvalue())
+    if planned.sentences:
+        print("\n".join(planned.sentences), end="\n\n")
     if not planned.jobs:
         print("Nothing to be done: every result is there, and as the config, the scans and the code want it.")
         return

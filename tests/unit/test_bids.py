@@ -12,6 +12,14 @@ from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.bids import bids_scans
 from stfpm3d.study.bids_remarks import bids_remarks, scan_remarks
 from stfpm3d.study.cohort import read_bids
+from stfpm3d.study.config import read_config
+from stfpm3d.study.reading import reading
+
+ROWS = {
+    "teachers": [{"name": "t", "epochs": 0}],
+    "students": [{"name": "s", "teacher": "t"}],
+    "experiments": [{"name": "e", "method": "stfpm", "student": "s"}],
+}
 
 
 @pytest.fixture
@@ -211,8 +219,52 @@ def test_two_runs_of_a_session_are_named_with_what_can_be_done(dataset: Path) ->
     with pytest.raises(InputError, match="several T2w scans in one session") as caught:
         read_bids(dataset, "T2w")
     told = "sub-02 (sub-02/anat/sub-02_run-1_T2w.nii.gz, sub-02/anat/sub-02_run-2_T2w.nii.gz)"
-    assert told in str(caught.value) and "move the others out of anat, or name the scans" in str(caught.value)
+    assert told in str(caught.value) and "such as {run: 1} or {ce: null}, or name the scans" in str(caught.value)
     assert [scan.entities for scan in bids_scans(dataset, "T2w")][2:] == ["sub-02_run-1", "sub-02_run-2"]  # to predict
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken"),
+    [
+        ({"ce": None, "run": [1, None]}, "sub-02_run-01"),
+        ({"ce": "GAD", "run": None, "ses": None}, "sub-02_ce-gad"),
+        ({"ce": None, "run": 2}, "sub-02_run-02"),
+    ],
+)
+def test_entities_say_which_scans_count_and_the_others_are_named(dataset: Path, wanted: dict, taken: str) -> None:
+    (dataset / "sub-02/anat/sub-02_T2w.nii.gz").unlink()
+    add(dataset, *(f"sub-02/anat/sub-02_{name}_T2w.nii.gz" for name in ("run-01", "run-02", "ce-gad")))
+    images = read_bids(dataset, "T2w", wanted=wanted)["image"]
+    assert f"{dataset}/sub-02/anat/{taken}_T2w.nii.gz" == images.iloc[-1]
+    left_out = [remark for remark in bids_remarks(dataset, "T2w", wanted) if "cohort.bids leaves it out" in remark]
+    assert left_out and not any(taken in remark for remark in left_out)
+    with pytest.raises(InputError, match=r"none is what cohort\.bids says .*correct cohort\.bids"):
+        read_bids(dataset, "T2w", wanted={"run": 7})
+
+
+def test_a_read_only_data_set_is_a_cohort_by_links_to_its_folders(dataset: Path, tmp_path_factory) -> None:
+    """As docs/own-data.md says: links to what is there, and a table of one's own."""
+    study = tmp_path_factory.mktemp("study")
+    for name in ("sub-01", "sub-02", "derivatives"):
+        (study / name).symlink_to(dataset / name)
+    (study / "participants.tsv").write_text((dataset / "participants.tsv").read_text())
+    linked, direct = read_bids(study, "T2w"), read_bids(dataset, "T2w")
+    same = ["participant_id", "group", "site", "skull_stripped", "scan_id"]
+    assert linked[same].values.tolist() == direct[same].values.tolist()
+    assert linked["lesion_mask"].notna().tolist() == [False, False, True]
+
+
+def test_what_was_read_is_said_before_a_run(dataset: Path) -> None:
+    study = read_config({**ROWS, "cohort": {"participants": str(dataset), "bids": {"ses": ["a", None]}}})
+    table = read_bids(dataset, "T2w", wanted=study.cohort.bids).assign(split=["train", "test"])
+    read, sites, parts = reading(study, table)
+    assert "1 healthy and 1 patients' T2w scans of 2 subjects; 1 lesion mask; 0 skull-stripped." in read
+    assert sites == "Sites: A 1, B 1."
+    assert parts.startswith(
+        "To train on 1 healthy and 0 patients', to validate on 0 healthy and 0 patients', to test on"
+    )
+    without = reading(study, table.assign(lesion_mask=None))[0]
+    assert "0 lesion masks (1 patients' scans have none; looked for in the column lesion_mask" in without
 
 
 def test_a_scan_in_another_subjects_folder_is_refused(dataset: Path) -> None:

@@ -1,6 +1,9 @@
 """What is looked at once before a run: not again by its jobs, nor in each fold, which read the other rules again."""
 
 from stfpm3d.maps.tables import remove_false_tables
+from stfpm3d.study.reading import reading
+
+BEFORE_A_RUN = {"is_said_before": True}  # by which workflow/plan.py knows what to pass on
 
 if workflow.is_main_process:
     for sentence in remove_false_tables(Path("results")):
@@ -14,5 +17,8 @@ if workflow.is_main_process:
             check_headers(GIVEN)
         except InputError as error:
             raise WorkflowError(str(error)) from None
+    if STUDY.cohort.participants != "demo":
+        for sentence in reading(STUDY, COHORT):
+            logger.info(sentence, extra=BEFORE_A_RUN)
     for remark in [*data_set_remarks(STUDY), *PLAN.remarks()]:
-        logger.warning(remark)
+        logger.warning(remark, extra=BEFORE_A_RUN)

@@ -16,7 +16,18 @@ import pandas as pd
 
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.bids_masks import lesion_masks
-from stfpm3d.study.bids_names import NIFTI, BidsName, BidsScan, contents, is_subject, parsed, stem
+from stfpm3d.study.bids_names import (
+    ANY,
+    NIFTI,
+    BidsName,
+    BidsScan,
+    Wanted,
+    contents,
+    is_subject,
+    is_wanted,
+    parsed,
+    stem,
+)
 from stfpm3d.study.sheets import read_rows
 
 DERIVED = ("space", "desc", "label")
@@ -33,8 +44,8 @@ def is_bids(folder: Path) -> bool:
     return (folder / "dataset_description.json").is_file() or any(folder.glob("sub-*/**/anat"))
 
 
-def bids_scans(folder: Path, suffix: str) -> list[BidsScan]:
-    """List the scans of one contrast (T1w, T2w or FLAIR) by name.
+def bids_scans(folder: Path, suffix: str, wanted: Wanted = ANY) -> list[BidsScan]:
+    """List the scans of one contrast (T1w, T2w or FLAIR) by name, of those whose names say what is wanted.
 
     `SkullStripped` is what the most specific of their sidecars says, which may lie in any folder above the scan.
 
@@ -50,6 +61,12 @@ def bids_scans(folder: Path, suffix: str) -> list[BidsScan]:
         raise InputError(
             f"{folder} is a BIDS data set without a {suffix} scan (sub-*/[ses-*/]anat/*_{suffix}.nii.gz); give one that"
             " has some, or a table."
+        )
+    first, found = found[0], [path for path in found if is_wanted(parsed(path), wanted)]
+    if not found:
+        raise InputError(
+            f"{folder} has {suffix} scans, of which none is what cohort.bids says ({dict(wanted)}), such as {first};"
+            " correct cohort.bids."
         )
     sidecars, said = cache(_sidecars), cache(_said)
     scans = []
@@ -76,7 +93,7 @@ def is_scan(path: str, suffix: str) -> bool:
     )
 
 
-def bids_cohort(folder: Path, suffix: str) -> pd.DataFrame:
+def bids_cohort(folder: Path, suffix: str, wanted: Wanted = ANY) -> pd.DataFrame:
     """A participants table (strings, see `cohort.check_participants`) of a data set, paths relative to its folder.
 
     `group` (healthy or patient), and where they stand there `site`, `split` and `exclude`, are columns of its own
@@ -89,7 +106,7 @@ def bids_cohort(folder: Path, suffix: str) -> pd.DataFrame:
         When the table, its column or a scan's row is missing, or a session has two scans or masks.
     """
     kept, subjects = read_subjects(folder)
-    scans = bids_scans(folder, suffix)
+    scans = bids_scans(folder, suffix, wanted)
     for scan in scans:
         if scan.subject not in subjects:
             raise InputError(
@@ -143,9 +160,9 @@ def _check_sessions(folder: Path, scans: Iterable[BidsScan], suffix: str) -> Non
         rest = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
         raise InputError(
             f"{folder} has several {suffix} scans in one session (runs, or other acquisitions), expected one:"
-            f" {'; '.join(told[:MOST_TOLD])}{rest}; move the others out of anat, or name the scans that count in a"
-            " participants table, which is then given instead of the data set, with a session_id each if several of a"
-            " session do."
+            f" {'; '.join(told[:MOST_TOLD])}{rest}; say by cohort.bids which one counts, such as {{run: 1}} or"
+            " {ce: null}, or name the scans in a participants table, which is then given instead of the data set, with"
+            " a session_id each if several of a session count."
         )
 
 

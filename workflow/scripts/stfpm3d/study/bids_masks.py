@@ -17,6 +17,7 @@ OWN_SPACES = ("orig", "individual", "native")
 CONTRASTS = ("t1", "t2", "flair", "pd", "t2star", "dwi", "adc", "trace", "swi", "ct", "bold", "pet")
 PREDICTED = "anomaly"
 """What `desc-` says of the masks that a bundle of this project predicts: they are no truth to measure by."""
+DOCUMENTED = "*_label-lesion_mask.nii.gz"
 OTHER_DATA = ("func", "dwi", "perf", "pet", "fmap", "ct")
 """Folders of other data than `anat`."""
 NOT_COMPARED = ("sub", "ses", "label", "desc", "space", "res", "mod")

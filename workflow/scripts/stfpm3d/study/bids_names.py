@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,24 @@ class BidsName(NamedTuple):
     """Its parts that are no entity, the suffix among them: `("T1w", "roi")`."""
     suffix: str
     """`T1w`; nothing where the name ends in an entity."""
+
+
+Wanted = Mapping[str, str | int | Sequence[str | int | None] | None]
+"""What a scan's name must say by entity, one label or several; None where it must not have the entity."""
+ANY: Wanted = {}
+
+
+def is_wanted(name: BidsName, wanted: Wanted) -> bool:
+    """Whether a name has what is wanted of each entity; a number's leading zeros and capitals do not count."""
+    return all(
+        _plain_label(name.entities.get(entity))
+        in [_plain_label(label) for label in (labels if isinstance(labels, list | tuple) else [labels])]
+        for entity, labels in wanted.items()
+    )
+
+
+def _plain_label(label: object) -> str | None:
+    return None if label is None else str(label).lower().lstrip("0") or "0"
 
 
 class BidsScan(NamedTuple):

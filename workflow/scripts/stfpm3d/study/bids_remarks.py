@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stfpm3d.study.bids import PARTICIPANTS, bids_scans, is_scan, read_subjects
 from stfpm3d.study.bids_masks import is_lesion_mask, lesion_masks, reason_against
-from stfpm3d.study.bids_names import NIFTI, BidsName, BidsScan, images, stem
+from stfpm3d.study.bids_names import ANY, NIFTI, BidsName, BidsScan, Wanted, images, stem
 
 ANATOMY = ("brain", "gm", "wm", "csf", "aseg", "aparcaseg", "aparc", "ribbon", "head", "skull")
 """What masks beside a lesion's are of: labels and descriptions, in small letters."""
@@ -18,13 +18,13 @@ LIKE_MASK = re.compile("mask|roi|seg|label|lesion|tumou?r|wmh|stroke|infarct|ann
 MOST_NAMED = 5
 
 
-def bids_remarks(folder: Path, suffix: str) -> list[str]:
+def bids_remarks(folder: Path, suffix: str, wanted: Wanted = ANY) -> list[str]:
     """One sentence for each kind of file that looks like a scan or a lesion mask and is not taken into a cohort.
 
     The names of a kind differ in subject, session and run alone. Participants without a scan are named as well. The
     data set is one that `bids.bids_cohort` accepts.
     """
-    there, scans = list(images(folder)), bids_scans(folder, suffix)
+    there, scans = list(images(folder)), bids_scans(folder, suffix, wanted)
     kept, subjects = read_subjects(folder)
     group = kept.index("group")
     healthy = {subject for subject, cells in subjects.items() if cells[group].lower() == "healthy"}
@@ -60,6 +60,8 @@ def _scans_not_taken(
                 image.path,
                 "its name (space, desc, label) says that it was made of another; rename it if it is a scan",
             )
+        elif image.path.split("/")[-2].lower() == "anat":
+            yield image.path, "cohort.bids leaves it out"
         else:
             yield image.path, "it does not lie in sub-*/[ses-*/]anat; move it there"
 

@@ -22,6 +22,7 @@ import pandas as pd
 
 from stfpm3d.runtime.errors import InputError, windows_remark
 from stfpm3d.study.bids import bids_cohort
+from stfpm3d.study.bids_names import ANY, Wanted
 from stfpm3d.study.sheets import read_rows
 from stfpm3d.study.split import PARTS, teacher_scans
 
@@ -77,9 +78,14 @@ def read_participants(path: Path | str, key: str = "participants") -> pd.DataFra
     )
 
 
-def read_bids(folder: Path | str, modality: str, key: str = "participants") -> pd.DataFrame:
+def read_bids(
+    folder: Path | str,
+    modality: str,
+    key: str = "participants",
+    wanted: Wanted = ANY,
+) -> pd.DataFrame:
     """Read and check a BIDS data set as a cohort (see `bids.bids_cohort`), as `read_participants` does a table."""
-    table = bids_cohort(Path(folder), modality)
+    table = bids_cohort(Path(folder), modality, wanted)
     return check_participants(table, Path(folder), key, places=[f"{Path(folder, image)}" for image in table["image"]])
 
 

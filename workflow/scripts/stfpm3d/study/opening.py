@@ -65,14 +65,16 @@ def open_cohort(study: Config, demo: Sequence[Mapping[str, str]]) -> pd.DataFram
 
 def _read(study: Config, key: str, path: str) -> pd.DataFrame:
     """A cohort, from its table or its BIDS data set."""
-    return read_bids(path, study.cohort.modality, key) if Path(path).is_dir() else read_participants(path, key)
+    if not Path(path).is_dir():
+        return read_participants(path, key)
+    return read_bids(path, study.cohort.modality, key, study.cohort.bids)
 
 
 def data_set_remarks(study: Config) -> list[str]:
     """What is passed over in the BIDS data sets that the config names, one sentence for each kind of file."""
     named = (study.cohort.participants, study.cohort.test_participants)
     folders = [Path(path) for path in named if path not in (None, "demo") and Path(path).is_dir()]
-    return [remark for folder in folders for remark in bids_remarks(folder, study.cohort.modality)]
+    return [remark for folder in folders for remark in bids_remarks(folder, study.cohort.modality, study.cohort.bids)]
 
 
 def kept(table: pd.DataFrame) -> pd.DataFrame:

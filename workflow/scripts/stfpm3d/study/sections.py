@@ -16,6 +16,8 @@ from pydantic import (
 
 from stfpm3d.runtime.section import Fraction, Name, Section, Seed
 
+Entity = Annotated[str, Field(pattern=r"^[a-z]+$")]
+Label = str | int | None
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -32,6 +34,13 @@ class Cohort(Section):
         " scans; those of the first are then left out. Nothing is trained or fitted again.",
     )
     modality: Literal["T1w", "T2w", "FLAIR"] = Field(default="T2w", description="Contrast of every scan of the cohort.")
+
+    bids: dict[Entity, Label | list[Label]] = Field(
+        default={},
+        description="Which scans of a BIDS data set count, by the entities of their names: `{ce: null, run: 1}` takes"
+        " those without `ce-` and with `run-1`; a list takes any of its labels, `[1, null]` also names without the"
+        " entity.",
+    )
 
     @model_validator(mode="after")
     def _demo_is_t2w(self) -> Cohort:
@@ -78,14 +87,17 @@ class Fractions(Section):
 
 
 class Split(Section):
-    """How subjects are divided without a `split` column. Reruns: what is fitted or measured on scans that move."""
+    """How subjects are divided without a `split` column. Reruns: what is fitted or measured on scans that move.
+
+    Without `patient`, patients are divided as in the paper (0.70, 0.15, 0.15) where a teacher learns from them
+    (`epochs` above 0). Else 0.15 of them validate and 0.85 are tested on.
+    """
 
     seed: Seed = Field(default=0, description="Seed of the hash that orders the subjects.")
     healthy: Fractions = Field(default=Fractions(), description="How healthy subjects are divided.")
     patient: Fractions | None = Field(
         default=None,
-        description="How patients are divided. Without it as in the paper (0.70, 0.15, 0.15) where a teacher learns from"
-        " them (`epochs` above 0), else 0.15 to validate and 0.85 to test on: nothing would learn from the others.",
+        description="How patients are divided; see `split` for what holds without it.",
     )
     folds: Annotated[int, Field(ge=3)] | None = Field(
         default=None,
