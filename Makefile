@@ -3,10 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 OUT ?= predictions
-export BUNDLE SCANS OUT # a shell takes what stands in a variable of its own for a name, whatever its letters
+CONFIG ?= config/model.yaml
+RUN ?= build/model
+export BUNDLE SCANS OUT COHORT CONFIG RUN MODEL # a shell takes what stands in a variable of its own for a name, whatever its letters
 UPGRADE ?= --upgrade
 
-.PHONY: demo plan predict resume lint site test bench soak install format docs lock clean
+.PHONY: demo plan predict model resume lint site test bench soak install format docs lock clean
 
 demo: install
 	$(BIN)/snakemake all bundles --cores all $(ARGS)
@@ -15,11 +17,21 @@ demo: install
 plan: install
 	@$(BIN)/python workflow/plan.py $(ARGS)
 
-# New scans by a bundle: make predict BUNDLE=results/bundle/stfpm SCANS=scans.tsv [OUT=predictions] (docs/predict.md). After a
-# kill the same command goes on.
+# New scans: make predict SCANS=scans.tsv [BUNDLE=results/bundle/stfpm] [OUT=predictions] (docs/predict.md); without a BUNDLE
+# the clone's model for their contrast. After a kill the same command goes on.
 predict: install
 	$(BIN)/snakemake --snakefile workflow/predict/Snakefile --cores all --keep-going \
 	    --config bundle="$$BUNDLE" scans="$$SCANS" out="$$OUT" $(ARGS)
+
+# A model for new scans: make model COHORT=participants.tsv [CONFIG=my.yaml] [RUN=build/model] [MODEL=models/T2w]
+# (docs/models.md). What it takes to make it lies in RUN; with a MODEL the bundle is copied there. After a kill the same command
+# goes on.
+model: install
+	@test -e "$$COHORT" || { echo "COHORT=$$COHORT does not exist; give a table of scans (docs/own-data.md)."; exit 1; }
+	mkdir -p "$$RUN"
+	$(BIN)/snakemake bundles --cores all --directory "$$RUN" --configfile "$$CONFIG" \
+	    --config cohort="{participants: '$$(realpath "$$COHORT")'}" $(ARGS)
+	if [ -n "$$MODEL" ]; then mkdir -p "$$MODEL" && cp "$$RUN"/results/bundle/lesion-odds/* "$$MODEL"; fi
 
 # After a kill: remove the dead run's lock and go on; refused while a run lives. ARGS are the run's: its targets, if it had
 # any, and options; after `make demo` ARGS="all bundles". By the Snakemake in .venv or, without one, by that of the active

@@ -73,7 +73,9 @@ def test_the_papers_config_has_the_papers_constants() -> None:
         assert (student.squared, student.selection, student.weight_decay) == (True, "auroc", 1e-4)
 
 
-@pytest.mark.parametrize("names", [(), ("own-data.yaml",), ("comparison.yaml",), ("paper.yaml",), ("matched.yaml",)])
+@pytest.mark.parametrize(
+    "names", [(), ("own-data.yaml",), ("comparison.yaml",), ("paper.yaml",), ("matched.yaml",), ("model.yaml",)]
+)
 def test_every_config_that_comes_with_the_project_is_valid(names: tuple[str, ...]) -> None:
     assert study(*names).experiments
 

@@ -34,7 +34,7 @@ def test_a_folder_is_written_as_snakemake_likes_it(name: str, folder: str) -> No
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        (["bundle=", "scans="], "lacks bundle and scans"),
+        (["bundle=", "scans="], "lacks scans"),
         (["bundle=b", "scan=s"], "has scan, expected bundle, scans, out"),
         (["bundle=b", "scans=s", "out={x}"], r"out=\{x\} holds '\{'"),
         (["bundle=b", "scans=s", "out=a<b>"], "holds '<'"),

@@ -219,6 +219,9 @@ def test_a_training_learns_and_goes_on_from_given_weights(folder: Path, monkeypa
     train(folder, "further", steps=20, weights=folder / "easy.safetensors", **easy)
     further = pd.read_csv(folder / "further.tsv", sep="\t")
     assert further["train_loss"].iloc[0] < 0.95 * record["train_loss"].iloc[0]
+    easy_weights = load_file(folder / "easy.safetensors")
+    kept = train(folder, "as-given", steps=0, weights=folder / "easy.safetensors")
+    assert all(torch.equal(kept[name], easy_weights[name]) for name in easy_weights)
     with pytest.raises(InputError, match=r"easy\.safetensors: a segmenter of .* cannot start"):
         train(folder, "wider", width=32, weights=folder / "easy.safetensors")
 

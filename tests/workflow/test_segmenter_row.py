@@ -7,14 +7,17 @@ import pandas as pd
 import pytest
 import yaml
 
-from project import SPARE, Project
+from project import ROOT, SPARE, Project
 from stfpm3d.imaging.volumes import load_volume
 from stfpm3d.prediction.bundle import read_bundle
 from stfpm3d.prediction.parts import read_parts
 
+MODEL = yaml.safe_load((ROOT / "config/model.yaml").read_text(encoding="utf-8"))
+SMALL = {"steps": 4, "batch_size": 1, "width": 16, "spacing_mm": 4}
 ROWS = {
-    "segmenters": [{"name": "lesions", "steps": 4, "batch_size": 1, "width": 16, "spacing_mm": 4}],
-    "experiments": [{"name": "lesion-odds", "method": "segmenter", "segmenter": "lesions"}],
+    "segmenters": [{**MODEL["segmenters"][0], **SMALL}],  # of `make model`
+    "experiments": MODEL["experiments"],
+    "card": {"notes": "notes.md", "development": True},
 }
 MEASURED = {"evaluate": 1, "evaluate_synthetic": 1, "probe_removed": 1, "probe_within": 1, "probe_sites": 1}
 
@@ -23,6 +26,7 @@ MEASURED = {"evaluate": 1, "evaluate_synthetic": 1, "probe_removed": 1, "probe_w
 def segmented(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = finished.copy(tmp_path_factory.mktemp("segmented") / "clone")
     (project.folder / "segmented.yaml").write_text(yaml.safe_dump(ROWS), encoding="utf-8")
+    (project.folder / "notes.md").write_text("Licence: that of the scans.\n", encoding="utf-8")
     project.overrides = (*project.overrides, "segmented.yaml")
     planned = project.planned("all", "bundles")
     planned.pop("regions", None)  # which other tests of this run may have made
@@ -57,6 +61,10 @@ def test_a_segmenter_marks_from_even_odds_on_and_says_so(segmented: Project) -> 
     assert read_parts(bundle).brain_mask.shape == brain.shape
     card = (results / "bundle/lesion-odds/MODEL_CARD.md").read_text(encoding="utf-8")
     assert "there, lesion is as likely as not" in card
+    assert "## Notes\n\nLicence: that of the scans.\n\n## Trained on" in card
+    assert "## Development figures" in card and "They are no results" in card and "on the test scans" not in card
+    files = (results / "bundle/lesion-odds").iterdir()
+    assert sum(path.stat().st_size for path in files) < 3e6  # of a run's 20 MB; 7 MB at 2 mm and the default width
 
 
 def test_a_segmenter_learns_from_healthy_training_and_validation_scans_alone(segmented: Project) -> None:

@@ -17,6 +17,7 @@ rule bundle:
         scores="results/evaluation/{experiment}/scores.tsv",
         metrics="results/evaluation/metrics.tsv",
         card=PAGES["model_card.md.j2"],
+        notes=given(STUDY.card.notes or []),
     output:
         description="results/bundle/{experiment}/bundle.json",
     log:
@@ -33,6 +34,8 @@ rule bundle:
     params:
         roles=lambda w: list(bundled_files(PLAN, w.experiment)),
         settings=lambda w: bundled_settings(PLAN, w.experiment),
+        development=STUDY.card.development,
+        content=content_of(STUDY.card.notes or []),
         config=published_config(STUDY),
         participants=PARTICIPANTS[["group", "site", "split"]].to_dict("records"),
         made_by={"version": __version__, "code": code("maps"), "packages": PACKAGES},

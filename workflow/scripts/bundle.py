@@ -19,5 +19,6 @@ with rule_log(snakemake.log[0]):
         scores=read_table(given["scores"]),
         metrics=read_table(given["metrics"]),
         card_template=given["card"],
-        **{name: params[name] for name in ("settings", "config", "participants", "made_by")},
+        notes=given.get("notes"),
+        **{name: params[name] for name in ("settings", "config", "participants", "made_by", "development")},
     )

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stfpm3d.prediction.clone_models import name_in_clone
 from stfpm3d.prediction.data_set import links, read_own_bundle
 from stfpm3d.prediction.derivatives import write_dataset
 from stfpm3d.prediction.gathering import gather
@@ -24,4 +25,5 @@ with rule_log(snakemake.log[0]):
     write_table(output["table"], rows)
     with replacing(out / CARD) as temporary:
         shutil.copyfile(bundle.files["MODEL_CARD"], temporary)
-    write_predictions_page(output["page"], given["template"], rows, out, description)
+    model = name_in_clone(snakemake.params["bundle"])
+    write_predictions_page(output["page"], given["template"], rows, out, description, model=model)

@@ -46,7 +46,10 @@ AVERAGED = 0.995
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterSettings:
-    """A segmenter's row of the config, without the file of its initial weights, and the cohort's contrast."""
+    """A segmenter's row of the config, without the file of its initial weights, and the cohort's contrast.
+
+    With 0 `steps` the initial weights are kept.
+    """
 
     modality: str
     seed: int
@@ -192,26 +195,33 @@ def train_segmenter(
     )
     if weights is not None:
         start_from(network, weights)
-    scale = torch.from_numpy(read_landmarks(landmarks)).float()
-    simulation = Simulation(space_of(place), scale, settings.modality, mass_effect=settings.mass_effect)
+    training = SegmenterTraining(network, torch.from_numpy(np.load(brain_mask)), settings)
+    if settings.steps > 0:
+        scale = torch.from_numpy(read_landmarks(landmarks)).float()
+        simulation = Simulation(space_of(place), scale, settings.modality, mass_effect=settings.mass_effect)
+        epoch_steps = min(EPOCH_STEPS, settings.steps)
+        loaders = _loaders(scans, kept, simulation, settings, epoch_steps * settings.batch_size)
+        loaders.workers = compute.threads // 2  # which make samples while the network learns
+        threads = compute.threads - loaders.workers
+        epochs = -(-settings.steps // epoch_steps)
+        fit(training, loaders, checkpoint_dir, compute._replace(threads=threads), epochs=epochs)
+    save_epochs(record, training)
+    rank_zero_only(save_segmenter)(output, network)
 
-    epoch_steps = min(EPOCH_STEPS, settings.steps)
+
+def _loaders(
+    scans: Sequence[Healthy], kept: Sequence[Healthy], simulation: Simulation, settings: SegmenterSettings, count: int
+) -> EpochLoaders:
+    """`count` synthetic scans an epoch from training scans, and those of the validation scans that are kept."""
 
     def samples(epoch: int) -> Dataset:
-        count = epoch_steps * settings.batch_size
         strength = settings.randomisation
         return SyntheticScans(scans, simulation, count, seed=settings.seed, epoch=epoch, strength=strength)
 
     validation = simulation._replace(lesioned=1.0, acquire=unseen_acquisition)
-    loaders = EpochLoaders(
+    return EpochLoaders(
         samples,
         [KeptSamples(kept, validation, VALIDATION_SAMPLES, seed=settings.seed)],
         batch_size=settings.batch_size,
         seed=settings.seed,
     )
-    loaders.workers = compute.threads // 2  # which make samples while the network learns
-    training = SegmenterTraining(network, torch.from_numpy(np.load(brain_mask)), settings)
-    threads = compute.threads - loaders.workers
-    fit(training, loaders, checkpoint_dir, compute._replace(threads=threads), epochs=-(-settings.steps // epoch_steps))
-    save_epochs(record, training)
-    rank_zero_only(save_segmenter)(output, network)

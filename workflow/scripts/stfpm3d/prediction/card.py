@@ -33,6 +33,8 @@ def write_card(
     metrics: pd.DataFrame,
     threshold: float,
     least_likeness: float,
+    notes: str,
+    development: bool,
 ) -> None:
     """Write the card (Markdown) from its template.
 
@@ -48,6 +50,10 @@ def write_card(
         The headline's.
     least_likeness
         Of the validation scans.
+    notes
+        Markdown that becomes a section of the card; "" for none.
+    development
+        Whether the test scans had a say in how the method was made: they are then called development scans.
     """
     scans = pd.DataFrame(list(participants))
     counts = pd.crosstab(scans["split"], scans["group"]).reindex(["train", "val", "test"], fill_value=0)
@@ -64,6 +70,8 @@ def write_card(
         threshold=f"{threshold:.4g}",
         least_likeness=least_likeness,
         limits=contrast_limits(least_likeness),
+        notes=notes,
+        development=development,
         metrics=[(text, _interval(strict.loc[name])) for name, text in MEASURED.items() if name in strict.index],
         probes=[(row["metric"], _interval(row)) for row in test[test["protocol"] == "probes"].to_dict("records")],
     )

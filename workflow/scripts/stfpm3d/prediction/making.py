@@ -33,6 +33,8 @@ def make_bundle(
     participants: Sequence[Mapping[str, Any]],
     made_by: Mapping[str, Any],
     card_template: Path | str,
+    notes: Path | str | None = None,
+    development: bool = False,
 ) -> None:
     """Write an experiment's bundle.
 
@@ -54,6 +56,10 @@ def make_bundle(
         Versions of the packages, and the digest of the code.
     card_template
         Of the model card.
+    notes
+        A Markdown file that becomes a section of the card.
+    development
+        Whether the test scans had a say in how the method was made.
 
     Raises
     ------
@@ -85,6 +91,8 @@ def make_bundle(
             metrics=metrics,
             threshold=threshold,
             least_likeness=min(likenesses),
+            notes=Path(notes).read_text(encoding="utf-8").strip() if notes else "",
+            development=development,
         )
         with replacing(config_file) as temporary:
             temporary.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")

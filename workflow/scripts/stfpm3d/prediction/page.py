@@ -37,7 +37,13 @@ class Reference(NamedTuple):
 
 
 def write_predictions_page(
-    page: Path | str, template: Path | str, rows: pd.DataFrame, out: Path, description: Mapping[str, Any]
+    page: Path | str,
+    template: Path | str,
+    rows: pd.DataFrame,
+    out: Path,
+    description: Mapping[str, Any],
+    *,
+    model: str = "",
 ) -> None:
     """Write the page, self-contained but for the link to the model card.
 
@@ -49,6 +55,8 @@ def write_predictions_page(
         The folder with tables of findings and pictures.
     description
         The bundle's.
+    model
+        Its name where it comes with the clone, such as `models/T1w`.
     """
     reference = Reference(len(description["validation"]["scores"]))
     predicted = rows[rows["status"] == "predicted"].sort_values("score", ascending=False, kind="stable")
@@ -78,6 +86,7 @@ def write_predictions_page(
         record=description["record"],
         reference=reference,
         card=CARD,
+        model=model,
     )
 
 

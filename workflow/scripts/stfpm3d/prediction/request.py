@@ -19,7 +19,10 @@ NO_NAME = re.compile(r"[{}<>\x00-\x1f]")
 
 
 class Request(NamedTuple):
-    """A bundle, scans, and the folder of the predictions; where maps are computed."""
+    """A bundle, scans, and the folder of the predictions; where maps are computed.
+
+    Without a bundle, "", the clone's model for the contrast of the scans is meant.
+    """
 
     bundle: str
     scans: str
@@ -51,16 +54,13 @@ def read_request(config: Mapping[str, Any], written: Iterable[str]) -> Request:
     given = {key: value for key, value in given.items() if value not in (None, "")}
     if unknown := [key for key in given if key not in KEYS]:
         raise InputError(f"--config has {', '.join(unknown)}, expected {', '.join(KEYS)}: correct the name.")
-    if lacking := [key for key in ("bundle", "scans") if key not in given]:
-        raise InputError(
-            f"--config lacks {' and '.join(lacking)}: bundle=FOLDER of a trained experiment, scans=TABLE, FILE or"
-            " FOLDER."
-        )
+    if "scans" not in given:
+        raise InputError("--config lacks scans: scans=TABLE, FILE or FOLDER.")
     for key, value in given.items():
         if not isinstance(value, str) and key != "threads":
             raise InputError(f"{key} is read as {value!r} from a config file, expected text: put it in quotes there.")
     return Request(
-        given["bundle"],
+        given.get("bundle", ""),
         given["scans"],
         _folder(given.get("out", "predictions")),
         _accelerator(given.get("accelerator", "auto")),

@@ -21,6 +21,7 @@ from stfpm3d.runtime.section import Section
 from stfpm3d.study.rows import Gan, Segmenter, Student, Teacher
 from stfpm3d.study.sections import (
     BiasCorrection,
+    Card,
     Cohort,
     Compute,
     Demo,
@@ -68,6 +69,7 @@ class Config(Section):
     experiments: list[Experiment] = Field(min_length=1)
     evaluation: Evaluation = Evaluation()
     report: Report = Report()
+    card: Card = Card()
 
     def fractions(self) -> dict[str, dict[str, float]]:
         """The shares of train, val and test of each group where the table does not divide it."""

@@ -121,6 +121,7 @@ def check_study(study: Config, participants: pd.DataFrame) -> None:
 def given_files(study: Config) -> dict[str, str]:
     """The files that the config names besides the participants tables, by their keys."""
     files = {"template.head": study.template.head, "template.brain_mask": study.template.brain_mask}
+    files["card.notes"] = study.card.notes
     for teacher in study.teachers:
         files[f"teachers, {teacher.name}, weights"] = path_unless(teacher.weights, "random", "imagenet")
         files[f"teachers, {teacher.name}, atlas"] = path_unless(teacher.atlas, "none", "coordinates")

@@ -140,7 +140,7 @@ class Plan(TrainingPlan):
         return {
             network: f"results/{network}/epochs.tsv"
             for network, row in trained
-            if network in used and getattr(row, "epochs", 1)  # a teacher without epochs keeps its first weights
+            if network in used and getattr(row, "epochs", getattr(row, "steps", 1))  # with 0 first weights are kept
         }
 
     def seeds(self) -> dict[str, int]:

@@ -126,7 +126,9 @@ class Segmenter(Section):
         description="What to start from: `random`, or the path of the `model.safetensors` of another segmenter.",
     )
     seed: Seed = Field(default=3, description="Seed of weights, lesions and acquisitions.")
-    steps: PositiveInt = Field(default=3000, description="Steps of training.")
+    steps: Annotated[int, Field(ge=0)] = Field(
+        default=3000, description="Steps of training; 0 keeps the initial weights."
+    )
     batch_size: PositiveInt = Field(default=4, description="Synthetic scans in a step.")
     width: Annotated[int, Field(ge=16, multiple_of=16)] = Field(
         default=32, description="Channels of the first level; the deepest has twice as many."

@@ -300,3 +300,17 @@ class Report(Section):
         description="Whether the report calls scans `patient-01` and so on, to be given away; logs/report.log tells"
         " which is which. The page of quality control keeps the ids, and is not linked.",
     )
+
+
+class Card(Section):
+    """What the model card of a bundle says besides figures. Reruns: bundles."""
+
+    notes: str | None = Field(
+        default=None,
+        description="Path of a Markdown file that becomes a section of the card, such as licence, attribution, limits.",
+    )
+    development: bool = Field(
+        default=False,
+        description="Whether the test scans had a say in how the method was made: the card then calls what was measured"
+        " on them development figures.",
+    )
