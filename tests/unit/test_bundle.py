@@ -358,6 +358,7 @@ def test_the_version_is_that_of_what_the_map_makers_take() -> None:
         "baselines:zscore_maps": {"smoothing_mm"},
         "segmentation:segmentation_maps": {"top_fraction"},
         "foreign:own_maps": {"settings", "seed", "precision", *machine},
+        "made_elsewhere:given_maps": {"binary"},
     }
     found = {maker: {*signature(resolve_name(f"stfpm3d.maps.{maker}")).parameters} - {"files"} for maker in taken}
     assert (SCHEMA_VERSION, found) == (6, taken)

@@ -217,6 +217,8 @@ def test_the_report_tells_how_maps_come_about(plan: Plan) -> None:
         "segmented_by": None,
         "text": "student–teacher pyramid matching [stfpm]",
         "references": StfpmExperiment.references,
+        "is_graded": True,
+        "maps_new_scans": True,
     }
     assert plan.description("cut")["segmented_by"] == "top_fraction"
     assert plan.description("zscore")["architecture"] is None

@@ -98,9 +98,17 @@ def measured(cohort, brain_mask):
 
 TEACHER = {"architecture": "resnet18", "weights": "file", "patch_learning": True, "blocks": [1, 2, 3]}
 STFPM = {"method": "stfpm", "residual": "distance", "segmented_by": None, **TEACHER}
+STFPM |= {"is_graded": True, "maps_new_scans": True}
 STFPM |= {"text": StfpmExperiment.text, "references": StfpmExperiment.references}
 NO_NETWORK = ("architecture", "weights", "patch_learning", "residual", "untrained", "segmented_by")
-NOTHING = {"blocks": [], "text": "", "references": {}, **dict.fromkeys(NO_NETWORK)}
+NOTHING = {
+    "blocks": [],
+    "text": "",
+    "references": {},
+    "is_graded": True,
+    "maps_new_scans": True,
+    **dict.fromkeys(NO_NETWORK),
+}
 EXPERIMENTS = {
     "trained": {**STFPM, "untrained": False, "kind": "as published"},
     "untrained": {**STFPM, "untrained": True, "kind": "baseline"},
@@ -498,8 +506,8 @@ def six_experiments(results):
 def test_segmentations_gaussians_and_the_bare_mask_stand_in_the_form_of_the_papers_tables(six_experiments, page_of):
     experiments = {
         **EXPERIMENTS,
-        "clusters": {**EXPERIMENTS["trained"], "segmented_by": "kmeans"},
-        "mask": {"method": "mask", "kind": "baseline", **NOTHING},
+        "clusters": {**EXPERIMENTS["trained"], "segmented_by": "kmeans", "is_graded": False},
+        "mask": {"method": "mask", "kind": "baseline", **NOTHING, "is_graded": False},
         "deep": {**EXPERIMENTS["trained"], "architecture": "resnet50"},
         "gaussian": {**EXPERIMENTS["trained"], "architecture": "resnet34", "residual": "gaussian"},
     }

@@ -68,7 +68,8 @@ rule maps_learning:
     """Make the anomaly maps of a batch of scans by networks, with what each block of theirs finds (paper, 3.2)."""
     input:
         unpack(lambda w: maker_files(w.experiment)),
-        images=lambda w: PLAN.mapped_images(w.experiment, w.part, w.batch),
+        images=lambda w: list(map(given, PLAN.mapped_images(w.experiment, w.part, w.batch))),
+        beside=lambda w: list(map(given, PLAN.beside_images(w.experiment, w.part, w.batch))),
         source=lambda w: PLAN.source_maps(w.experiment, w.part, w.batch),
         supports=lambda w: expand(SUPPORT, sub=PLAN.batches[w.part][w.batch]),
     output:
@@ -92,6 +93,7 @@ rule maps_learning:
         fitted=lambda w: PLAN.gaussian_scans(w.experiment),
         maker=lambda w: PLAN.experiments[w.experiment].maker,
         settings=lambda w: PLAN.maker_settings(w.experiment),
+        content=lambda w: content_of(PLAN.mapped_images(w.experiment, w.part, w.batch)),
         method_code=method_code,
         code=code("maps"),
         env=environment("learning"),

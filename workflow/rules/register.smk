@@ -1,7 +1,6 @@
 """Scans to MNI space: registration, and a look at how well it went."""
 
-WARPS = ["to_mni_warp", "from_mni_warp"] if STUDY.registration.transform == "SyN" else []
-TRANSFORM = ["results/register/{sub}/to_mni.mat", *(f"results/register/{{sub}}/{warp}.nii.gz" for warp in WARPS)]
+TRANSFORM = PLAN.transform
 
 
 rule register:

@@ -14,8 +14,11 @@ with rule_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     subjects, files = params["subjects"], dict(given.items())
     images = given["images"] or read_maps([given["source"]]).set_index("scan_id")["map"][subjects]
+    most = len(given["beside"]) // len(subjects)  # a scan
     scans = {
-        name: Scan(sub, image, support, sub in params["fitted"])
-        for name, sub, image, support in zip(params["names"], subjects, images, given["supports"], strict=True)
+        name: Scan(sub, image, support, sub in params["fitted"], given["beside"][number * most : (number + 1) * most])
+        for number, (name, sub, image, support) in enumerate(
+            zip(params["names"], subjects, images, given["supports"], strict=True)
+        )
     }
     write_maps(snakemake.output["table"], scans, map_maker(params["maker"], params["settings"], files))

@@ -54,7 +54,7 @@ def load_volume(path: Path | str, subject: str = "") -> Volume:
     InputError
         When the file is missing or unreadable, is not 3D, has no valid affine, holds NaN or Inf, or is constant.
     """
-    volume = _read(path, subject)
+    volume = read_volume(path, subject)
     who = f"{subject}: {path}" if subject else str(path)
     low, high = float(volume.data.min()), float(volume.data.max())
     if low == high:
@@ -72,14 +72,15 @@ def load_mask(path: Path | str, subject: str = "") -> Volume:
     InputError
         When the file is no 3D image, or holds other than whole numbers.
     """
-    volume = _read(path, subject)
+    volume = read_volume(path, subject)
     if np.abs(volume.data - np.rint(volume.data)).max() > 1e-3:
         who = f"{subject}: {path}" if subject else str(path)
         raise InputError(f"{who} holds fractions; expected whole labels, 0 outside: threshold it first.")
     return Volume(volume.data > 0.5, volume.affine)
 
 
-def _read(path: Path | str, subject: str) -> Volume:
+def read_volume(path: Path | str, subject: str = "") -> Volume:
+    """Read a 3D NIfTI image as float32; it may be constant, unlike a scan (`load_volume`, which has the errors)."""
     image = headers.read_header(path, subject)
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # values out of range are named below

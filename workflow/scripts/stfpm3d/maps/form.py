@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -80,6 +80,8 @@ class Scan(NamedTuple):
     """Mask on the MNI grid of the voxels that the scan holds."""
     fitted: bool = False
     """Whether the method's Gaussian has seen the scan, which is then taken out of it."""
+    beside: Sequence[Path | str] = ()
+    """Further files of the scan, where a method asks for such (`methods.row.Row.beside`)."""
 
     def volumes(self) -> tuple[Volume, Volume]:
         """Image and support, both on the MNI grid."""

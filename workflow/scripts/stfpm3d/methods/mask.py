@@ -14,6 +14,10 @@ class MaskExperiment(Row):
 
     method: Literal["mask"] = Field(description="`mask`.")
 
-    is_graded = False
+    maps_new_scans = False
     protocols = ("paper",)  # inside the brain the mask is constant, which says nothing
     text = "the bare brain mask"
+
+    @property
+    def is_graded(self) -> bool:
+        return False

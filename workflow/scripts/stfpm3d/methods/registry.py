@@ -21,6 +21,7 @@ METHODS = {
     "mask": "mask:MaskExperiment",
     "segmentation": "segmented:SegmentationExperiment",
     "own": "own:OwnExperiment",
+    "given": "given:GivenExperiment",
 }
 """Where each method is declared: the module in this room, and the row in it. By name, so that a job imports its own
 method alone, and a change in one method makes no other's maps again."""

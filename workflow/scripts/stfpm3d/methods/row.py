@@ -19,6 +19,8 @@ MirrorShare = Annotated[
     ),
 ]
 STANDARDIZED = "results/standardize/{sub}/image.nii.gz"
+FILLED = ("{sub}", "{scan_id}", "{participant_id}")
+"""What the path of a scan's file may hold, of which one at least tells scans apart; besides `{session_id}`."""
 MACHINE = ("accelerator", "threads")
 """What a function may ask for that is the machine's, not the experiment's."""
 ASKED: Mapping[str, Any] = {
@@ -29,6 +31,13 @@ ASKED: Mapping[str, Any] = {
 TORCH = (*MACHINE, "precision")
 
 
+def filled(pattern: str, scan: Mapping[str, Any]) -> str:
+    """The path of a scan's file: `{key}` is replaced by what its row of the participants table holds."""
+    for key, value in {"sub": scan["scan_id"], **scan}.items():
+        pattern = pattern.replace(f"{{{key}}}", str(value))
+    return pattern
+
+
 class Study(Protocol):
     """What a row may ask of its study; `study.plan.Plan` is one."""
 
@@ -37,6 +46,10 @@ class Study(Protocol):
     """`accelerator`, `threads` and `precision`."""
     networks: dict[str, dict[str, Any]]
     """The rows of teachers, students, gans and segmenters: by kind, such as `teacher`, and name."""
+
+    transform: list[str]
+    """The files of a scan's transform to MNI space, with `{sub}`."""
+    transform_kind: str
 
     def select(self, **parts: Any) -> list[str]:
         """The scans of one `split` and `group`."""
@@ -91,8 +104,6 @@ class Row(Section):
     """What `files` holds in some rows of the method."""
     has_blocks: ClassVar[bool] = False
     """Whether a map is made of the blocks of a teacher."""
-    is_graded: ClassVar[bool] = True
-    """Whether a map has more values than 0 and 1."""
     maps_new_scans: ClassVar[bool] = True
     """Whether it can map what was not in the study: altered copies of scans, and new scans by a bundle."""
     own_threshold: ClassVar[float | None] = None
@@ -103,6 +114,11 @@ class Row(Section):
     """What made the maps, in the report's paragraph on methods; `[key]` cites one of `references`."""
     references: ClassVar[Mapping[str, str]] = {}
     """The literature that `text` cites."""
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether a map has more values than 0 and 1."""
+        return True
 
     def kind(self, study: Study) -> Kind:
         """Whether it is the paper's own method (experiments 1 to 4), a variant of it, or what to compare it with."""
@@ -115,6 +131,10 @@ class Row(Section):
     def image(self, study: Study) -> str:
         """The path of what a map is made of, with `{sub}`; empty for what is made of another row's maps."""
         return STANDARDIZED
+
+    def beside(self, study: Study) -> list[str]:
+        """The paths of further files that a scan's map is made of, as `image` gives them; `{image}` is the scan."""
+        return []
 
     def source(self) -> str | None:
         """The row whose maps it works on."""

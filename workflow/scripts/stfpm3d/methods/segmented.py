@@ -26,7 +26,7 @@ class SegmentationExperiment(Row):
     maker = "stfpm3d.maps.segmentation:segmentation_maps"
     computes: ClassVar = {"top_fraction": float | None}
     replaces = ("experiment", "by", "fraction")
-    is_graded = False
+    maps_new_scans = False
 
     def kind(self, study: Study) -> Kind:
         return study.kind(self.experiment) if self.by == "kmeans" else "our variant"
@@ -42,3 +42,7 @@ class SegmentationExperiment(Row):
 
     def description(self, study: Study) -> dict[str, Any]:
         return {**study.description(self.experiment), "segmented_by": self.by}
+
+    @property
+    def is_graded(self) -> bool:
+        return False

@@ -110,7 +110,7 @@ class Description(Part):
     @field_validator("method")
     @classmethod
     def _makes_maps_of_scans(cls, method: str) -> str:
-        if method not in METHODS or not (declaration(method).is_graded and declaration(method).maps_new_scans):
+        if method not in METHODS or not declaration(method).maps_new_scans:
             raise ValueError("this clone has no method of that name")
         return method
 

@@ -141,7 +141,7 @@ def write_report(
         experiments=experiments,
         networks=networks,
         versions=resnet_versions(experiments),
-        unscored=[name for name, row in experiments.items() if row["segmented_by"] or row["method"] == "mask"],
+        unscored=[name for name, row in experiments.items() if not row["is_graded"]],
         shown=shown,
         modality=modality,
         healthy_quantile=healthy_quantile,

@@ -62,7 +62,7 @@ class Config(Section):
     standardization: Standardization = Standardization()
     grid: Grid = Grid()
     compute: Compute = Compute()
-    teachers: list[Teacher] = Field(min_length=1)
+    teachers: list[Teacher] = Field(default=[])
     students: list[Student] = Field(default=[])
     gans: list[Gan] = Field(default=[])
     segmenters: list[Segmenter] = Field(default=[])

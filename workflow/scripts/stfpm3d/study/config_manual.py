@@ -23,7 +23,7 @@ Made from the models in `workflow/scripts/stfpm3d/study/config.py` by `make docs
 `--configfile` or lying at `config/config.yaml` in the folder of the run, need not repeat any of it: mappings are merged
 into it, lists (`teachers`, `students`, `gans`, `segmenters`, `experiments`) are replaced whole, and keys that stand in
 neither file have the defaults below. A workflow that has this one as a module hands over all of its `config`: what it
-leaves out has the defaults below too, but it must name its `teachers` and `experiments`.
+leaves out has the defaults below too, but it must name its `experiments`.
 Relative paths start at the folder that Snakemake runs in.
 """
 

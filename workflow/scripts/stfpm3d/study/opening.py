@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from stfpm3d.methods.given import GivenExperiment
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.bids_remarks import bids_remarks
 from stfpm3d.study.cohort import (
@@ -106,6 +107,7 @@ def check_study(study: Config, participants: pd.DataFrame) -> None:
         check_path(path, f"config: {key}:")
     for experiment in study.experiments:
         experiment.foreign_code()
+    check_given_maps(study, participants)
     lesions = study.evaluation.synthetic
     if lesions.masks is not None:
         names = mask_files(lesions.masks)
@@ -130,10 +132,30 @@ def given_files(study: Config) -> dict[str, str]:
     return {key: path for key, path in files.items() if path is not None}
 
 
+def given_maps(study: Config, table: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """By the row that names them, and by scan, the maps of validation and test scans that were made elsewhere."""
+    measured = table[table["split"].isin(["val", "test"])].to_dict("records")
+    rows = [row for row in study.experiments if isinstance(row, GivenExperiment)]
+    return {row.name: {scan["scan_id"]: row.map_of(scan) for scan in measured} for row in rows}
+
+
+def check_given_maps(study: Config, participants: pd.DataFrame) -> None:
+    """Raise `InputError` where a validation or test scan has no map of a row whose maps were made elsewhere."""
+    for name, maps in given_maps(study, participants).items():
+        if lacking := [sub for sub, path in maps.items() if not os.access(path, os.R_OK)]:
+            raise InputError(
+                f"experiment {name!r}: {lacking[0]} has no map, expected {maps[lacking[0]]} ({len(lacking)} of"
+                f" {len(maps)} validation and test scans have none); make it, or correct `maps` of the row."
+            )
+        if len({*maps.values()}) < len(maps):
+            raise InputError(f"experiment {name!r}: two scans have one map; name scans in `maps`, as by {{scan_id}}.")
+
+
 def own_files(study: Config, table: pd.DataFrame) -> list[str]:
     """The user's own files whose content counts: given scans and masks, and what the config names."""
     given, masks = given_scans(study, table), study.evaluation.synthetic.masks
     files = [*given["image"], *given["lesion_mask"].dropna(), *given_files(study).values()]
+    files += [path for maps in given_maps(study, kept(table)).values() for path in maps.values()]
     return files if masks is None else [*files, *(str(Path(masks, name)) for name in mask_files(masks))]
 
 

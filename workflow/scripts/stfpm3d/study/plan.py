@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from stfpm3d.methods.blocks import BlockRow
-from stfpm3d.methods.row import Kind
+from stfpm3d.methods.row import Kind, filled
 from stfpm3d.study.config import Config
 from stfpm3d.study.split import batches
 from stfpm3d.study.training_plan import BRAIN_MASK, TrainingPlan, one_of, settings
@@ -28,6 +28,7 @@ class Plan(TrainingPlan):
         most = study.compute.batch_scans
         self.batches = {part: batches(self.select(split=part), most) for part in ("val", "test")}
         self.where = study.compute.model_dump(include={"accelerator", "precision", "threads"})
+        self.rows = {row["scan_id"]: row for row in participants.to_dict("records")}
         self.map_name = f"{{sub}}_space-{study.template.space}_desc-anomaly_{study.cohort.modality}.nii.gz"
 
     # Experiments
@@ -77,7 +78,12 @@ class Plan(TrainingPlan):
     def mapped_images(self, experiment: str, part: str, batch: str) -> list[str]:
         """What the maps of a batch are made of, a file a scan; nothing for a method that reads another's maps."""
         pattern = self.experiments[experiment].image(self)
-        return [pattern.replace("{sub}", sub) for sub in self.batches[part][batch] if pattern]
+        return [filled(pattern, self.rows[sub]) for sub in self.batches[part][batch] if pattern]
+
+    def beside_images(self, experiment: str, part: str, batch: str) -> list[str]:
+        """Further files that the maps of a batch are made of, of one scan after the other; nothing for most methods."""
+        patterns = self.experiments[experiment].beside(self)
+        return [filled(pattern, self.rows[sub]) for sub in self.batches[part][batch] for pattern in patterns]
 
     def source_maps(self, experiment: str, part: str, batch: str) -> str | list[str]:
         """The table of another experiment's maps that an experiment reads, of the same batch; nothing for most."""
@@ -89,6 +95,18 @@ class Plan(TrainingPlan):
         if not self.experiments[experiment].maker:
             return []
         return [f"results/maps/{experiment}/{part}/batch-{batch}.tsv" for part in parts for batch in self.batches[part]]
+
+    def remarks(self) -> list[str]:
+        """What this run does otherwise than its config says, or cannot do, one sentence each."""
+        return [
+            *super().remarks(),
+            *(
+                f"experiment {name!r}: its maps are given, so synthetic lesions, the probe of removed lesions and a"
+                " bundle are impossible: they need maps of other scans."
+                for name in self.graded_experiments()
+                if not self.experiments[name].maps_new_scans
+            ),
+        ]
 
     # What is measured
 
@@ -167,7 +185,8 @@ class Plan(TrainingPlan):
         """How an experiment's maps come about, for the report (see `write_report`)."""
         row = self.experiments[experiment]
         plain = {"method": row.method, "text": row.text, "references": dict(row.references)}
-        return {**plain, **row.description(self), "kind": row.kind(self)}
+        own = {"kind": row.kind(self), "is_graded": row.is_graded, "maps_new_scans": row.maps_new_scans}
+        return {**plain, **row.description(self), **own}
 
     def initial_counterparts(self) -> dict[str, str]:
         """For each experiment with a trained student, the one that differs only in the student's initial weights."""

@@ -95,6 +95,9 @@ class TrainingPlan:
         kinds = (self.teachers, self.students, self.gans, self.segmenters)
         self.networks: dict[str, dict[str, Any]] = dict(zip(KINDS, kinds, strict=True))
         self.lesion_sign = LESION_SIGN[study.cohort.modality]
+        self.transform_kind = study.registration.transform
+        warps = ["to_mni_warp.nii.gz", "from_mni_warp.nii.gz"] if self.transform_kind == "SyN" else []
+        self.transform = [f"results/register/{{sub}}/{name}" for name in ("to_mni.mat", *warps)]
 
     # Scans
 
