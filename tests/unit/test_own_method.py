@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.imaging.volumes import Volume, load_volume, save_volume
 from stfpm3d.maps.foreign import OwnScan, fit_own, own_maps
 from stfpm3d.maps.form import Scan
 from stfpm3d.methods.own import OwnExperiment
@@ -53,7 +53,7 @@ def module(tmp_path: Path) -> Callable[[str], dict[str, Path]]:
 
 
 def image(path: str) -> np.ndarray:
-    return np.asarray(Scan("", path, path).volumes()[0].data)
+    return load_volume(path).data
 
 
 def fitted(files: dict[str, Path], scans: list[tuple[str, str]], **settings: int) -> dict[str, Path]:

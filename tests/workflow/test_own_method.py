@@ -1,10 +1,9 @@
-"""A method of the user's own and maps made elsewhere run as any row, in the workflow in which the tiny cohort has run."""
+"""A method of the user's own and maps made elsewhere run as any row, on the tiny cohort."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -38,7 +37,7 @@ def own(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def test_both_are_measured_and_pictured_and_the_code_is_bundled_and_asked_for(own: Project, tmp_path: Path) -> None:
+def test_both_are_measured_and_pictured_and_the_code_is_bundled_and_asked_for(own: Project) -> None:
     jobs = own.planned("all", "bundles")
     assert set(jobs) - {"regions"} == {"own_fit", "maps_own", "maps_imaging", "evaluate", "compare", "report", *BUNDLE}
     own.run("all", "bundles")
@@ -51,10 +50,13 @@ def test_both_are_measured_and_pictured_and_the_code_is_bundled_and_asked_for(ow
         assert given.loc[[key], "value"].iloc[0] == pytest.approx(before.loc[[key], "value"].iloc[0])
     page = (results / "report/index.html").read_text(encoding="utf-8")
     assert "made by the study's own method pca and a method elsewhere (given), as implemented" in page
-    refused = own.snakemake("-s", "workflow/predict/Snakefile", "-n", "--config", *REQUEST).stdout
+    image = next((own.folder / "data").glob("*H9*.nii.gz"))
+    (own.folder / "one.tsv").write_text(f"image\n{image}\n", encoding="utf-8")
+    predict = Project(own.folder)
+    refused = predict.snakemake("-s", "workflow/predict/Snakefile", "-n", "--config", *REQUEST).stdout
     assert "module.py is Python code of whoever made the bundle" in refused
     (trust,) = re.findall(r"add (trust=[0-9a-f]{12}) to", refused)
-    own.run("-s", "workflow/predict/Snakefile", "--config", *REQUEST, trust)
+    predict.run("-s", "workflow/predict/Snakefile", "--config", *REQUEST, trust)
     table = pd.read_csv(own.folder / "predicted/predictions.tsv", sep="\t")
     assert list(table["status"]) == ["predicted"]
 
