@@ -95,7 +95,7 @@ ONE_TEST_SCAN = {**PREPARED, "synthetic_lesions": 1, **TEST_MAPS, **MEASURED, **
 ONE_TEST_MASK = {"register_lesion": 1, **MEASURED, "probe_within": 8}
 
 AFTER_CONTRAST = {**ALL_MAPS, **MEASURED, **on_maps(8)}  # it stands in the maps' names
-AFTER_BASELINES = {**maps(baselines=2), **MEASURED, "evaluate": 2, "evaluate_synthetic": 2, **on_maps(2)}
+AFTER_ZSCORE = {**maps(baselines=1), **MEASURED, "evaluate": 1, "evaluate_synthetic": 1, **on_maps(1)}
 
 CONFIG = {
     "a student's setting": ("epochs: 2", "epochs: 2\n    weight_decay: 0.001", AFTER_STUDENT),
@@ -180,7 +180,7 @@ CODE = {
         f"{PACKAGE}/maps/baselines.py",
         "sd_floor: float = 0.1",
         "sd_floor: float = 0.2",
-        AFTER_BASELINES,
+        AFTER_ZSCORE,
     ),
     "maps: the GAN's": (
         f"{PACKAGE}/maps/reconstruction.py",

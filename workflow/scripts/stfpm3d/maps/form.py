@@ -81,7 +81,7 @@ class Scan(NamedTuple):
     fitted: bool = False
     """Whether the method's Gaussian has seen the scan, which is then taken out of it."""
     beside: Sequence[Path | str] = ()
-    """Further files of the scan, where a method asks for such (`methods.row.Row.beside`)."""
+    """Further files of the scan, where a method asks for such (`methods.row.MethodRow.beside`)."""
 
     def volumes(self) -> tuple[Volume, Volume]:
         """Image and support, both on the MNI grid."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stfpm3d.methods.row import TORCH, MirrorShare, Row, SmoothingMm, Study
+from stfpm3d.methods.row import TORCH, MethodRow, MirrorShare, SmoothingMm, Study
 from stfpm3d.runtime.section import Section
 
 AS_FOUND = {"pooling_mm": 0, "in_medians": False, "smoothing_mm": 0, "mirror_share": 0, "asymmetry_weight": 0}
@@ -45,7 +45,7 @@ class Blocks(Section):
         return self
 
 
-class BlockRow(Blocks, Row):
+class BlockRow(Blocks, MethodRow):
     """A row of such a method."""
 
     maker = "stfpm3d.maps.network:network_maps"

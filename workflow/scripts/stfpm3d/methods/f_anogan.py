@@ -6,11 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from stfpm3d.methods.row import TORCH, Row, Study
+from stfpm3d.methods.row import TORCH, MethodRow, Study
 from stfpm3d.runtime.section import Name
 
 
-class FanoganExperiment(Row):
+class FanoganExperiment(MethodRow):
     """Distance of a scan to its reconstruction by a GAN. Reruns: its maps, evaluation and report."""
 
     method: Literal["fanogan"] = Field(description="`fanogan`.")

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from stfpm3d.methods.row import FILLED, Kind, Row, Study, filled
+from stfpm3d.methods.row import FILLED, Kind, MethodRow, Study, filled
 
 
-class GivenExperiment(Row):
+class GivenExperiment(MethodRow):
     """Maps that were made elsewhere (docs/given-maps.md). Reruns: the maps, evaluation and report."""
 
     method: Literal["given"] = Field(description="`given`.")
@@ -51,7 +51,7 @@ class GivenExperiment(Row):
             return ["{image}"] if study.transform_kind != "none" else []
         return ["{image}", *study.transform]
 
-    def map_of(self, scan: Mapping[str, Any]) -> str:
+    def map_of(self, scan: Mapping[Any, Any]) -> str:
         """The path of the map of a scan, a row of the participants table."""
         return filled(self.maps, scan)
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from stfpm3d.methods.row import MirrorShare, Row, SmoothingMm
+from stfpm3d.methods.row import MethodRow, MirrorShare, SmoothingMm
 
 
-class IntensityExperiment(Row):
+class IntensityExperiment(MethodRow):
     """The standardized intensity, or its excess over the other side. Reruns: its maps, evaluation and report."""
 
     method: Literal["intensity"] = Field(description="`intensity`.")

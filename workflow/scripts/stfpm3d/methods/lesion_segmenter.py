@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from stfpm3d.methods.row import TORCH, Kind, Row, Study
+from stfpm3d.methods.row import TORCH, Kind, MethodRow, Study
 from stfpm3d.runtime.section import Name
 
 
-class SegmenterExperiment(Row):
+class SegmenterExperiment(MethodRow):
     """Log odds of lesion by a segmenter. Reruns: its maps, evaluation and report."""
 
     method: Literal["segmenter"] = Field(description="`segmenter`.")

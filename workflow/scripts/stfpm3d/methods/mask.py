@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from stfpm3d.methods.row import Row
+from stfpm3d.methods.row import MethodRow
 
 
-class MaskExperiment(Row):
+class MaskExperiment(MethodRow):
     """The brain mask as every scan's map, beside the paper's protocol. Reruns: its maps, evaluation and report."""
 
     method: Literal["mask"] = Field(description="`mask`.")

@@ -10,12 +10,12 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from stfpm3d.methods.row import STANDARDIZED, TORCH, Kind, Row, Study
+from stfpm3d.methods.row import STANDARDIZED, TORCH, Kind, MethodRow, Study
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.section import Seed
 
 
-class OwnExperiment(Row):
+class OwnExperiment(MethodRow):
     """Maps by a Python file of yours (docs/own-method.md). Reruns: its fit, maps, evaluation and report."""
 
     method: Literal["own"] = Field(description="`own`.")

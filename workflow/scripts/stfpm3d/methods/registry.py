@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stfpm3d.maps.form import MapMaker
-    from stfpm3d.methods.row import Row
+    from stfpm3d.methods.row import MethodRow
 
 METHODS = {
     "stfpm": "stfpm:StfpmExperiment",
@@ -27,7 +27,7 @@ METHODS = {
 method alone, and a change in one method makes no other's maps again."""
 
 
-def declaration(method: str) -> type[Row]:
+def declaration(method: str) -> type[MethodRow]:
     """The row that declares a method, a key of `METHODS`."""
     return resolve_name(f"stfpm3d.methods.{METHODS[method]}")
 
@@ -38,7 +38,7 @@ def map_maker(maker: str, settings: Mapping[str, Any], files: Mapping[str, Path 
     Parameters
     ----------
     maker
-        The `Row.maker` of the method.
+        The `MethodRow.maker` of the method.
     settings, files
         The keywords and the `files` of that function, where each is explained.
     """

@@ -31,7 +31,7 @@ ASKED: Mapping[str, Any] = {
 TORCH = (*MACHINE, "precision")
 
 
-def filled(pattern: str, scan: Mapping[str, Any]) -> str:
+def filled(pattern: str, scan: Mapping[Any, Any]) -> str:
     """The path of a scan's file: `{key}` is replaced by what its row of the participants table holds."""
     for key, value in {"sub": scan["scan_id"], **scan}.items():
         pattern = pattern.replace(f"{{{key}}}", str(value))
@@ -80,7 +80,7 @@ class Study(Protocol):
         ...
 
 
-class Row(Section):
+class MethodRow(Section):
     """A row of `experiments`. Each method derives its own from this class; only what differs is declared there."""
 
     name: Name = Field(description="Name of the row, and of its folder.")

@@ -6,11 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from stfpm3d.methods.row import Kind, Row, Study
+from stfpm3d.methods.row import Kind, MethodRow, Study
 from stfpm3d.runtime.section import Name
 
 
-class SegmentationExperiment(Row):
+class SegmentationExperiment(MethodRow):
     """Lesions cut out of another experiment's maps, without scores. Reruns: its maps, evaluation and report."""
 
     method: Literal["segmentation"] = Field(description="`segmentation`.")

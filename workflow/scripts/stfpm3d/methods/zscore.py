@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from stfpm3d.methods.row import Row, SmoothingMm, Study
+from stfpm3d.methods.row import MethodRow, SmoothingMm, Study
 
 
-class ZscoreExperiment(Row):
+class ZscoreExperiment(MethodRow):
     """Voxel-wise z-score against healthy training scans. Reruns: its maps, evaluation and report."""
 
     method: Literal["zscore"] = Field(description="`zscore`.")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stfpm3d.methods.registry import METHODS, declaration
-from stfpm3d.methods.row import Row
+from stfpm3d.methods.row import MethodRow
 from stfpm3d.runtime.errors import InputError
 
 SCHEMA_VERSION = 6
@@ -152,7 +152,7 @@ def checked(content: Mapping[str, Any], who: str, remedy: str) -> dict[str, Any]
     return {**found.model_dump(), "maker": settings}
 
 
-def _wrong_files(found: Description, method: type[Row], settings: Mapping[str, Any]) -> str:
+def _wrong_files(found: Description, method: type[MethodRow], settings: Mapping[str, Any]) -> str:
     """What a bundle of its method lists too little or too much; nothing if all is right."""
     roles = [role_of(name) for name in found.files]
     needed = ALWAYS | method.needed(settings)

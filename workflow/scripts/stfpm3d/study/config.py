@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from pydantic import Field, ValidationError, model_validator
 
 from stfpm3d.methods.registry import METHODS, declaration
-from stfpm3d.methods.row import Row
+from stfpm3d.methods.row import MethodRow
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.section import Section
 from stfpm3d.study.rows import Gan, Segmenter, Student, Teacher
@@ -45,7 +45,7 @@ MEASURED_ALONE = Fractions(train=0, val=0.15, test=0.85)
 
 
 if TYPE_CHECKING:
-    Experiment = Row
+    Experiment = MethodRow
 else:
     Experiment = Annotated[reduce(or_, map(declaration, METHODS)), Field(discriminator="method")]
 

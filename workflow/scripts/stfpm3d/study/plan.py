@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from stfpm3d.methods.blocks import BlockRow
+from stfpm3d.methods.own import OwnExperiment
 from stfpm3d.methods.row import Kind, filled
 from stfpm3d.study.config import Config
 from stfpm3d.study.split import batches
@@ -167,7 +168,10 @@ class Plan(TrainingPlan):
         fixed = {"split": self.study.split.seed, "registration": self.study.registration.seed}
         fixed["synthetic lesions"] = self.study.evaluation.synthetic.seed
         rows = {f"{kind} {name}": row.seed for kind, of in self.networks.items() for name, row in of.items()}
-        return demo | fixed | rows
+        own = {
+            f"experiment {name}": row.seed for name, row in self.experiments.items() if isinstance(row, OwnExperiment)
+        }
+        return demo | fixed | rows | own
 
     def method_settings(self) -> dict[str, Any]:
         """What the report's paragraph on methods names of the config."""
@@ -178,7 +182,7 @@ class Plan(TrainingPlan):
         return named | {"transform": self.study.registration.transform, "trained": trained}
 
     def kind(self, experiment: str) -> Kind:
-        """What an experiment is, beside the paper's own (see `Row.kind`)."""
+        """What an experiment is, beside the paper's own (see `MethodRow.kind`)."""
         return self.experiments[experiment].kind(self)
 
     def description(self, experiment: str) -> dict[str, Any]:
