@@ -14,7 +14,7 @@ from stfpm3d.imaging.volumes import Volume, load_volume, save_volume
 from stfpm3d.maps.foreign import OwnScan, fit_own, own_maps
 from stfpm3d.maps.form import Scan
 from stfpm3d.methods.own import OwnExperiment
-from stfpm3d.prediction.request import check_trust, read_request
+from stfpm3d.prediction.request import check_trust
 from stfpm3d.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,12 +157,10 @@ def test_a_comment_in_the_file_reruns_nothing_and_code_does(tmp_path) -> None:
 
 
 def test_a_bundle_with_code_is_refused_until_this_very_code_is_allowed(tmp_path) -> None:
-    request = read_request({"bundle": str(tmp_path), "scans": "s.tsv"}, [])
-    check_trust(request)
+    check_trust(None, "")
     (tmp_path / "module.py").write_bytes(b"")
     empty = "e3b0c44298fc"  # the sha256 of no bytes begins so (FIPS 180-2)
-    with pytest.raises(InputError, match=rf"module\.py is Python code .* add trust={empty} to --config"):
-        check_trust(request)
-    check_trust(request._replace(trust=empty))
-    with pytest.raises(InputError):
-        check_trust(request._replace(trust="yes"))
+    for refused in ("", "yes", "e3b0"):
+        with pytest.raises(InputError, match=rf"module\.py is Python code .* add trust={empty} to --config"):
+            check_trust(tmp_path / "module.py", refused)
+    check_trust(tmp_path / "module.py", empty)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import sys
 import traceback
@@ -152,11 +151,10 @@ def own_maps(
 
 def loaded(path: Path) -> ModuleType:
     """The user's module; the digest of a rule's code does not follow it, since the rules count it by themselves."""
-    spec = importlib.util.spec_from_file_location("own_method", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType("own_method")
+    module.__file__ = str(path)
     sys.modules["own_method"] = module  # so that objects of its classes can be saved and read
-    spec.loader.exec_module(module)
+    exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
     return module
 
 

@@ -11,8 +11,6 @@ from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import sha256
 
 KEYS = ("bundle", "scans", "out", "accelerator", "threads", "trust")
-MODULE = "module.py"
-"""The file of a bundle that is code of its maker's."""
 ACCELERATORS = ("auto", "cpu", "gpu")
 NO_NAME = re.compile(r"[{}<>\x00-\x1f]")
 """What the name of a folder of results may not hold: Snakemake takes {name} and <name> for names to fill in."""
@@ -69,10 +67,9 @@ def read_request(config: Mapping[str, Any], written: Iterable[str]) -> Request:
     )
 
 
-def check_trust(request: Request) -> None:
-    """Raise `InputError` where a bundle brings code and the request does not consent to run this very code."""
-    module = Path(request.bundle, MODULE)
-    if module.is_file() and request.trust != (digest := sha256(module)[:12]):
+def check_trust(module: Path | None, trust: str) -> None:
+    """Raise `InputError` where a bundle brings a module, and `trust` does not consent to run this very code."""
+    if module is not None and trust != (digest := sha256(module)[:12]):
         raise InputError(
             f"{module} is Python code of whoever made the bundle, and predict would run it with your rights; read it,"
             f" and if you trust it, add trust={digest} to --config, which allows this very code."

@@ -171,7 +171,7 @@ class Plan(TrainingPlan):
         own = {
             f"experiment {name}": row.seed for name, row in self.experiments.items() if isinstance(row, OwnExperiment)
         }
-        return demo | fixed | rows | own
+        return demo | fixed | rows | {f"experiment {row.name}": row.seed for row in own}
 
     def method_settings(self) -> dict[str, Any]:
         """What the report's paragraph on methods names of the config."""
