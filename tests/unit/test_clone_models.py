@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stfpm3d.prediction.bundle import read_bundle
 from stfpm3d.prediction.clone_models import MODELS, model_of, name_in_clone
 from stfpm3d.runtime.errors import InputError
 
@@ -57,3 +58,14 @@ def test_names_that_say_nothing_do_not_choose_between_two_models(tmp_path: Path)
 def test_a_bundle_of_ones_own_has_no_name_in_the_clone(tmp_path: Path) -> None:
     assert name_in_clone(tmp_path / "T1w") == ""
     assert name_in_clone(MODELS / "T1w") == "models/T1w"
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent for path in MODELS.glob("*/bundle.json")), ids=str)
+def test_a_model_of_the_clone_is_whole_small_and_bears_its_licence(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    assert bundle.description["modality"] == folder.name
+    assert sum(path.stat().st_size for path in bundle.files.values()) < 8e6
+    card = bundle.files["MODEL_CARD"].read_text(encoding="utf-8")
+    assert (folder / "NOTES.md").read_text(encoding="utf-8").strip() in card
+    assert "CC BY-SA 3.0" in card and "IXI data set" in card and "## Development figures" in card
+    assert "/" not in bundle.files["config"].read_text(encoding="utf-8")  # folders may tell names

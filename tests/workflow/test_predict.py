@@ -129,6 +129,16 @@ def test_one_scan_more_is_one_map_more_and_nothing_else_again(elsewhere: Project
     assert planned == {"predict_scan": 1, "predictions": 1, "verdict": 1}
 
 
+def test_without_a_bundle_the_clones_model_is_taken_or_the_want_of_one_is_told(elsewhere: Project, predicted) -> None:
+    done = predict(elsewhere, *DRY_RUN, bundle="", scans="scans/plain.nii.gz", out="by_model")
+    assert planned_rules(done.stdout) == {"predict_scan": 1, "predictions": 1, "verdict": 1}, done.stdout[-4000:]
+    assert "models/T1w, which comes with this clone, is used: T1w, lesion-odds." in done.stdout
+    (elsewhere.folder / "named").mkdir()
+    shutil.copy(elsewhere.folder / "scans/plain.nii.gz", elsewhere.folder / "named/sub-1_T2w.nii.gz")
+    done = predict(elsewhere, *DRY_RUN, bundle="", scans="named", out="by_model")
+    assert done.returncode == 1 and "no model for T2w comes with this version" in done.stdout
+
+
 def test_a_changed_bundle_is_refused(elsewhere: Project, predicted) -> None:
     with elsewhere.kept("bundle/landmarks.tsv") as path:
         path.write_text(path.read_text() + "\n")
