@@ -168,9 +168,7 @@ class Plan(TrainingPlan):
         fixed = {"split": self.study.split.seed, "registration": self.study.registration.seed}
         fixed["synthetic lesions"] = self.study.evaluation.synthetic.seed
         rows = {f"{kind} {name}": row.seed for kind, of in self.networks.items() for name, row in of.items()}
-        own = {
-            f"experiment {name}": row.seed for name, row in self.experiments.items() if isinstance(row, OwnExperiment)
-        }
+        own = [row for row in self.experiments.values() if isinstance(row, OwnExperiment)]
         return demo | fixed | rows | {f"experiment {row.name}": row.seed for row in own}
 
     def method_settings(self) -> dict[str, Any]:
