@@ -24,7 +24,6 @@ from stfpm3d.imaging.registration import Registration, write_registration
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import Volume, save_volume
 from stfpm3d.prediction.anomalies import Anomaly
-from stfpm3d.prediction.description import Record
 from stfpm3d.prediction.gathering import gather
 from stfpm3d.prediction.page import write_predictions_page
 from stfpm3d.reporting import report
@@ -213,7 +212,8 @@ def predictions_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     description = {"experiment": "stfpm", "modality": "T2w", "space": "MNI152NLin2009cAsym", "threshold": 0.5}
     description |= {"healthy_quantile": 0.99, "min_lesion_ml": 0.05, "validation": {"scores": [0.1, 0.2]}}
     values = {"voxel_auprc": 0.54, "prevalence": 0.08, "dice": 0.39, "lesion_recall": 0.75, "patient_fp_ml": 205.4}
-    description["record"] = {**Record().model_dump(), **values, "n_healthy": 20, "n_patient": 12, "healthy_fp_ml": 15.2}
+    values |= {"n_healthy": 20, "n_patient": 12, "healthy_fp_ml": 15.2, "image_score": "unknown"}
+    description["record"] = values
     page = folder / "index.html"
     write_predictions_page(page, TEMPLATES / "predictions.html.j2", gather(statuses), folder, description)
     return page

@@ -128,6 +128,8 @@ def remove(place: Place):
 
 def another(value: Any) -> Any:
     """A value of the same kind that nobody would notice."""
+    if value is None:
+        return 1.0
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
@@ -183,6 +185,8 @@ def test_a_forged_field_of_no_form_is_refused_by_its_name(described: Path, place
     """The digest is that of the edited description: the form alone speaks against it."""
     whole = (described / "bundle.json").read_bytes()
     for value in OF_NO_FORM.values():
+        if value is None and place[0] == "record":  # of a figure that nobody measured
+            continue
         edit(described, put(place, value), forged=place != ("sha256",))
         told = refused(described)
         assert str(place[0]).removeprefix("schema_") in told or "NaN is no number" in told

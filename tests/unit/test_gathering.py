@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from stfpm3d.prediction.anomalies import Anomaly
-from stfpm3d.prediction.description import Record
 from stfpm3d.prediction.gathering import check_all_predicted, gather
 from stfpm3d.prediction.page import Reference, write_predictions_page
 from stfpm3d.reporting import pages
@@ -104,7 +103,7 @@ def test_the_page_says_how_far_the_bundle_can_be_trusted(page: str) -> None:
 
 def test_a_bundle_without_a_record_says_so(out: Path) -> None:
     rows = gather(sorted(out.glob("sub-0[12].json"))).assign(usual_ml=None)
-    nothing = Record().model_dump()
+    nothing = dict.fromkeys(DESCRIPTION["record"]) | {"n_healthy": 0, "n_patient": 0, "image_score": "unknown"}
     write_predictions_page(out / "index.html", TEMPLATE, rows, out, DESCRIPTION | {"record": nothing})
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "nobody measured it" in page and "are usual in" not in page and "nan" not in page.lower().split("<main>")[1]

@@ -385,7 +385,7 @@ def test_a_bundle_names_the_files_of_its_experiment_and_no_folder_of_the_machine
 def test_every_experiments_bundle_can_be_read() -> None:
     """What the config says of it has the form that is checked before a bundle is used."""
     plan = plan_of()
-    known = {key: DESCRIPTION[key] for key in ("threshold", "validation", "made_by")}
+    known = {key: DESCRIPTION[key] for key in ("threshold", "validation", "record", "made_by")}
     for experiment in bundled_experiments(plan):
         files = {f"{role}.any": 64 * "0" for role in [*bundled_files(plan, experiment), "MODEL_CARD", "config"]}
         form = {"schema_version": SCHEMA_VERSION, "files": files, "sha256": 64 * "0"}

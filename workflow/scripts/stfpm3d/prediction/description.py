@@ -60,20 +60,20 @@ class Validation(Part):
 class Record(Part):
     """What the experiment reached on the test scans of its run, at its threshold; null is what nobody measured."""
 
-    n_healthy: Annotated[int, Field(ge=0)] = 0
+    n_healthy: Annotated[int, Field(ge=0, le=10**9)]
     """Healthy test scans."""
-    n_patient: Annotated[int, Field(ge=0)] = 0
+    n_patient: Annotated[int, Field(ge=0, le=10**9)]
     """Test patients with a lesion mask."""
-    voxel_auprc: Share | None = None
-    prevalence: Share | None = None
+    voxel_auprc: Share | None
+    prevalence: Share | None
     """Of lesion in the brain: the voxel AUPRC of chance."""
-    dice: Share | None = None
-    lesion_recall: Share | None = None
-    healthy_fp_ml: Annotated[float, Field(ge=0)] | None = None
+    dice: Share | None
+    lesion_recall: Share | None
+    healthy_fp_ml: Annotated[float, Field(ge=0)] | None
     """What is marked in a healthy scan (MNI space), mean."""
-    patient_fp_ml: Annotated[float, Field(ge=0)] | None = None
+    patient_fp_ml: Annotated[float, Field(ge=0)] | None
     """What is marked outside the lesion of a patient (MNI space), mean."""
-    image_score: Literal["warning", "fine", "unknown"] = "unknown"
+    image_score: Literal["warning", "fine", "unknown"]
     """Whether probes of the shortcut speak against the score of a scan."""
 
 
@@ -102,7 +102,7 @@ class Description(Part):
     """What of the healthy validation voxels lies below the threshold; null where the method has its own."""
     threshold: float
     validation: Validation
-    record: Record = Record()
+    record: Record
     made_by: MadeBy
     files: dict[FileName, Sha256]
     sha256: Sha256

@@ -29,7 +29,8 @@ def record_of(metrics: pd.DataFrame, experiment: str) -> dict[str, Any]:
     }
     has_scores = experiment in findings.with_metric("image_auroc")
     return {
+        **dict.fromkeys(MEASURED),
         **{name: value for name, value in values.items() if pd.notna(value)},
-        **counts,
+        **{"n_healthy": 0, "n_patient": 0, **counts},
         "image_score": verdict(metrics, experiment).level if has_scores else "unknown",
     }
