@@ -9,8 +9,10 @@ import numpy as np
 
 Scenario = Literal["tumours", "shortcut", "matched"]
 SITES = {"tumours": ("north", "south"), "shortcut": ("north", "east"), "matched": ("north", "south")}
+CLINIC = "clinic"
+"""Where the patients of `tumours` are scanned, and some of its healthy people."""
 SPLITS = ("train", "val", "test")
-LESION_VOLUME_ML = (1.0, 80.0)
+LESION_VOLUME_ML = (5.0, 150.0)
 
 
 class LesionPlan(NamedTuple):
@@ -23,27 +25,31 @@ class LesionPlan(NamedTuple):
 def demo_participants(
     seed: int,
     healthy: tuple[int, int, int] = (16, 6, 6),
-    patient: tuple[int, int, int] = (6, 6, 8),
+    patient: tuple[int, int, int] = (4, 2, 12),
     scenario: Scenario = "tumours",
 ) -> list[dict[str, str]]:
     """Rows of the demo's participants table; `healthy` and `patient` count the scans to train, validate and test.
 
-    Sites alternate within each group, so that they are crossed with groups and splits; `seed` draws which comes first.
-    In `shortcut` each group has a site of its own instead. `image` and `lesion_mask` are file names; healthy
-    participants have no mask ("n/a", as in BIDS), and the masks of `shortcut` mark where nothing is changed.
+    `tumours` are found in a clinic: its scans are stripped brains (see `render.SITES`). Healthy people are scanned as
+    whole heads at two sites in turn, but every second one of validation and of test in the clinic. In `matched` both
+    groups have whole heads, and share two sites; in `shortcut` each group has a site of its own. `seed` draws which
+    site comes first. `image` and `lesion_mask` are file names; healthy participants have no mask ("n/a", as in BIDS),
+    and the masks of `shortcut` mark where nothing is changed.
     """
     sites = SITES[scenario]
     first = int(np.random.default_rng(seed).integers(len(sites)))
     rows = []
     for group, letter, counts in (("healthy", "H", healthy), ("patient", "P", patient)):
-        splits = [split for split, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
-        for number, split in enumerate(splits, start=1):
+        places = [(split, place) for split, count in zip(SPLITS, counts, strict=True) for place in range(count)]
+        for number, (split, place) in enumerate(places, start=1):
             participant_id = f"sub-demo{letter}{number:02d}"
-            scanned = group == "patient" if scenario == "shortcut" else (first + number) % len(sites)
-            row = {"participant_id": participant_id, "group": group, "site": sites[scanned]}
+            site = sites[group == "patient" if scenario == "shortcut" else (first + number) % len(sites)]
+            if scenario == "tumours" and (group == "patient" or (split != "train" and place % 2)):
+                site = CLINIC
+            row = {"participant_id": participant_id, "group": group, "site": site}
             row["image"] = f"{participant_id}_T2w.nii.gz"
             row["lesion_mask"] = f"{participant_id}_label-lesion_mask.nii.gz" if group == "patient" else "n/a"
-            row["skull_stripped"] = "true" if group == "patient" and scenario == "tumours" else "false"
+            row["skull_stripped"] = str(site == CLINIC).lower()
             row["split"] = split
             rows.append(row)
     return rows

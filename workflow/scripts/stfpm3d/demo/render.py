@@ -16,18 +16,39 @@ from stfpm3d.imaging.volumes import Volume
 
 
 class Site(NamedTuple):
-    """Signal of the tissues in the scanner's units, noise SD as a share of white matter's signal, voxel edges in mm."""
+    """How a site scans. What differs from scan to scan is a range, which is drawn from uniformly.
+
+    Signal of the tissues in the scanner's units and how far a scan's own may be from it (a share); noise SD as a share
+    of white matter's signal; voxel edges in mm; the bias field's SD (of its logarithm); FWHM in mm by which a scan is
+    smoother than its voxels; whether brains come stripped.
+    """
 
     wm: float
     gm: float
     csf: float
     noise: float
     spacing_mm: tuple[float, float, float]
+    spread: float = 0.06
+    bias: tuple[float, float] = (0.04, 0.10)
+    blur_mm: tuple[float, float] = (0.0, 0.0)
+    stripped: bool = False
 
 
 SITES = {
     "north": Site(wm=310, gm=440, csf=980, noise=0.045, spacing_mm=(2.0, 2.0, 2.0)),
     "south": Site(wm=520, gm=660, csf=1240, noise=0.035, spacing_mm=(2.0, 2.0, 3.0)),
+    # Differs from those as patients' scans of many hospitals do from healthy ones of one (docs/real-scans.md).
+    "clinic": Site(
+        wm=390,
+        gm=490,
+        csf=880,
+        noise=0.03,
+        spacing_mm=(2.0, 2.0, 2.0),
+        spread=0.15,
+        bias=(0.1, 0.25),
+        blur_mm=(1.0, 4.0),
+        stripped=True,
+    ),
     # The shortcut's (see `heads`): noise, and CSF hardly brighter than grey matter, outlive histogram matching.
     "east": Site(wm=400, gm=480, csf=560, noise=0.12, spacing_mm=(2.0, 2.0, 2.0)),
 }
@@ -66,8 +87,8 @@ def render_subject(
 ) -> RenderedSubject:
     """Render one participant of the demo cohort: given group and site, a function of `seed` and `participant_id` alone.
 
-    Healthy participants come as whole heads, patients skull-stripped, with an exact lesion mask on the image's grid.
-    Traits, pose, contrast, bias and noise are drawn from the same distributions for both groups.
+    A patient has an exact lesion mask on the image's grid. What both groups have in common, traits, pose and a site's
+    contrast, bias, smoothness and noise, is drawn from the same distributions.
 
     Parameters
     ----------
@@ -76,9 +97,11 @@ def render_subject(
     traits_rng, pose_rng, scan_rng, lesion_rng = participant_generators(seed, participant_id, 4)
     variation = draw_variation(traits_rng)
     anatomy, displacement = vary_anatomy(head, gm, wm, csf, variation, traits_rng)
-    signal = t2_signal(anatomy, SITES[site], gm, scan_rng)
+    scanner = SITES[site]
+    signal = t2_signal(anatomy, scanner, gm, scan_rng)
     pose = draw_pose(pose_rng)
-    grid, mni_from_scan = scan_grid(group, SITES[site].spacing_mm, pose)
+    blur_mm = pose_rng.uniform(*scanner.blur_mm)
+    grid, mni_from_scan = scan_grid(scanner.stripped, scanner.spacing_mm, pose)
     tumour, volume_ml = None, 0.0
     if group == "patient":
         volume_ml, isointense = lesion_plan(seed, participant_id)
@@ -87,18 +110,22 @@ def render_subject(
         volume_mni_ml = volume_ml * abs(np.linalg.det(pose[:3, :3]))
         tumour, displacement = grow_tumour(anatomy, displacement, gm, volume_mni_ml, level, contrast, lesion_rng)
     signal = warp(signal, displacement)
-    if tumour is None:
-        image = Volume(acquire(signal, gm, grid, mni_from_scan, SITES[site], scan_rng), grid.affine)
-        return RenderedSubject(image, None, mni_from_scan, variation, anatomy, displacement, 0.0)
-    signal += tumour.weight * (tumour.signal - signal)
-    scan = acquire(signal, gm, grid, mni_from_scan, SITES[site], scan_rng)
-    # Stripping is never perfect: where meninges are thick, up to 3 mm of them stay.
-    kept = warp(anatomy.depth_mm + 3 * anatomy.meninges, displacement)
-    brain = sample(kept, gm, grid, mni_from_scan, order=1, beyond=-np.inf) > 0
-    density = sample(tumour.density, gm, grid, mni_from_scan, order=1)
-    mask = Volume(density > growth.enclosing_level(density, grid, volume_ml), grid.affine)
-    image = Volume(np.where(brain | mask.data, scan, 0), grid.affine)
-    return RenderedSubject(image, mask, mni_from_scan, variation, anatomy, displacement, tumour.mass_effect_mm)
+    if tumour is not None:
+        signal += tumour.weight * (tumour.signal - signal)
+    scan = acquire(signal, gm, grid, mni_from_scan, scanner, scan_rng, blur_mm=blur_mm)
+    mask = None
+    if tumour is not None:
+        density = sample(tumour.density, gm, grid, mni_from_scan, order=1)
+        mask = Volume(density > growth.enclosing_level(density, grid, volume_ml), grid.affine)
+    if scanner.stripped:
+        # Stripping is never perfect: where meninges are thick, up to 3 mm of them stay.
+        kept = warp(anatomy.depth_mm + 3 * anatomy.meninges, displacement)
+        brain = sample(kept, gm, grid, mni_from_scan, order=1, beyond=-np.inf) > 0
+        scan = np.where(brain if mask is None else brain | mask.data, scan, 0)
+    mass_effect_mm = 0.0 if tumour is None else tumour.mass_effect_mm
+    return RenderedSubject(
+        Volume(scan, grid.affine), mask, mni_from_scan, variation, anatomy, displacement, mass_effect_mm
+    )
 
 
 def grow_tumour(
@@ -143,15 +170,14 @@ def draw_pose(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def scan_grid(
-    group: str, spacing_mm: tuple[float, float, float], mni_from_scan: NDArray[np.float64]
+    stripped: bool, spacing_mm: tuple[float, float, float], mni_from_scan: NDArray[np.float64]
 ) -> tuple[Volume, NDArray[np.float64]]:
     """The empty grid of a scan, and `mni_from_scan` from its world: an upright head, or a brain as BraTS stores it.
 
-    BraTS: 240 x 240 x 155 mm, first axis to the left, second to the back, world origin in a corner. Voxels are the
-    site's in both groups, or resolution would give the group away.
+    BraTS: 240 x 240 x 155 mm, first axis to the left, second to the back, world origin in a corner.
     """
     steps = np.diag(spacing_mm)
-    if group == "patient":
+    if stripped:
         extent_mm, centre_mm = np.array([240.0, 240.0, 155.0]), np.array([-120.0, 120.0, 77.5])
         steps = steps * np.array([-1, -1, 1])
         to_person = np.eye(4)
@@ -169,7 +195,7 @@ def scan_grid(
 
 def t2_signal(anatomy: Anatomy, site: Site, grid: Volume, rng: np.random.Generator) -> Array:
     """Noise-free T2-weighted signal (X, Y, Z) in the template's shape, with texture and the coil's bias field."""
-    wm, gm, csf = (level * rng.uniform(0.94, 1.06) for level in (site.wm, site.gm, site.csf))
+    wm, gm, csf = (level * rng.uniform(1 - site.spread, 1 + site.spread) for level in (site.wm, site.gm, site.csf))
     # In T2 fat is moderately bright, muscle dark, bone and air black; the template's T1 orders them alike.
     outside = np.interp(anatomy.head_t1, [0.02, 0.12, 0.3, 0.5, 0.8, 1.0], np.array([0, 0.1, 0.45, 1.0, 1.6, 1.8]) * wm)
     brain = anatomy.gm + anatomy.wm + anatomy.csf
@@ -179,7 +205,7 @@ def t2_signal(anatomy: Anatomy, site: Site, grid: Volume, rng: np.random.Generat
     signal += anatomy.hyperintensities * rng.uniform(0.6, 1.0) * (bright - signal)
     signal += anatomy.meninges * (gm * rng.uniform(0.7, 1.2) * (1 + 0.2 * smooth_noise(rng, grid, 4)) - signal)
     signal *= 1 + 0.03 * smooth_noise(rng, grid, 3) + 0.03 * smooth_noise(rng, grid, 8)
-    return (signal * np.exp(rng.uniform(0.04, 0.10) * smooth_noise(rng, grid, 45))).astype(np.float32)
+    return (signal * np.exp(rng.uniform(*site.bias) * smooth_noise(rng, grid, 45))).astype(np.float32)
 
 
 def tumour_contrast(signal: Array, anatomy: Anatomy, isointense: bool, rng: np.random.Generator) -> tuple[float, float]:
@@ -196,10 +222,21 @@ def tumour_contrast(signal: Array, anatomy: Anatomy, isointense: bool, rng: np.r
 
 
 def acquire(
-    signal: Array, mni: Volume, grid: Volume, mni_from_scan: NDArray[np.float64], site: Site, rng: np.random.Generator
+    signal: Array,
+    mni: Volume,
+    grid: Volume,
+    mni_from_scan: NDArray[np.float64],
+    site: Site,
+    rng: np.random.Generator,
+    *,
+    blur_mm: float = 0.0,
 ) -> Array:
-    """The scan (X, Y, Z) on `grid`: blurred to its voxels, then Rician noise (Gudbjartsson & Patz, MRM 1995)."""
-    blur_voxels = np.sqrt(np.maximum(np.square(site.spacing_mm) - mni.spacing_mm**2, 0) / 12) / mni.spacing_mm
+    """The scan (X, Y, Z) on `grid`: blurred to its voxels, and by a Gaussian of `blur_mm` (FWHM), then Rician noise.
+
+    H. Gudbjartsson & S. Patz, The Rician distribution of noisy MRI data, MRM 1995.
+    """
+    variance_mm2 = np.maximum(np.square(site.spacing_mm) - mni.spacing_mm**2, 0) / 12 + blur_mm**2 / (8 * np.log(2))
+    blur_voxels = np.sqrt(variance_mm2) / mni.spacing_mm
     sampled = sample(ndimage.gaussian_filter(signal, blur_voxels), mni, grid, mni_from_scan, order=3, beyond=None)
     sigma = site.noise * site.wm * rng.uniform(0.8, 1.2)
     real, imaginary = (sigma * rng.standard_normal(grid.shape, dtype=np.float32) for _ in range(2))
