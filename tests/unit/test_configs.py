@@ -80,13 +80,23 @@ def test_every_config_that_comes_with_the_project_is_valid(names: tuple[str, ...
     assert study(*names).experiments
 
 
-@pytest.mark.parametrize("names", [(), ("matched.yaml",)])
-def test_the_row_that_leads_is_named_for_its_gaussian_and_stands_beside_its_untrained_self(
-    names: tuple[str, ...],
-) -> None:
-    plan = Plan(study(*names), pd.DataFrame(columns=["scan_id", "group", "split"]))
-    assert plan.initial_counterparts() == {"stfpm-gaussian": "untrained-gaussian"}
-    assert plan.in_brain()[0] == "stfpm-gaussian"
+def test_an_untrained_student_stands_beside_a_trained_one() -> None:
+    pairs = {(): {"stfpm": "untrained"}, ("matched.yaml",): {"stfpm-gaussian": "untrained-gaussian"}}
+    for names, expected in pairs.items():
+        plan = Plan(study(*names), pd.DataFrame(columns=["scan_id", "group", "split"]))
+        assert plan.initial_counterparts() == expected
+
+
+def test_a_network_that_knows_lesions_leads_the_demo() -> None:
+    plan = Plan(study(), pd.DataFrame(columns=["scan_id", "group", "split"]))
+    assert (plan.in_brain()[0], plan.experiments["lesion-odds"].method) == ("lesion-odds", "segmenter")
+
+
+def test_the_demos_test_patients_can_show_a_difference_between_all_rows_that_are_tested() -> None:
+    """Of 2 ** n flips two have the most extreme sum: the smallest p, times the number of comparisons (Holm)."""
+    demo = study()
+    tested = [row for row in demo.experiments if row.method not in ("segmentation", "mask")]
+    assert 2 / 2**demo.demo.patient.test * (len(tested) - 1) < 0.05
 
 
 def test_the_row_called_stfpm_is_the_papers() -> None:
@@ -99,7 +109,7 @@ def test_the_row_called_stfpm_is_the_papers() -> None:
 def test_a_config_that_names_its_rows_alone_has_the_defaults_of_the_default_run() -> None:
     """So that a module, whose config is handed over whole, and a run of the clone do not differ in silence."""
     run = study()
-    rows = {key: getattr(run, key) for key in ("teachers", "students", "gans", "experiments")}
+    rows = {key: getattr(run, key) for key in ("teachers", "students", "gans", "segmenters", "experiments")}
     assert read_config(rows).model_dump() == run.model_dump()
 
 

@@ -78,7 +78,7 @@ def test_the_probes_have_their_rows_and_say_nothing_of_two_scans_a_group(finishe
     assert list(sites) == ["experiment", "site", "fpr", "n_healthy_val_others", "n_healthy_test"]
     assert sites.set_index("site")[["n_healthy_val_others", "n_healthy_test"]].to_dict("index") == {
         "south": {"n_healthy_val_others": 2, "n_healthy_test": 1},
-        "north": {"n_healthy_val_others": 1, "n_healthy_test": 1},
+        "clinic": {"n_healthy_val_others": 2, "n_healthy_test": 1},
     }
     page = (finished.folder / "results/report/index.html").read_text(encoding="utf-8")
     assert "too few to tell whether it is evidence of lesion detection" in page

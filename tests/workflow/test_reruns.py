@@ -367,8 +367,8 @@ def test_going_back_to_earlier_settings_and_scans_ends_with_the_bytes_of_a_fresh
     measured = [f"results/evaluation/{name}/{part}metrics.tsv" for name in BASELINES for part in ("", "synthetic_")]
     fresh = of_baselines(finished)
     with (
-        project.edited("config/config.yaml", "method: intensity", "method: intensity\n    smoothing_mm: 8"),
-        project.edited("config/config.yaml", "method: zscore", "method: zscore\n    smoothing_mm: 8"),
+        project.edited(TINY, "method: intensity", "method: intensity\n    smoothing_mm: 8"),
+        project.edited(TINY, "method: zscore", "method: zscore\n    smoothing_mm: 8"),
         project.edited(TINY, "threads: 1", "threads: 1\n  batch_scans: 3"),
     ):
         project.run(*measured)

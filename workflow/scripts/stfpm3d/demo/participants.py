@@ -24,7 +24,7 @@ class LesionPlan(NamedTuple):
 
 def demo_participants(
     seed: int,
-    healthy: tuple[int, int, int] = (16, 6, 6),
+    healthy: tuple[int, int, int] = (14, 6, 6),
     patient: tuple[int, int, int] = (4, 2, 12),
     scenario: Scenario = "tumours",
 ) -> list[dict[str, str]]:
@@ -43,9 +43,12 @@ def demo_participants(
         places = [(split, place) for split, count in zip(SPLITS, counts, strict=True) for place in range(count)]
         for number, (split, place) in enumerate(places, start=1):
             participant_id = f"sub-demo{letter}{number:02d}"
-            site = sites[group == "patient" if scenario == "shortcut" else (first + number) % len(sites)]
             if scenario == "tumours" and (group == "patient" or (split != "train" and place % 2)):
                 site = CLINIC
+            elif scenario == "tumours":
+                site = sites[(first + (place if split == "train" else place // 2)) % 2]
+            else:
+                site = sites[group == "patient" if scenario == "shortcut" else (first + number) % 2]
             row = {"participant_id": participant_id, "group": group, "site": site}
             row["image"] = f"{participant_id}_T2w.nii.gz"
             row["lesion_mask"] = f"{participant_id}_label-lesion_mask.nii.gz" if group == "patient" else "n/a"

@@ -45,7 +45,7 @@ SITES = {
         noise=0.03,
         spacing_mm=(2.0, 2.0, 2.0),
         spread=0.15,
-        bias=(0.1, 0.25),
+        bias=(0.08, 0.2),
         blur_mm=(1.0, 4.0),
         stripped=True,
     ),

@@ -62,13 +62,14 @@ class Demo(Section):
 
     scenario: Literal["tumours", "shortcut", "matched"] = Field(
         default="tumours",
-        description="`tumours`: patients' brains are stripped and hold tumours. Whole heads, rendered on the template's"
+        description="`tumours`: patients have tumours and were scanned in a clinic, whose scans are stripped brains of"
+        " another acquisition than most healthy heads (docs/real-scans.md). Whole heads, rendered on the template's"
         " grid: `shortcut`, where nobody has a lesion, each group has a site of its own, and masks mark where nothing"
         " is changed; `matched`, where both groups share the sites and patients have lesions.",
     )
     seed: Seed = Field(default=0, description="Seed of the rendered cohort.")
-    healthy: Counts = Field(default=Counts(train=16, val=6, test=6), description="Number of healthy subjects.")
-    patient: Counts = Field(default=Counts(train=6, val=6, test=8), description="Number of patients.")
+    healthy: Counts = Field(default=Counts(train=14, val=6, test=6), description="Number of healthy subjects.")
+    patient: Counts = Field(default=Counts(train=4, val=2, test=12), description="Number of patients.")
 
 
 class Fractions(Section):
