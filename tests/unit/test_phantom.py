@@ -306,7 +306,7 @@ def test_csf_is_brightest_and_white_matter_darkest_but_less_so_in_the_clinic(coh
 
 
 def test_scans_of_the_clinic_are_smoother(cohort: Cohort) -> None:
-    """What a Gaussian of 2 mm takes away is 0.20 SD in real patients' scans, 0.25 in healthy ones (docs/real-scans.md)."""
+    """What a Gaussian of 2 mm takes away is 0.20 SD in real patients, 0.25 in healthy heads (docs/real-scans.md)."""
 
     def detail(subject: RenderedSubject) -> float:
         z = np.nan_to_num(z_normalised(subject, cohort))
