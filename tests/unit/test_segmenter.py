@@ -24,8 +24,9 @@ from stfpm3d.learning.segmenter import (
     normal_range,
     rate_factor,
     train_segmenter,
+    untrained_segmenter,
 )
-from stfpm3d.learning.unet import LesionUNet, joined, load_segmenter, parted, save_segmenter
+from stfpm3d.learning.unet import LesionUNet, joined, load_segmenter, parted, save_segmenter, start_from
 from stfpm3d.maps.form import Scan
 from stfpm3d.maps.lesion_odds import segmenter_maps
 from stfpm3d.runtime.errors import InputError
@@ -88,6 +89,27 @@ def test_what_the_network_compares_with_can_be_left_out(comparisons: tuple, inpu
     scan = torch.randn(1, *SHAPE)
     with torch.inference_mode():
         assert torch.equal(again(scan), made(scan))
+
+
+def test_a_network_for_t1w_sees_in_a_turned_t2w_scan_what_it_knows(tmp_path: Path) -> None:
+    """A T2w scan that is the opposite of a T1w one: the same map, and the same healthy range of its brains."""
+    brain = torch.zeros(SHAPE, dtype=torch.bool)
+    brain[4:28, 4:28, 3:13] = True
+    drawn = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(3))
+    lowest = drawn.masked_fill(~brain, torch.inf).amin(dim=(-3, -2, -1), keepdim=True)
+    t1w, t2w = torch.where(brain, drawn, lowest), torch.where(brain, -drawn, torch.tensor(-9.0))
+    known, opposite = (
+        untrained_segmenter(
+            [Healthy(scan, brain) for scan in scans],
+            SegmenterSettings(**SETTINGS | {"modality": modality, "seed": seed}),
+        )
+        for scans, modality, seed in ((t1w, "T1w", 1), (t2w, "T2w", 2))
+    )
+    save_segmenter(tmp_path / "t1w.safetensors", known)
+    start_from(opposite, tmp_path / "t1w.safetensors")
+    save_segmenter(tmp_path / "t2w.safetensors", opposite)
+    with torch.inference_mode():
+        torch.testing.assert_close(load_segmenter(tmp_path / "t2w.safetensors")(t2w), known(t1w))
 
 
 def test_the_loss_is_cross_entropy_in_the_brain_and_dice() -> None:

@@ -28,7 +28,7 @@ from stfpm3d.learning.compute import Compute
 from stfpm3d.learning.lesioned_scans import lesion_aps
 from stfpm3d.learning.synthetic_scans import KeptSamples, SyntheticScans
 from stfpm3d.learning.training import EpochLoaders, EpochSelection, fit, save_epochs
-from stfpm3d.learning.unet import Comparison, LesionUNet, save_segmenter, start_from
+from stfpm3d.learning.unet import Comparison, LesionUNet, save_segmenter, start_from, turned
 from stfpm3d.simulation.scan import CLIP_SD, Healthy, Simulation, mirrored
 from stfpm3d.simulation.space import space_of
 from stfpm3d.simulation.unseen import unseen_acquisition
@@ -160,6 +160,22 @@ def normal_range(scans: Sequence[Healthy]) -> tuple[Tensor, Tensor]:
     return mean.float(), ((squares / n - mean.square()).clamp(min=0) * n / (n - 1)).sqrt().float()
 
 
+def untrained_segmenter(scans: Sequence[Healthy], settings: SegmenterSettings) -> LesionUNet:
+    """A network of random weights that knows the range of some healthy scans.
+
+    It sees T2w scans `turned`, so that it can start from the weights of a network for T1w.
+    """
+    opposite = settings.modality == "T2w"
+    seen = [scan._replace(image=turned(scan.image)) for scan in scans] if opposite else scans
+    return LesionUNet(
+        *normal_range(seen),
+        width=settings.width,
+        comparisons=settings.comparisons,
+        turned=opposite,
+        seed=settings.seed,
+    )
+
+
 def train_segmenter(
     train: tuple[Sequence[Path], Sequence[Path]],
     val: tuple[Sequence[Path], Sequence[Path]],
@@ -190,9 +206,7 @@ def train_segmenter(
     """
     place = read_grid(grid)
     scans, kept = healthy_scans(*train, place), healthy_scans(*val, place)
-    network = LesionUNet(
-        *normal_range(scans), width=settings.width, comparisons=settings.comparisons, seed=settings.seed
-    )
+    network = untrained_segmenter(scans, settings)
     if weights is not None:
         start_from(network, weights)
     training = SegmenterTraining(network, torch.from_numpy(np.load(brain_mask)), settings)

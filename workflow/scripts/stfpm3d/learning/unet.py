@@ -55,17 +55,27 @@ class LesionUNet(nn.Module):
     comparisons
         What the network sees besides the scan: its `mirror` image, the healthy `mean`, and the `deviation` from it in
         healthy SDs.
+    turned
+        Whether it looks at scans `turned`, as `mean` and `sd` then are: T2w scans, which are T1w's opposite.
     seed
         Of the random weights.
     """
 
     def __init__(
-        self, mean: Tensor, sd: Tensor, *, width: int, comparisons: Sequence[Comparison] = COMPARISONS, seed: int = 0
+        self,
+        mean: Tensor,
+        sd: Tensor,
+        *,
+        width: int,
+        comparisons: Sequence[Comparison] = COMPARISONS,
+        turned: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.form = {"width": width, "comparisons": list(comparisons)}
+        self.shape = {"width": width, "comparisons": list(comparisons)}
         """What another network must have in common to take its weights."""
-        self.comparisons = self.form["comparisons"]
+        self.form = self.shape | {"turned": turned}
+        self.turned, self.comparisons = turned, list(comparisons)
         self.mean: Tensor
         self.sd: Tensor
         self.register_buffer("mean", mean)
@@ -96,7 +106,7 @@ class LesionUNet(nn.Module):
 
     def seen(self, scans: Tensor) -> Tensor:
         """The channels (N, C, X, Y, Z) of scans (N, X, Y, Z)."""
-        scans = scans.clamp(-CLIP_SD, CLIP_SD)
+        scans = (turned(scans) if self.turned else scans).clamp(-CLIP_SD, CLIP_SD)
         channels = [scans]
         if "mirror" in self.comparisons:
             channels.append(mirrored(scans))
@@ -108,8 +118,18 @@ class LesionUNet(nn.Module):
 
     def log_odds(self, scan: Tensor) -> Tensor:
         """The mean of a scan's log odds and of those of its mirror image, (X, Y, Z)."""
-        straight, turned = self(torch.stack([scan, mirrored(scan)]))
-        return (straight + mirrored(turned)) / 2
+        straight, reflected = self(torch.stack([scan, mirrored(scan)]))
+        return (straight + mirrored(reflected)) / 2
+
+
+def turned(scans: Tensor) -> Tensor:
+    """Scans (..., X, Y, Z) whose bright tissue is dark: what T2w shows bright, fluid and lesions, is dark in T1w.
+
+    What lies outside the brain has the value of the first voxel; it becomes as dark as the darkest tissue.
+    """
+    outside, opposite = scans == scans[..., :1, :1, :1], -scans
+    darkest = opposite.masked_fill(outside, torch.inf).amin(dim=(-3, -2, -1), keepdim=True)
+    return torch.where(outside, darkest, opposite)
 
 
 def joined(volumes: Tensor) -> Tensor:
@@ -157,9 +177,10 @@ def start_from(network: LesionUNet, path: Path) -> None:
     """
     with reading(path):
         form, tensors = read_form(path), load_file(path)
-    if form != network.form:
+    shape = {key: form.get(key) for key in network.shape}
+    if shape != network.shape:
         raise InputError(
-            f"{path}: a segmenter of {form} cannot start one of {network.form}; set these keys of its row alike."
+            f"{path}: a segmenter of {shape} cannot start one of {network.shape}; set these keys of its row alike."
         )
     with reading(path):
         network.load_state_dict(tensors | {"mean": network.mean, "sd": network.sd})
