@@ -260,9 +260,9 @@ def test_a_pyramid_alone_gives_the_features_of_its_whole_network(tmp_path):
     volume = torch.rand(1, 1, 32, 32, 32)
     with torch.inference_mode():
         for whole, alone in zip(network.pyramid(volume), loaded.pyramid(volume), strict=True):
-            assert (whole - alone).abs().max() < 2e-3 * whole.abs().max()  # float16 has 11 bits
+            assert torch.equal(whole, alone)
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("pyramid", "whole")]
-    assert sizes[0] < 0.13 * sizes[1]  # layer4 holds three quarters of a ResNet-18
+    assert sizes[0] < 0.3 * sizes[1]  # layer4 holds three quarters of a ResNet-18
 
 
 def test_blocks_that_nobody_looks_at_are_not_computed(tmp_path):

@@ -34,19 +34,19 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], form: Mapping[str, 
         temporary.write_bytes(save(plain, {"network": json.dumps(dict(form))}))
 
 
-def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def halved(tensors: Mapping[str, Tensor], most_lost: float = 1e-3) -> dict[str, Tensor]:
     """Named tensors with kernels and volumes in float16, for a file of half the size.
 
-    What has one dimension, such as a batch norm's variances, stays, and so does what would lose more than a thousandth
+    What has one dimension, such as a batch norm's variances, stays, and so does what would lose more than `most_lost`
     of its largest value, as numbers beyond float16's range.
     """
-    return {name: _halved(tensor) if tensor.ndim > 1 else tensor for name, tensor in tensors.items()}
+    return {name: _halved(tensor, most_lost) if tensor.ndim > 1 else tensor for name, tensor in tensors.items()}
 
 
-def _halved(tensor: Tensor) -> Tensor:
+def _halved(tensor: Tensor, most_lost: float) -> Tensor:
     half = tensor.half()
     lost = (half.float() - tensor).abs().max()
-    return half if lost <= 1e-3 * tensor.abs().max() else tensor
+    return half if lost <= most_lost * tensor.abs().max() else tensor
 
 
 def read_form(path: Path) -> dict[str, Any]:
