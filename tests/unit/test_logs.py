@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pty
 import subprocess
 import sys
 import termios
 from pathlib import Path
+
+import pytest
+
+from stfpm3d.runtime.logs import Screen, told
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
@@ -56,3 +61,16 @@ def test_the_log_holds_all_and_the_screen_what_this_package_warns_of(tmp_path: P
     ]
     assert "a library is old" in "".join(lines) and "a library is loud" in "".join(lines)
     assert os.read(read, 100_000).decode().splitlines() == [lines[3]]
+
+
+def test_long_work_tells_the_screen_how_far_it_is_once_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    """An epoch every 40 seconds: the first, the third and the fifth are told."""
+    now = [0.0]
+    screen = Screen("student", clock=lambda: now[0])
+    for epoch in range(1, 6):
+        now[0] = 40.0 * epoch
+        shown = told(f"epoch {epoch} of 20 is done, at most 9 min left")
+        screen.handle(logging.makeLogRecord({"name": "stfpm3d.x", "levelno": logging.INFO, "msg": "loss 1", **shown}))
+    screen.handle(logging.makeLogRecord({"name": "stfpm3d.x", "levelno": logging.INFO, "msg": "a line for the file"}))
+    lines = [line.split(maxsplit=1)[1] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [f"student: epoch {epoch} of 20 is done, at most 9 min left" for epoch in (1, 3, 5)]

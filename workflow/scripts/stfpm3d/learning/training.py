@@ -33,6 +33,7 @@ from stfpm3d.learning.compute import Compute, missing_devices
 from stfpm3d.learning.resnet import AcsResNet
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.files import replacing
+from stfpm3d.runtime.logs import told
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +140,9 @@ class EpochSelection(LightningModule, Generic[NetworkT]):
             self.best_weights = {name: value.cpu().clone() for name, value in self.network.state_dict().items()}
         figures = ", ".join(f"{name} {value:.6g}" for name, value in sorted(metrics.items()))
         place = f"epoch {self.current_epoch} of {self.trainer.max_epochs}"
-        log.info("%s: %s (best: %d); %s", place, figures, self.best_epoch, self._time_left())
+        left = self._time_left()
+        shown = told(f"epoch {self.current_epoch + 1} of {self.trainer.max_epochs} is done, {left}")
+        log.info("%s: %s (best: %d); %s", place, figures, self.best_epoch, left, extra=shown)
         self._stop_if_patience_is_out()
 
     def check_finite(self, metrics: dict[str, float]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -16,17 +18,42 @@ from stfpm3d.runtime.errors import InputError
 from stfpm3d.runtime.lifeline import end_with_driver
 
 Item = TypeVar("Item")
+INTERVAL_S = 60
+"""Between lines on the screen that tell of long work."""
 
 
 class Screen(logging.Handler):
-    """The warnings and errors of this package, above a bar and not within it; what libraries say is for the file."""
+    """What a person reads, above a bar and not within it; what libraries say is for the file.
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+    That is this package's warnings and errors, and at most once in `INTERVAL_S` what is `told` of long work.
+
+    Parameters
+    ----------
+    job
+        By which long work is named.
+    clock
+        Seconds that never go back.
+    """
+
+    def __init__(self, job: str, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(logging.INFO)
         self.addFilter(logging.Filter("stfpm3d"))
+        self.job = job
+        self.clock = clock
+        self.last = -math.inf
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
+        told = getattr(record, "told", None)
+        if record.levelno >= logging.WARNING:
+            tqdm.write(self.format(record), file=sys.stderr)
+        elif told and self.clock() - self.last >= INTERVAL_S:
+            self.last = self.clock()
+            tqdm.write(f"{time.strftime('%H:%M:%S')}       {self.job}: {told}", file=sys.stderr)
+
+
+def told(sentence: str) -> dict[str, str]:
+    """What a log's line says of long work on the screen too, as its `extra`."""
+    return {"told": sentence}
 
 
 @contextmanager
@@ -44,7 +71,7 @@ def rule_log(path: Path | str) -> Iterator[logging.Logger]:
     end_with_driver(path)
     root = logging.getLogger()
     root.setLevel(logging.INFO)
-    for handler in (logging.FileHandler(path, mode="w" if is_first else "a"), Screen()):
+    for handler in (logging.FileHandler(path, mode="w" if is_first else "a"), Screen(_job(path))):
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         root.addHandler(handler)
     for library in map(logging.getLogger, list(root.manager.loggerDict)):  # as Lightning, with its own on the screen
@@ -61,6 +88,12 @@ def rule_log(path: Path | str) -> Iterator[logging.Logger]:
     except Exception:
         log.exception("unexpected error")
         raise
+
+
+def _job(log: Path | str) -> str:
+    """A job by its log: `student` of `logs/student/student.log`, `fanogan small` of `logs/fanogan/small.log`."""
+    path = Path(log)
+    return " ".join(dict.fromkeys([path.parent.name, path.stem]))
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
