@@ -226,7 +226,7 @@ class ScanStages:
         scale = colour_scale(
             description["threshold"],
             description["validation"]["scores"],
-            log_odds=description["healthy_quantile"] is None,
+            log_odds=description["healthy_quantile"] is None and description["threshold"] == 0,  # even odds
         )
         picture = finding_png(self.standardized, map_mni, self.support, scale=scale, centre_mm=centre)
         with replacing(self.picture) as temporary:
