@@ -31,6 +31,7 @@ class PlannedJobs(logging.Filter):
         super().__init__()
         self.jobs: list[logging.LogRecord] = []
         self.sentences: list[str] = []
+        self.epochs: dict[str, int] = {}
         self.folder = Path()
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -39,6 +40,7 @@ class PlannedJobs(logging.Filter):
             self.folder = Path.cwd()  # of the run: --directory holds as long as Snakemake is at work
         elif getattr(record, "is_said_before", False):
             self.sentences.append(record.getMessage())
+            self.epochs |= getattr(record, "epochs", {})
         return True
 
 
@@ -75,7 +77,7 @@ def main() -> None:
     if not planned.jobs:
         print("Nothing to be done: every result is there, and as the config, the scans and the code want it.")
         return
-    print(forecast(stages(planned.jobs), read_past(planned.folder), given.cores))
+    print(forecast(stages(planned.jobs), read_past(planned.folder), given.cores, epochs=planned.epochs))
 
 
 if __name__ == "__main__":

@@ -22,9 +22,13 @@ def note(folder: Path, rule: str, output: str, seconds: float, log: str, size: i
     (metadata / base64.urlsafe_b64encode(output.encode()).decode()).write_text(json.dumps(record))
 
 
-def job(rule: str, reason: str, outputs: int = 1, threads: int = 1, **wildcards: str) -> SimpleNamespace:
+def job(
+    rule: str, reason: str, outputs: int = 1, threads: int = 1, inputs: int = 1, **wildcards: str
+) -> SimpleNamespace:
     output = [f"{rule}-{number}" for number in range(outputs)]
-    return SimpleNamespace(rule_name=rule, reason=reason, output=output, threads=threads, wildcards=wildcards)
+    inputs = [f"input-{number}" for number in range(inputs)]
+    named = {"rule_name": rule, "reason": reason, "input": inputs, "output": output}
+    return SimpleNamespace(**named, threads=threads, wildcards=wildcards)
 
 
 @pytest.fixture
@@ -41,6 +45,18 @@ def test_a_stage_takes_as_much_as_its_jobs_took_before(folder: Path) -> None:
     table = forecast(planned, read_past(folder), cores=2)
     assert table.splitlines()[1].split() == ["register", "30", "10", "min", "60", "30.0", "MB", "new"]
     assert "30 jobs; about 5 min on 2 cores, 60 files, 30.0 MB." in table
+
+
+def test_a_folder_without_history_has_guesses_by_scans_epochs_and_the_machine(tmp_path: Path) -> None:
+    """A student of 100 scans and 20 epochs took 20 min of a core elsewhere (0.6 s a scan); this one is half as fast."""
+    new = "Missing output files: x"
+    planned = stages([job("student", new, inputs=100, student="s"), job("strip", new)])
+    table = forecast(planned, read_past(tmp_path), cores=2, epochs={"student s": 20}, speed=lambda: 2.0)
+    assert table.splitlines()[1].split() == ["student", "1", "~40", "min", "?", "?", "new"]
+    assert table.splitlines()[2].split() == ["strip", "1", "?", "?", "?", "new"]
+    assert "those with ~ take about 20 min more on 2 cores" in table and "(0.5 times that one's)" in table
+    unsaid = forecast(planned, read_past(tmp_path), cores=2, speed=lambda: 2.0)
+    assert unsaid.splitlines()[1].split()[2] == "?", "nobody says how many epochs"
 
 
 def test_a_record_that_a_kill_left_half_written_is_no_experience(folder: Path) -> None:
@@ -60,7 +76,7 @@ def test_outputs_that_are_gone_are_no_experience(folder: Path) -> None:
         path.unlink()
     planned = stages([job("register", "Missing output files: x")])
     table = forecast(planned, read_past(folder), cores=2)
-    assert table.endswith("\n1 jobs; 1 stage(s) never ran in this folder, so that nothing is known of them (?).")
+    assert "\n1 jobs; 1 stage(s) never ran in this folder, so that nothing is known of them here (?);" in table
 
 
 def test_a_batch_of_maps_counts_the_maps_that_its_table_names(tmp_path: Path) -> None:

@@ -20,5 +20,9 @@ if workflow.is_main_process:
     if STUDY.cohort.participants != "demo":
         for sentence in reading(STUDY, COHORT):
             logger.info(sentence, extra=BEFORE_A_RUN)
+        EPOCHS = {f"student {name}": row.epochs for name, row in PLAN.students.items()}
+        if EPOCHS:
+            told = ", ".join(f"{name} {epochs}" for name, epochs in EPOCHS.items())
+            logger.info(f"Epochs, at most: {told}.", extra=BEFORE_A_RUN | {"epochs": EPOCHS})
     for remark in [*data_set_remarks(STUDY), *PLAN.remarks()]:
         logger.warning(remark, extra=BEFORE_A_RUN)

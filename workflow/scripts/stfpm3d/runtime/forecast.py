@@ -1,7 +1,8 @@
 """What a run would do, as a table: the jobs of each stage, why they run, and what those before them took.
 
 Snakemake notes of every output when its job started and ended, in `.snakemake/metadata`: that is the experience which
-a forecast stands on. Of a stage that has never run in this folder it knows nothing, and says so.
+a forecast stands on. Of a stage that has never run in this folder it has a guess from elsewhere, or knows nothing, and
+says so.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import base64
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from stfpm3d.runtime.elsewhere import calibrate, estimate
 
 REASONS = {  # by the words of Snakemake's reasons
     "Missing output files": "new",
@@ -49,6 +52,7 @@ class Stage:
     name: str
     jobs: int = 0
     outputs: int = 0
+    inputs: int = 0
     threads: int = 1
     reasons: set[str] = field(default_factory=set)
     models: list[str] = field(default_factory=list)
@@ -99,6 +103,7 @@ def stages(jobs: Iterable[Any]) -> list[Stage]:
             stage = found.setdefault(job.rule_name, Stage(job.rule_name))
             stage.jobs += 1
             stage.outputs += len(job.output)
+            stage.inputs += len(job.input)
             stage.threads = job.threads
             stage.reasons |= {reason for words, reason in REASONS.items() if words in job.reason}
             if job.rule_name.rpartition("_")[2] in TRAININGS:  # a fold's has the fold before it
@@ -106,15 +111,35 @@ def stages(jobs: Iterable[Any]) -> list[Stage]:
     return list(found.values())
 
 
-def forecast(planned: Sequence[Stage], past: dict[str, Past], cores: int) -> str:
-    """The table, with a line of sums and one of the models that would be trained."""
+def forecast(
+    planned: Sequence[Stage],
+    past: dict[str, Past],
+    cores: int,
+    *,
+    epochs: Mapping[str, int] | None = None,
+    speed: Callable[[], float] = calibrate,
+) -> str:
+    """The table, with a line of sums and one of the models that would be trained.
+
+    Parameters
+    ----------
+    epochs
+        The most epochs of each training, by its rule and name.
+    speed
+        Tells how many times as long this machine takes as that of `elsewhere`; asked only where it matters.
+    """
+    slower = speed() if any(stage.name not in past for stage in planned) else 1.0
     rows = [("stage", "jobs", "time", "files", "disk", "why")]
-    seconds, files, size = 0.0, 0.0, 0.0
+    seconds, guessed, files, size = 0.0, 0.0, 0.0, 0.0
     for stage in planned:
         why = ", ".join(reason for reason in REASONS.values() if reason in stage.reasons - {"follows"}) or "follows"
         known = past.get(stage.name)
         if known is None:
-            rows.append((stage.name, str(stage.jobs), "?", "?", "?", why))
+            named = [epochs[model] for model in stage.models if epochs and model in epochs]
+            guess = estimate(stage.name, stage.jobs, stage.inputs, max(named, default=None))
+            shown = "?" if guess is None else f"~{duration(guess * slower)}"
+            rows.append((stage.name, str(stage.jobs), shown, "?", "?", why))
+            guessed += 0 if guess is None else guess * slower / cores
             continue
         share = stage.outputs / known.outputs
         taken = stage.jobs * known.seconds_a_job
@@ -133,12 +158,17 @@ def forecast(planned: Sequence[Stage], past: dict[str, Past], cores: int) -> str
         size += known.size * share
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    unknown = sum(row[2] == "?" for row in rows)
+    unknown = sum(row[3] == "?" for row in rows)
     parts = [f"{sum(stage.jobs for stage in planned)} jobs"]
     if unknown < len(planned):
         parts.append(f"about {duration(seconds)} on {cores} cores, {files:.0f} files, {_amount(size)}")
     if unknown:
-        parts.append(f"{unknown} stage(s) never ran in this folder, so that nothing is known of them (?)")
+        parts.append(f"{unknown} stage(s) never ran in this folder, so that nothing is known of them here (?)")
+    if guessed:
+        parts.append(
+            f"those with ~ take about {duration(guessed)} more on {cores} cores without a GPU, by what they took"
+            f" elsewhere and this machine's speed ({1 / slower:.1f} times that one's); it is a guess"
+        )
     lines += ["", f"{'; '.join(parts)}."]
     if models := sorted(model for stage in planned for model in stage.models):
         lines.append(
