@@ -26,8 +26,8 @@ def job(
     rule: str, reason: str, outputs: int = 1, threads: int = 1, inputs: int = 1, **wildcards: str
 ) -> SimpleNamespace:
     output = [f"{rule}-{number}" for number in range(outputs)]
-    inputs = [f"input-{number}" for number in range(inputs)]
-    named = {"rule_name": rule, "reason": reason, "input": inputs, "output": output}
+    given = [f"input-{number}" for number in range(inputs)]
+    named = {"rule_name": rule, "reason": reason, "input": given, "output": output}
     return SimpleNamespace(**named, threads=threads, wildcards=wildcards)
 
 

@@ -24,6 +24,7 @@ def test_a_record_is_that_of_the_experiments_test_scans_and_leaves_out_what_was_
         voxel_auprc=0.54,
         prevalence=0.08,
         dice=0.39,
+        lesion_recall=None,
         healthy_fp_ml=15.0,
         patient_fp_ml=205.0,
         image_score="unknown",
