@@ -23,6 +23,7 @@ from stfpm3d.imaging.placement import Placement
 from stfpm3d.imaging.registration import Registration, write_registration
 from stfpm3d.imaging.template import Template
 from stfpm3d.imaging.volumes import Volume, save_volume
+from stfpm3d.methods.stfpm import StfpmExperiment
 from stfpm3d.prediction.anomalies import Anomaly
 from stfpm3d.prediction.gathering import gather
 from stfpm3d.prediction.page import write_predictions_page
@@ -99,7 +100,8 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, cohort: pd.DataFrame) ->
     test = scans[scans["split"] == "test"]
     epochs = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [3.0, 2, 1], "val_loss": [3.0, 1, 2], "chosen": [0, 1, 0]})
     plain = {"residual": None, "segmented_by": None, "architecture": None, "weights": None, "patch_learning": False}
-    plain |= {"untrained": False, "blocks": []}
+    plain |= {"untrained": False, "blocks": [], "is_graded": True, "maps_new_scans": True}
+    plain |= {"text": StfpmExperiment.text, "references": StfpmExperiment.references}
     untrained = {"untrained": True, "residual": "gaussian", "architecture": "resnet18", "weights": "file"}
     (folder / "report").mkdir()
     results = Results(
