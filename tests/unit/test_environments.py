@@ -44,6 +44,7 @@ def environments_of_scripts() -> set[tuple[str, str]]:
         base, name = re.findall(r"^ *(?:use rule (\w+) as|rule) (\w+)", block)[0]
         script, conda = named(r'\.\./scripts/(\w+)\.py"', block), named(r'envs/(\w+)\.yaml"', block)
         assert conda == named(r'environment\("(\w+)"\)', block), name
+        conda = conda or ("learning" if "own_conda" in block else "")  # unless the user's row names another
         if script or base:
             inherited = runs[base] if base else ("", "")
             runs[name] = script or inherited[0], conda or inherited[1]
