@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from small_bundle import DESCRIPTION
+from stfpm3d.learning.unet import load_segmenter
 from stfpm3d.methods.stfpm import StfpmExperiment
 from stfpm3d.prediction.contents import (
     bundled_experiments,
@@ -345,6 +347,19 @@ def test_a_test_part_of_patients_alone_has_no_synthetic_lesions_and_that_is_said
     without = plan_of({"healthy": (3, 3, 0), "patient": (2, 2, 2)})
     assert without.lesion_experiments() == []
     assert [remark for remark in without.remarks() if "No healthy test scan" in remark]
+
+
+def test_a_segmenter_starts_from_the_clones_network_wherever_the_run_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"name": "kept", "weights": "T1w", "steps": 0}, {"name": "new"}]
+    plan = plan_of(segmenters=rows)
+    monkeypatch.chdir(tmp_path)
+    assert load_segmenter(Path(str(plan.start_of_segmenter("kept")))).form["width"] == 32
+    assert plan.start_of_segmenter("new") == []
+    with pytest.raises(InputError, match=r"segmenters, new, weights: nowhere\.safetensors is not a file"):
+        study = read_config(ROWS | {"segmenters": [{"name": "new", "weights": "nowhere.safetensors"}]})
+        check_study(study, open_cohort(study, demo_rows(PARTS)))
 
 
 def test_a_segmenter_that_a_cpu_trains_for_hours_is_told_of_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

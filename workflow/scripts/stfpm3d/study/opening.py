@@ -127,6 +127,8 @@ def given_files(study: Config) -> dict[str, str]:
     for teacher in study.teachers:
         files[f"teachers, {teacher.name}, weights"] = path_unless(teacher.weights, "random", "imagenet")
         files[f"teachers, {teacher.name}, atlas"] = path_unless(teacher.atlas, "none", "coordinates")
+    for segmenter in study.segmenters:
+        files[f"segmenters, {segmenter.name}, weights"] = path_unless(segmenter.weights, "random", "T1w")
     for row in study.experiments:
         files |= {f"experiments, {row.name}, {key}": path for key, path in row.user_files().items()}
     return {key: path for key, path in files.items() if path is not None}

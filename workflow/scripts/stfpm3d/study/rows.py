@@ -123,7 +123,8 @@ class Segmenter(Section):
     name: Name = Field(description="Name of the row, and of its folder.")
     weights: str = Field(
         default="random",
-        description="What to start from: `random`, or the path of the `model.safetensors` of another segmenter.",
+        description="What to start from: `random`; `T1w`, the network that comes with the clone in models/T1w; or the"
+        " path of the `model.safetensors` of another segmenter.",
     )
     seed: Seed = Field(default=3, description="Seed of weights, lesions and acquisitions.")
     steps: Annotated[int, Field(ge=0)] = Field(
