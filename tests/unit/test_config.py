@@ -8,6 +8,7 @@ from stfpm3d.study.config_manual import MANUAL, config_manual
 
 E = {"name": "e", "method": "stfpm", "student": "s"}
 K = {"name": "k", "method": "segmentation", "experiment": "e"}
+FINE = {"name": "fine", "spacing_mm": 0.5}
 ROWS = {"teachers": [{"name": "t"}], "students": [{"name": "s", "teacher": "t"}], "experiments": [E]}
 
 
@@ -103,6 +104,10 @@ def test_patients_from_whom_nothing_learns_validate_and_test_alone(epochs, share
             "experiment 'e' names the gan 'gna', which is not defined; did you mean 'gan'?",
         ),
         ({"grid": {"size": 48}}, "patch_size 32 leaves no room for a neighbour"),
+        (
+            {"segmenters": [FINE], "experiments": [E, {"name": "o", "method": "segmenter", "segmenter": "fine"}]},
+            "segmenter 'fine': spacing_mm 0.5 is finer than template.resolution_mm 1",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(change, sentence):
@@ -110,6 +115,10 @@ def test_a_mistake_is_one_sentence(change, sentence):
         read_config(ROWS | change)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_row_that_no_experiment_names_may_be_too_fine_for_the_template() -> None:
+    assert read_config(ROWS | {"segmenters": [FINE]}).segmenters[0].spacing_mm == 0.5
 
 
 def test_the_manual_is_in_step_with_the_models():

@@ -97,8 +97,9 @@ class Config(Section):
         for experiment in self.experiments:
             for kind in experiment.names:
                 _require(getattr(experiment, kind), known[kind], f"experiment {experiment.name!r} names the {kind}")
-        for segmenter in self.segmenters:
-            if segmenter.spacing_mm < self.template.resolution_mm:
+        used = {getattr(row, "segmenter", None) for row in self.experiments}
+        for segmenter in self.segmenters:  # the demo's stays in the config of a study that has none
+            if segmenter.name in used and segmenter.spacing_mm < self.template.resolution_mm:
                 raise ValueError(
                     f"segmenter {segmenter.name!r}: spacing_mm {segmenter.spacing_mm:g} is finer than"
                     f" template.resolution_mm {self.template.resolution_mm:g}; choose at least that"
