@@ -106,7 +106,7 @@ def test_patients_from_whom_nothing_learns_validate_and_test_alone(epochs, share
         ({"grid": {"size": 48}}, "patch_size 32 leaves no room for a neighbour"),
         (
             {"segmenters": [FINE], "experiments": [E, {"name": "o", "method": "segmenter", "segmenter": "fine"}]},
-            "segmenter 'fine': spacing_mm 0.5 is finer than template.resolution_mm 1",
+            "segmenter 'fine': spacing_mm 0.5 is finer than template.resolution_mm 2",
         ),
     ],
 )
