@@ -45,13 +45,17 @@ def commands() -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone with `my.yaml`, the table that it names, and folders named as IXI's and BraTS' in the documents."""
+    """A clone with `my.yaml`, `judge.yaml`, what they name, and folders named as IXI's and BraTS' in the documents."""
     folder = tmp_path_factory.mktemp("clone")
     copy_workflow(folder)
     shutil.copy(folder / "config/own-data.yaml", folder / "my.yaml")
     rows = ["participant_id\tgroup\tsite\timage\tlesion_mask\tskull_stripped"]
-    (folder / "scans").mkdir()
+    judge = (folder / "config/judge.yaml").read_text(encoding="utf-8")
+    (folder / "judge.yaml").write_text(judge.replace("data/participants.tsv", "participants.tsv"), encoding="utf-8")
+    for name in ("scans", "maps"):
+        (folder / name).mkdir()
     for number in range(30):
+        (folder / f"maps/sub-{number:02}.nii.gz").touch()
         image = f"scans/{number}.nii.gz"
         nib.save(nib.Nifti1Image(np.zeros((20, 20, 20), np.uint8), np.diag([8.0, 8, 8, 1])), folder / image)
         rows.append(f"sub-{number:02}\t{'patient' if number % 3 == 2 else 'healthy'}\there\t{image}\tn/a\tfalse")
