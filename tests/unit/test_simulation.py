@@ -219,6 +219,11 @@ def test_equal_draws_give_equal_samples_and_others_give_others(healthy: Healthy)
     assert not torch.equal(first.image, other.image)
 
 
+def test_other_sums_of_the_process_keep_their_smallest_numbers(healthy: Healthy) -> None:
+    simulation().sample(healthy, Draws(0), 1.0)
+    assert float(np.float32(1e-38) * np.float32(1)) > 0  # below 1.2e-38 a float32 has no full precision
+
+
 def test_a_sample_without_lesion_and_randomness_is_the_scan_or_its_mirror_image(healthy: Healthy) -> None:
     for seed in range(4):
         made = simulation(lesioned=0.0).sample(healthy, Draws(seed), 0.0)

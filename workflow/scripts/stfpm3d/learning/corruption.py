@@ -77,9 +77,6 @@ class OtherAcquisitions:
     supports: Sequence[NDArray[np.bool_]]
 
     def __call__(self, index: int, scan: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
-        torch.set_flush_denormal(
-            True
-        )  # of a process that loads scans: a field's far ends would cost ten times the rest
         healthy = Healthy(torch.from_numpy(scan), torch.from_numpy(self.supports[index]))
         return self.simulation.reacquired(healthy, Draws(int(rng.integers(2**63))), float(rng.uniform())).numpy()
 

@@ -41,9 +41,6 @@ class SyntheticScans(Dataset[tuple[int, Tensor, Tensor]]):
         return self.number
 
     def __getitem__(self, item: int) -> tuple[int, Tensor, Tensor]:
-        torch.set_flush_denormal(
-            True
-        )  # of a process that makes samples: a field's far ends would cost ten times the rest
         draws = Draws(self.seed, self.epoch, item)
         image, brain = self.healthy[draws.below(len(self.healthy))]
         strength = 1.0 if draws.chance(FULL_STRENGTH) else draws.uniform(0, MOST_OTHERWISE)
