@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
