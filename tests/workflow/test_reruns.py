@@ -463,11 +463,11 @@ def test_a_key_that_nobody_tracks_would_be_noticed(finished, tmp_path):
     """The table has teeth: with a key read behind Snakemake's back the plan is another than the one above."""
     project = finished.copy(tmp_path / "planted")
     old, new, expected = CONFIG["the threshold"]
-    tracked = "else STUDY.evaluation.healthy_quantile,"
+    tracked = "STUDY.evaluation.healthy_quantile if PLAN.experiments"
     measure = "measured = evaluate_experiment("
     planted = 'snakemake.config.get("evaluation", {}).get("healthy_quantile", 0.99)'
     with (
-        project.edited("workflow/rules/evaluate.smk", tracked, "else 0.99,"),
+        project.edited("workflow/rules/evaluate.smk", tracked, "0.99 if PLAN.experiments"),
         project.edited(
             "workflow/scripts/evaluate.py", measure, f'settings["healthy_quantile"] = {planted}\n    {measure}'
         ),
