@@ -128,3 +128,13 @@ def maker_files(experiment):
 def environment(name):
     """Digest of what a rule's conda environment holds, for its params."""
     return environment_digest(ROOT / "envs" / f"{name}.yaml")
+
+
+def own_conda(wildcards):
+    """The conda environment of an experiment of the user's own."""
+    return str(Path(PLAN.experiments[wildcards.experiment].environment or ROOT / "envs" / "learning.yaml").absolute())
+
+
+def own_environment(wildcards):
+    """Digest of what that environment holds, for params."""
+    return environment_digest(Path(own_conda(wildcards)))

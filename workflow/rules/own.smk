@@ -1,16 +1,6 @@
 """Methods of the user's own: a Python file that learns from healthy training scans, if it learns, and makes maps."""
 
 
-def own_conda(wildcards):
-    """The conda environment of an experiment of the user's own."""
-    return str(Path(PLAN.experiments[wildcards.experiment].environment or ROOT / "envs" / "learning.yaml").absolute())
-
-
-def own_environment(wildcards):
-    """Digest of what that environment holds, for params."""
-    return environment_digest(Path(own_conda(wildcards)))
-
-
 rule own_fit:
     """Let the file learn from the healthy training scans (MNI grid, or network grid); it is given nothing else."""
     input:
