@@ -11,8 +11,8 @@ from stfpm3d.prediction.scans import list_scans
 from stfpm3d.runtime.errors import InputError
 from stfpm3d.study.bids import is_bids
 from stfpm3d.study.bids_names import CONTRAST, stem
+from stfpm3d.study.training_plan import MODELS
 
-MODELS = Path(__file__).resolve().parents[4] / "models"
 HOW = (
     "train one on healthy scans of that contrast with `make model` (docs/models.md) and give its folder as BUNDLE, or"
     " any other bundle"

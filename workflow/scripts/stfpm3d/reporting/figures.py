@@ -191,23 +191,32 @@ def contour_png(image: Volume, template: Volume, brain_mask: Volume) -> bytes:
     centre[0] += round(BESIDE_MIDLINE_MM / brain_mask.spacing_mm[0])
     low, high = percentile_window(image.data[brain_mask.data], 0.5, 99.7)
     tissue = 0.5 * float(np.median(template.data[brain_mask.data]))  # between brain or scalp, and CSF or air
-    edges_mm = np.array(image.shape) * image.spacing_mm
-    widths, heights = edges_mm[[0, 0, 1]], edges_mm[[1, 2, 2]]
-    figure = Figure(figsize=(3 * QUALITY_INCH, 3 * QUALITY_INCH * heights.max() / widths.sum()))
-    grid = figure.add_gridspec(1, 3, width_ratios=widths, wspace=0.01, left=0, right=1, bottom=0, top=1)
-    for column, orientation in enumerate(ORIENTATIONS):
-        axis = AXIS[orientation]
-        cell = figure.add_subplot(grid[column])
-        cell.set_axis_off()
+    figure, cells = three_planes(image)
+    for orientation, (cell, aspect) in cells.items():
         scan, tissues, brain = (
-            display_slice(volume.data, orientation, int(centre[axis])) for volume in (image, template, brain_mask)
+            display_slice(volume.data, orientation, int(centre[AXIS[orientation]]))
+            for volume in (image, template, brain_mask)
         )
-        across, along = np.delete(image.spacing_mm, axis)
-        cell.imshow(scan, "gray", vmin=low, vmax=high, aspect=float(along / across), interpolation="bilinear")
+        cell.imshow(scan, "gray", vmin=low, vmax=high, aspect=aspect, interpolation="bilinear")
         for values, level, colour in ((tissues, tissue, TEMPLATE), (brain, 0.5, BRAIN_MASK)):
             cell.contour(values, levels=[level], colors=colour, linewidths=0.7)
         label_edges(cell, orientation)
     return small_png(figure)
+
+
+def three_planes(image: Volume) -> tuple[Figure, dict[Orientation, tuple[Axes, float]]]:
+    """A figure with one cell for each orientation of a whole volume, side by side, and the aspect of their pixels."""
+    edges_mm = np.array(image.shape) * image.spacing_mm
+    widths, heights = edges_mm[[0, 0, 1]], edges_mm[[1, 2, 2]]
+    figure = Figure(figsize=(3 * QUALITY_INCH, 3 * QUALITY_INCH * heights.max() / widths.sum()))
+    grid = figure.add_gridspec(1, 3, width_ratios=widths, wspace=0.01, left=0, right=1, bottom=0, top=1)
+    cells: dict[Orientation, tuple[Axes, float]] = {}
+    for column, orientation in enumerate(ORIENTATIONS):
+        cell = figure.add_subplot(grid[column])
+        cell.set_axis_off()
+        across, along = np.delete(image.spacing_mm, AXIS[orientation])
+        cells[orientation] = cell, float(along / across)
+    return figure, cells
 
 
 class Slices(NamedTuple):

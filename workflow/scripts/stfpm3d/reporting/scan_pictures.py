@@ -29,6 +29,7 @@ from stfpm3d.reporting.figures import (
     overlay_colours,
     percentile_window,
     small_png,
+    three_planes,
 )
 
 BAR_INCH = 0.55
@@ -140,16 +141,9 @@ def whole_png(scan: Volume) -> bytes:
     image = Volume(np.asarray(canonical.dataobj), np.asarray(canonical.affine))
     seen = image.data[image.data != 0]
     low, high = percentile_window(seen if seen.size else image.data, 0.5, 99.7)
-    edges_mm = np.array(image.shape) * image.spacing_mm
-    widths, heights = edges_mm[[0, 0, 1]], edges_mm[[1, 2, 2]]
-    figure = Figure(figsize=(3 * QUALITY_INCH, 3 * QUALITY_INCH * heights.max() / widths.sum()))
-    grid = figure.add_gridspec(1, 3, width_ratios=widths, wspace=0.01, left=0, right=1, bottom=0, top=1)
-    for column, orientation in enumerate(ORIENTATIONS):
-        axis = AXIS[orientation]
-        across, along = np.delete(image.spacing_mm, axis)
-        cell = figure.add_subplot(grid[column])
-        cell.set_axis_off()
-        shown = display_slice(image.data, orientation, image.shape[axis] // 2)
-        cell.imshow(shown, "gray", vmin=low, vmax=high, aspect=float(along / across), interpolation="bilinear")
+    figure, cells = three_planes(image)
+    for orientation, (cell, aspect) in cells.items():
+        shown = display_slice(image.data, orientation, image.shape[AXIS[orientation]] // 2)
+        cell.imshow(shown, "gray", vmin=low, vmax=high, aspect=aspect, interpolation="bilinear")
         label_edges(cell, orientation)
     return small_png(figure)

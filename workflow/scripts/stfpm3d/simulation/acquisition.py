@@ -5,7 +5,7 @@ What a network learns on scans of one scanner follows that scanner. Here each tr
 units of the scan's bright tissue, with 0 where the scanner measures nothing; brains are boolean. A `strength` of 1 is
 the full range, 0 changes nothing.
 
-torchio has transforms for most of this. They serve in validation (`learning.randomised_scans`), as acquisitions that
+torchio has transforms for most of this. They serve in validation (`simulation.unseen`), as acquisitions that
 the training has not seen; in training they would take 5 to 20 times as long as these.
 """
 

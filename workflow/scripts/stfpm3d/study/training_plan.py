@@ -26,8 +26,8 @@ BRAIN_MASK = "results/template/mask.nii.gz"
 """The template's brain mask, on the MNI grid."""
 LESION_SIGN = {"T2w": 1, "FLAIR": 1, "T1w": -1}
 """Lesions are bright in T2w and FLAIR, dark in T1w."""
-MODEL_T1W = Path(__file__).resolve().parents[4] / "models" / "T1w" / "model.safetensors"
-"""The segmenter that comes with the clone."""
+MODELS = Path(__file__).resolve().parents[4] / "models"
+"""What comes trained with the clone: a folder for each contrast that has a model, and one for ImageNet weights."""
 SAMPLE_CPU_S = 1.6
 """CPU-seconds that a segmenter of width 32 learns from one synthetic scan at 2 mm, in float32 (docs/segmenter.md)."""
 LONG_MINUTES = 60
@@ -224,7 +224,11 @@ class TrainingPlan:
     def start_of_segmenter(self, segmenter: str) -> str | list[str]:
         """The weights that a segmenter starts from; nothing when they are random."""
         weights = self.segmenters[segmenter].weights
-        return os.path.relpath(MODEL_T1W) if weights == "T1w" else path_unless(weights, "random") or []
+        return (
+            os.path.relpath(MODELS / "T1w" / "model.safetensors")
+            if weights == "T1w"
+            else path_unless(weights, "random") or []
+        )
 
     def segmenter_settings(self, segmenter: str) -> dict[str, Any]:
         """A segmenter's settings as params."""
